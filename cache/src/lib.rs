@@ -1,0 +1,13 @@
+//! The incremental engine (plans and deltas in, deltas out), the published snapshot with its indexes, and one-shot
+//! reads over it. Knows nothing of SQL text, sockets, tokio, Postgres or the wall clock: time comes in as a value.
+
+pub mod delta;
+pub mod engine;
+pub mod position;
+pub mod read;
+pub mod snapshot;
+
+pub use delta::Delta;
+pub use engine::Engine;
+pub use position::Position;
+pub use snapshot::{Publisher, Snapshot, TableVersion};

@@ -1,0 +1,103 @@
+//! The system catalogue as the planner needs it. Filled by whoever can ask the server; plain data here.
+
+use std::collections::HashMap;
+
+/// Rows of `pg_proc`, `pg_operator`, `pg_type`, `pg_collation`, `pg_aggregate` and the relations that plans may meet.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    pub functions: HashMap<u32, FunctionEntry>,
+    pub operators: HashMap<u32, OperatorEntry>,
+    pub types: HashMap<u32, TypeEntry>,
+    pub collations: HashMap<u32, CollationEntry>,
+    pub relations: HashMap<u32, RelationEntry>,
+    /// Server major version (15…18): the tree format differs.
+    pub server_major: u32,
+    /// The database's default collation compares bytewise.
+    pub default_collation_is_bytewise: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionEntry {
+    pub schema: String,
+    pub name: String,
+    /// `internal`, `sql`, `plpgsql`, `c`.
+    pub language: String,
+    pub prosrc: String,
+    pub argument_types: Vec<u32>,
+    pub return_type: u32,
+    pub strict: bool,
+    pub returns_set: bool,
+    /// `pg_proc.provolatile`: 'i', 's' or 'v'.
+    pub volatility: char,
+    /// `pg_proc.prokind`: 'f', 'a', 'w', 'p'.
+    pub kind: char,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorEntry {
+    pub name: String,
+    pub function: u32,
+    pub left_type: u32,
+    pub right_type: u32,
+    pub commutator: u32,
+    pub negator: u32,
+    /// Operator can be used in a hash or merge join: it is an equality.
+    pub is_equality: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeEntry {
+    pub schema: String,
+    pub name: String,
+    /// `pg_type.typlen`: bytes, or -1, or -2. As sent in RowDescription.
+    pub length: i16,
+    /// `pg_type.typtype`: 'b', 'c', 'd', 'e', 'p', 'r', 'm'.
+    pub kind: char,
+    /// For a domain, the type below it.
+    pub base: u32,
+    pub element: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollationEntry {
+    pub name: String,
+    pub deterministic: bool,
+    /// Order is bytewise (C, POSIX, C.UTF-8, builtin).
+    pub bytewise: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct RelationEntry {
+    pub schema: String,
+    pub name: String,
+    pub kind: RelationKind,
+    /// Live columns by attribute number; the position in this list is the position in a stored row.
+    pub columns: Vec<ColumnEntry>,
+    /// Sets of column positions that are unique and not null (primary keys, unique constraints).
+    pub unique_keys: Vec<Vec<usize>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    /// A base table whose deltas are captured.
+    Table,
+    /// A stream table: read its maintained rows, do not expand.
+    StreamTable,
+    /// An ordinary view: its `pg_rewrite.ev_action` tree, to be expanded in place.
+    View { tree: String },
+    /// Anything else, with why it cannot be maintained ("foreign table", "unlogged table" …).
+    Other { reason: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnEntry {
+    pub name: String,
+    /// `pg_attribute.attnum`.
+    pub number: i16,
+    pub type_oid: u32,
+    pub typmod: i32,
+    pub collation: u32,
+    pub not_null: bool,
+    /// `attgenerated`: 's' stored, 'v' virtual, ' ' none.
+    pub generated: char,
+}

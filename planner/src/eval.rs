@@ -1,0 +1,41 @@
+//! Evaluation of expressions over a row (or over the two halves of a join's row).
+
+use crate::settings::Settings;
+use crate::value::Value;
+
+/// What evaluation may read besides the row.
+#[derive(Clone, Debug, Default)]
+pub struct EvalContext {
+    /// External parameters `$1…`, in order.
+    pub params: Vec<Value>,
+    pub settings: Settings,
+    /// Transaction time in microseconds since 2000-01-01 UTC.
+    pub now_micros: i64,
+}
+
+/// A row, or the concatenation of two rows without copying.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuple<'a> {
+    pub left: &'a [Value],
+    pub right: &'a [Value],
+}
+
+impl<'a> Tuple<'a> {
+    pub fn single(row: &'a [Value]) -> Tuple<'a> {
+        Tuple {
+            left: row,
+            right: &[],
+        }
+    }
+    pub fn pair(left: &'a [Value], right: &'a [Value]) -> Tuple<'a> {
+        Tuple { left, right }
+    }
+    #[inline]
+    pub fn get(&self, index: usize) -> &'a Value {
+        if index < self.left.len() {
+            &self.left[index]
+        } else {
+            &self.right[index - self.left.len()]
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Postgres semantics without a server: values, types, exact functions, analysed query trees in, typed
+//! plans out. Pure and total: no sockets, no clock, no storage; errors are values.
+
+pub mod catalog;
+pub mod eval;
+pub mod expr;
+pub mod functions;
+pub mod plan;
+pub mod settings;
+pub mod types;
+pub mod value;
+
+pub use expr::Expr;
+pub use plan::Plan;
+pub use types::{Collation, ColumnType, RelationId};
+pub use value::{EvalError, Numeric, Row, Value};

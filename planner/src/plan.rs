@@ -1,0 +1,195 @@
+//! Typed relational plans: what the engine maintains and what a one-shot read evaluates.
+//!
+//! A plan is a bag expression: its rows have multiplicities. Order matters only inside [`Node::Sort`].
+
+use crate::expr::Expr;
+use crate::functions::Function;
+use crate::settings::SettingSet;
+use crate::types::{ColumnType, RelationId};
+
+/// A node with the types of the columns it yields.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Plan {
+    pub node: Node,
+    pub columns: Vec<ColumnType>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Node {
+    /// Columns of a base table or stream table, by position in its stored row.
+    Scan {
+        relation: RelationId,
+        columns: Vec<usize>,
+    },
+    /// A constant bag.
+    Values {
+        rows: Vec<Vec<Expr>>,
+    },
+    Filter {
+        input: Box<Plan>,
+        predicate: Expr,
+    },
+    Project {
+        input: Box<Plan>,
+        exprs: Vec<Expr>,
+    },
+    Join(Box<Join>),
+    /// Output: the keys, then the aggregates. Without keys: exactly one row.
+    Aggregate {
+        input: Box<Plan>,
+        keys: Vec<Expr>,
+        aggregates: Vec<AggregateCall>,
+    },
+    /// SELECT DISTINCT over whole rows, by SQL equality; which image represents the class is Postgres' choice too.
+    Distinct {
+        input: Box<Plan>,
+    },
+    /// Output: the input's columns, then one per function.
+    Window {
+        input: Box<Plan>,
+        functions: Vec<WindowCall>,
+    },
+    /// ORDER BY with optional LIMIT and OFFSET (bigint expressions without columns; NULL means none).
+    /// As the root of a read it orders the answer; inside a maintained plan only the limit matters.
+    Sort {
+        input: Box<Plan>,
+        keys: Vec<SortKey>,
+        limit: Option<Expr>,
+        offset: Option<Expr>,
+    },
+    UnionAll {
+        inputs: Vec<Plan>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Join {
+    pub kind: JoinKind,
+    pub left: Plan,
+    pub right: Plan,
+    /// Pairs (over the left row, over the right row) that must be equal in SQL's sense; NULL equals nothing.
+    /// Both sides have the same type after the tree's own casts.
+    pub equal: Vec<(Expr, Expr)>,
+    /// Over left columns then right columns; evaluated for pairs that pass `equal`. Part of the ON clause.
+    pub residual: Option<Expr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JoinKind {
+    Inner,
+    Left,
+    Right,
+    Full,
+    /// Left rows with a match; yields left columns only.
+    Semi,
+    /// Left rows without a match; yields left columns only.
+    Anti,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AggregateCall {
+    pub kind: AggregateKind,
+    /// Empty for `count(*)`.
+    pub args: Vec<Expr>,
+    pub distinct: bool,
+    pub filter: Option<Expr>,
+    /// Type of the first argument, where there is one.
+    pub input: Option<ColumnType>,
+    pub output: ColumnType,
+}
+
+/// Aggregates by what they compute; named after the transition semantics in `pg_aggregate.dat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AggregateKind {
+    /// `count(*)`.
+    CountRows,
+    /// `count(x)`.
+    Count,
+    /// `sum(int2|int4)` → int8.
+    SumInt,
+    /// `sum(int8)` → numeric.
+    SumInt8,
+    /// `sum(numeric)`.
+    SumNumeric,
+    /// `sum(float4|float8)`.
+    SumFloat,
+    /// `avg(int2|int4|int8)` → numeric.
+    AvgInt,
+    /// `avg(numeric)`.
+    AvgNumeric,
+    /// `avg(float4|float8)`.
+    AvgFloat,
+    Min,
+    Max,
+    BoolAnd,
+    BoolOr,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SortKey {
+    pub expr: Expr,
+    pub kind: ColumnType,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WindowCall {
+    pub kind: WindowKind,
+    pub partition: Vec<Expr>,
+    pub order: Vec<SortKey>,
+    pub output: ColumnType,
+}
+
+/// Window functions that are maintained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WindowKind {
+    RowNumber,
+    Rank,
+    DenseRank,
+}
+
+impl Plan {
+    /// Relations this plan reads, each once, in order of first appearance.
+    pub fn relations(&self) -> Vec<RelationId> {
+        let mut found = Vec::new();
+        self.visit(&mut |plan| {
+            if let Node::Scan { relation, .. } = &plan.node
+                && !found.contains(relation)
+            {
+                found.push(*relation);
+            }
+        });
+        found
+    }
+
+    /// Calls `f` on this plan and every plan below it, parents first.
+    pub fn visit<'a>(&'a self, f: &mut impl FnMut(&'a Plan)) {
+        f(self);
+        for input in self.inputs() {
+            input.visit(f);
+        }
+    }
+
+    /// The direct inputs, left to right.
+    pub fn inputs(&self) -> Vec<&Plan> {
+        match &self.node {
+            Node::Scan { .. } | Node::Values { .. } => vec![],
+            Node::Filter { input, .. }
+            | Node::Project { input, .. }
+            | Node::Aggregate { input, .. }
+            | Node::Distinct { input }
+            | Node::Window { input, .. }
+            | Node::Sort { input, .. } => vec![input],
+            Node::Join(join) => vec![&join.left, &join.right],
+            Node::UnionAll { inputs } => inputs.iter().collect(),
+        }
+    }
+}
+
+/// The functions and settings a plan uses, for the catalog row and for the rule of who may be answered.
+#[derive(Clone, Debug, Default)]
+pub struct PlanUses {
+    pub functions: Vec<&'static Function>,
+    pub settings: SettingSet,
+}

@@ -1,0 +1,60 @@
+//! Names for Postgres' types as they appear in plans: OIDs from `pg_type.dat`, typmods, collations.
+
+/// OID of a relation in the upstream database. Identity across dump and restore is (schema, name); the
+/// OID is the handle within one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RelationId(pub u32);
+
+/// OIDs of the built-in types Weir has operations for (`pg_type.dat`).
+pub mod oid {
+    pub const BOOL: u32 = 16;
+    pub const BYTEA: u32 = 17;
+    pub const CHAR: u32 = 18;
+    pub const NAME: u32 = 19;
+    pub const INT8: u32 = 20;
+    pub const INT2: u32 = 21;
+    pub const INT4: u32 = 23;
+    pub const TEXT: u32 = 25;
+    pub const OID: u32 = 26;
+    pub const FLOAT4: u32 = 700;
+    pub const FLOAT8: u32 = 701;
+    pub const UNKNOWN: u32 = 705;
+    pub const BPCHAR: u32 = 1042;
+    pub const VARCHAR: u32 = 1043;
+    pub const DATE: u32 = 1082;
+    pub const TIME: u32 = 1083;
+    pub const TIMESTAMP: u32 = 1114;
+    pub const TIMESTAMPTZ: u32 = 1184;
+    pub const INTERVAL: u32 = 1186;
+    pub const NUMERIC: u32 = 1700;
+    pub const UUID: u32 = 2950;
+}
+
+/// How text compares. Equality is bytewise for every deterministic collation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Collation {
+    /// Bytewise: C, POSIX, C.UTF-8, builtin. Also used where collation does not matter.
+    Bytes,
+    /// Any other: equality is known (if deterministic), order is not; an operation that needs order is refused.
+    Unordered,
+}
+
+/// What a column or expression yields.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ColumnType {
+    /// `pg_type.oid`.
+    pub oid: u32,
+    /// Type modifier as in `pg_attribute.atttypmod`; -1 for none.
+    pub typmod: i32,
+    pub collation: Collation,
+}
+
+impl ColumnType {
+    pub fn new(oid: u32) -> ColumnType {
+        ColumnType {
+            oid,
+            typmod: -1,
+            collation: Collation::Bytes,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Which stream tables exist and whether memory may speak for them. Written by `maintain`, read by every session.
+
+use arc_swap::ArcSwap;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use weir_planner::RelationId;
+use weir_planner::settings::{SettingSet, Settings};
+
+/// One stream table as sessions see it.
+#[derive(Clone, Debug)]
+pub struct StreamTable {
+    pub id: RelationId,
+    pub pgt_id: i64,
+    pub schema: String,
+    pub name: String,
+    pub state: State,
+    /// Settings the definition depends on, and the creator's values: readers with other values are forwarded.
+    pub depends_on: SettingSet,
+    pub pinned: Settings,
+    /// Evaluated by Postgres (FULL, not maintainable): right only while its sources have not moved.
+    pub evaluated_by_postgres: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Populated; memory may answer.
+    Live,
+    /// Being populated; reads are forwarded (or held for a bounded moment).
+    Populating,
+    /// Reads are forwarded until it is created anew or resynchronised.
+    Out { reason: &'static str },
+}
+
+#[derive(Debug, Default)]
+pub struct Tables {
+    pub by_id: HashMap<RelationId, StreamTable>,
+    /// Lower-cased relation names, for the filter that runs before any parsing.
+    pub names: HashMap<String, Vec<RelationId>>,
+}
+
+#[derive(Default)]
+pub struct Registry {
+    tables: ArcSwap<Tables>,
+    /// Bumped whenever cached analyses, plans and privileges may have become wrong (DDL mark, changed stamp, catalog row).
+    epoch: AtomicU64,
+}
+
+impl Registry {
+    pub fn tables(&self) -> Arc<Tables> {
+        self.tables.load_full()
+    }
+    pub fn replace(&self, tables: Tables) {
+        self.tables.store(Arc::new(tables));
+        self.advance_epoch();
+    }
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+    pub fn advance_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,1 @@
+//! Composition: builds the parts of `weir serve` and ties their lives together.

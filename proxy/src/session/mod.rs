@@ -1,0 +1,1 @@
+//! One client: start-up, forwarding, the decision what memory may answer, and the answers.
