@@ -22,20 +22,13 @@ pub struct Tuple<'a> {
 
 impl<'a> Tuple<'a> {
     pub fn single(row: &'a [Value]) -> Tuple<'a> {
-        Tuple {
-            left: row,
-            right: &[],
-        }
+        Tuple { left: row, right: &[] }
     }
     pub fn pair(left: &'a [Value], right: &'a [Value]) -> Tuple<'a> {
         Tuple { left, right }
     }
     #[inline]
     pub fn get(&self, index: usize) -> &'a Value {
-        if index < self.left.len() {
-            &self.left[index]
-        } else {
-            &self.right[index - self.left.len()]
-        }
+        if index < self.left.len() { &self.left[index] } else { &self.right[index - self.left.len()] }
     }
 }

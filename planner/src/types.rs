@@ -51,10 +51,6 @@ pub struct ColumnType {
 
 impl ColumnType {
     pub fn new(oid: u32) -> ColumnType {
-        ColumnType {
-            oid,
-            typmod: -1,
-            collation: Collation::Bytes,
-        }
+        ColumnType { oid, typmod: -1, collation: Collation::Bytes }
     }
 }

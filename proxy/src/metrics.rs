@@ -25,10 +25,7 @@ pub struct Metrics {
 
 impl Metrics {
     pub fn forwarded(&self, reason: &'static str) {
-        self.forwarded_by_reason
-            .entry(reason)
-            .or_default()
-            .fetch_add(1, Ordering::Relaxed);
+        self.forwarded_by_reason.entry(reason).or_default().fetch_add(1, Ordering::Relaxed);
     }
     pub fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);

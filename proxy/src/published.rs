@@ -13,10 +13,7 @@ pub struct Published {
 
 impl Default for Published {
     fn default() -> Published {
-        Published {
-            snapshot: ArcSwap::default(),
-            changed: watch::channel(Position(0)).0,
-        }
+        Published { snapshot: ArcSwap::default(), changed: watch::channel(Position(0)).0 }
     }
 }
 

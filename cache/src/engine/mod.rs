@@ -29,10 +29,7 @@ pub enum EngineError {
     #[error("the engine cannot maintain this: {0}")]
     Unsupported(String),
     #[error("relation {relation:?} is quarantined: {reason}")]
-    Quarantined {
-        relation: RelationId,
-        reason: String,
-    },
+    Quarantined { relation: RelationId, reason: String },
     #[error("relation {0:?} is still read by other stream tables")]
     InUse(RelationId),
 }
@@ -57,11 +54,7 @@ impl Engine {
     }
 
     /// Adds a base table with no rows. `key`: positions of its primary key, if any.
-    pub fn add_table(
-        &mut self,
-        _id: RelationId,
-        _key: Option<Vec<usize>>,
-    ) -> Result<(), EngineError> {
+    pub fn add_table(&mut self, _id: RelationId, _key: Option<Vec<usize>>) -> Result<(), EngineError> {
         todo!()
     }
 
@@ -97,22 +90,14 @@ impl Engine {
     }
 
     /// A relation whose rows are set from outside (FULL tables evaluated by Postgres): the difference is a delta to its readers.
-    pub fn apply(
-        &mut self,
-        _table: RelationId,
-        _changes: Vec<TableChange>,
-    ) -> Result<(), EngineError> {
+    pub fn apply(&mut self, _table: RelationId, _changes: Vec<TableChange>) -> Result<(), EngineError> {
         todo!()
     }
 
     /// Brings these views, and every view they read, to the present. Changes come in dependency order, unchanged views left out.
     /// A view whose operator panics or whose budget is exceeded is quarantined with its dependants and reported by
     /// [`Engine::quarantined`].
-    pub fn refresh(
-        &mut self,
-        _views: &[RelationId],
-        _now_micros: i64,
-    ) -> Vec<(RelationId, ViewChange)> {
+    pub fn refresh(&mut self, _views: &[RelationId], _now_micros: i64) -> Vec<(RelationId, ViewChange)> {
         todo!()
     }
 

@@ -18,10 +18,6 @@ pub enum ReadError {
 }
 
 /// Rows in answer order.
-pub fn execute(
-    _plan: &Plan,
-    _snapshot: &Snapshot,
-    _context: &EvalContext,
-) -> Result<Vec<Row>, ReadError> {
+pub fn execute(_plan: &Plan, _snapshot: &Snapshot, _context: &EvalContext) -> Result<Vec<Row>, ReadError> {
     todo!()
 }

@@ -59,10 +59,7 @@ pub struct EvalError {
 
 impl EvalError {
     pub fn new(sqlstate: &'static str, message: impl Into<String>) -> EvalError {
-        EvalError {
-            sqlstate,
-            message: message.into(),
-        }
+        EvalError { sqlstate, message: message.into() }
     }
 }
 

@@ -18,20 +18,12 @@ pub struct TableSpec {
 #[derive(Debug)]
 pub enum Event {
     /// Committed transactions in commit order, all of them visible in Postgres now; `frontier` ≥ the last one's position.
-    Commits {
-        commits: Vec<Commit>,
-        frontier: Position,
-    },
+    Commits { commits: Vec<Commit>, frontier: Position },
     /// Nothing of interest up to here.
     Frontier(Position),
     /// A table's content as of a moment within the stream: `rows` (a snapshot), then `late`: changes streamed since
     /// that the snapshot does not see, in order. Changes of this table appear in [`Event::Commits`] from here on.
-    Joined {
-        table: RelationId,
-        rows: Vec<Row>,
-        late: Vec<Change>,
-        position: Position,
-    },
+    Joined { table: RelationId, rows: Vec<Row>, late: Vec<Change>, position: Position },
     /// The table can no longer be captured (dropped, identity changed, columns changed): resynchronise or give it up.
     Shed { table: RelationId, reason: String },
     /// The stream broke and was re-established at a new slot: every table must be joined again.
