@@ -44,6 +44,8 @@ pub struct Registry {
     tables: ArcSwap<Tables>,
     /// Bumped whenever cached analyses, plans and privileges may have become wrong (DDL mark, changed stamp, catalog row).
     epoch: AtomicU64,
+    /// What keeps Weir from maintaining anything (missing privilege or setting, lost connection), for logs and status.
+    problems: ArcSwap<Vec<String>>,
 }
 
 impl Registry {
@@ -59,5 +61,13 @@ impl Registry {
     }
     pub fn advance_epoch(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Why stream tables are not maintained at the moment; empty when they are.
+    pub fn problems(&self) -> Arc<Vec<String>> {
+        self.problems.load_full()
+    }
+    pub fn set_problems(&self, problems: Vec<String>) {
+        self.problems.store(Arc::new(problems));
     }
 }
