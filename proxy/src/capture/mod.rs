@@ -26,8 +26,14 @@ pub enum Event {
     Joined { table: RelationId, rows: Vec<Row>, late: Vec<Change>, position: Position },
     /// The table can no longer be captured (dropped, identity changed, columns changed): resynchronise or give it up.
     Shed { table: RelationId, reason: String },
-    /// The stream broke and was re-established at a new slot: every table must be joined again.
+    /// The stream broke; nothing arrives until [`Event::Restarted`]. What is held is right as of its frontier, no more.
+    Interrupted { reason: String },
+    /// The stream was re-established at a new slot: nothing is watched any more, every table must be joined again.
+    /// Positions of a failed-over server do not compare with those before; `frontier` starts afresh.
     Restarted { reason: String },
+    /// The catalogue stamp changed (any DDL, grant, role or setting): cached analyses, privileges and plans may be wrong.
+    /// Watched tables that the change made uncapturable are shed by events of their own.
+    CatalogChanged,
 }
 
 /// One committed transaction; subtransactions folded in.
@@ -67,6 +73,16 @@ pub(crate) enum Command {
     Watch(TableSpec),
     Unwatch(RelationId),
     RequestFrontier,
+    Reach(Position),
+}
+
+/// Starts capturing through the publication of that name. Returns at once; the stream is opened (and opened again
+/// after every loss) on tasks of its own, which end when `events` is closed or the last [`Capture`] is dropped.
+/// Needs a running tokio runtime. The publication may be created later: the slot is not created before it exists.
+pub fn start(config: tokio_postgres::Config, publication: &str, events: mpsc::Sender<Event>) -> Capture {
+    let (commands, _receiver) = mpsc::unbounded_channel();
+    let _ = (config, publication, events);
+    Capture { commands }
 }
 
 impl Capture {
@@ -80,5 +96,10 @@ impl Capture {
     /// Asks the server to say how far the stream is now (a reader waits); the answer is an [`Event::Frontier`]. Coalesced.
     pub fn request_frontier(&self) {
         let _ = self.commands.send(Command::RequestFrontier);
+    }
+    /// Asks until the frontier is at or past `position` (a reader's bookmark), pushing the server's WAL out when it is
+    /// not flushed that far. Prefer this to [`Capture::request_frontier`]. Coalesced: the furthest position counts.
+    pub fn reach(&self, position: Position) {
+        let _ = self.commands.send(Command::Reach(position));
     }
 }
