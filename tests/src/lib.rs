@@ -1,1 +1,13 @@
+//! What black-box tests stand on: private Postgres servers, a spawned `weir`, a client that shows the raw messages, and
+//! the oracle that compares an answer given through Weir with the one Postgres gives directly.
+//!
+//! Nothing here knows Weir's internals. A server, a Weir or a client that cannot be had is a panic that says why: a test
+//! cannot go on without it.
 
+pub mod guard;
+pub mod oracle;
+pub mod postgres;
+pub mod rng;
+pub mod scenario;
+pub mod weir;
+pub mod wire;

@@ -1,0 +1,103 @@
+//! Postgres is the oracle: the same statement through Weir and directly must answer the same, to the byte.
+
+use crate::wire::{RawClient, Table};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::fmt::Write;
+
+/// At most this many differing rows are shown.
+const SHOWN_ROWS: usize = 10;
+
+/// Whether the statement fixes the order of its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Compared as a multiset.
+    Any,
+    /// ORDER BY over a unique key.
+    Exact,
+}
+
+/// Compares one statement, in text (simple protocol) and in binary (extended protocol). `Err` tells the difference.
+/// The caller sees to it that both see the same commits: writers pause, and the session through Weir reads at the
+/// consistency level `latest`.
+pub fn compare(weir: &mut RawClient, direct: &mut RawClient, sql: &str, order: Order) -> Result<(), String> {
+    let answers = (weir.query(sql), direct.query(sql));
+    compare_tables(&answers.0, &answers.1, order).map_err(|found| format!("text: {sql}\n{found}"))?;
+    let answers = (Table::read(&weir.extended(sql, &[], 1)), Table::read(&direct.extended(sql, &[], 1)));
+    compare_tables(&answers.0, &answers.1, order).map_err(|found| format!("binary: {sql}\n{found}"))
+}
+
+/// As `compare`, and the statement through Weir must have been answered from memory both times.
+pub fn compare_from_memory(
+    weir: &mut RawClient,
+    direct: &mut RawClient,
+    sql: &str,
+    order: Order,
+) -> Result<(), String> {
+    compare(weir, direct, sql, order)?;
+    let route = weir.last_route();
+    if route.starts_with("memory") { Ok(()) } else { Err(format!("not from memory but {route:?}: {sql}")) }
+}
+
+/// Compares two answers: error, columns (names, types, typmods, origin), rows, command tag.
+pub fn compare_tables(weir: &Table, direct: &Table, order: Order) -> Result<(), String> {
+    if weir.error != direct.error {
+        return Err(format!("errors differ: through Weir {:?}, directly {:?}", weir.error, direct.error));
+    }
+    if weir.columns != direct.columns {
+        return Err(format!("columns differ: through Weir {:#?}, directly {:#?}", weir.columns, direct.columns));
+    }
+    if order == Order::Exact && weir.rows != direct.rows {
+        let place = weir.rows.iter().zip(&direct.rows).position(|(left, right)| left != right);
+        let place = place.unwrap_or(weir.rows.len().min(direct.rows.len()));
+        return Err(format!(
+            "rows differ from row {place} on: through Weir {}, directly {}",
+            show(weir.rows.get(place)),
+            show(direct.rows.get(place))
+        ));
+    }
+    compare_multisets(&weir.rows, &direct.rows)?;
+    if weir.tag != direct.tag {
+        return Err(format!("command tags differ: through Weir {:?}, directly {:?}", weir.tag, direct.tag));
+    }
+    Ok(())
+}
+
+type Row = Vec<Option<Bytes>>;
+
+fn compare_multisets(weir: &[Row], direct: &[Row]) -> Result<(), String> {
+    let mut weights: HashMap<&Row, i64> = HashMap::new();
+    for row in weir {
+        *weights.entry(row).or_default() += 1;
+    }
+    for row in direct {
+        *weights.entry(row).or_default() -= 1;
+    }
+    weights.retain(|_, weight| *weight != 0);
+    if weights.is_empty() {
+        return Ok(());
+    }
+    let mut report = format!("{} rows through Weir, {} directly; difference:", weir.len(), direct.len());
+    let mut differing: Vec<_> = weights.into_iter().map(|(row, weight)| (show(Some(row)), weight)).collect();
+    differing.sort();
+    for (row, weight) in differing.iter().take(SHOWN_ROWS) {
+        let side = if *weight > 0 { "only through Weir" } else { "only directly" };
+        let _ = write!(report, "\n  {side} ({}): {row}", weight.abs());
+    }
+    if differing.len() > SHOWN_ROWS {
+        let _ = write!(report, "\n  and {} more", differing.len() - SHOWN_ROWS);
+    }
+    Err(report)
+}
+
+fn show(row: Option<&Row>) -> String {
+    let Some(row) = row else { return "(no row)".to_owned() };
+    let show = |value: &Option<Bytes>| match value {
+        None => "NULL".to_owned(),
+        Some(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) if !text.contains(char::is_control) => text.to_owned(),
+            _ => format!("{bytes:02x?}"),
+        },
+    };
+    format!("({})", row.iter().map(show).collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,74 @@
+//! The seeds' scenarios: base tables and stream tables, as SQL.
+
+use crate::wire::RawClient;
+
+/// One scenario of `demo/scenarios`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    pub name: &'static str,
+    /// Base tables and their first rows.
+    pub schema: &'static str,
+    /// The `create_stream_table` calls.
+    pub stream_tables: &'static str,
+    /// Names of the stream tables, ancestors first.
+    pub tables: &'static [&'static str],
+}
+
+macro_rules! scenario {
+    ($name:literal, $tables:expr) => {
+        Scenario {
+            name: $name,
+            schema: include_str!(concat!("../../demo/scenarios/", $name, "/01_schema.sql")),
+            stream_tables: include_str!(concat!("../../demo/scenarios/", $name, "/02_stream_tables.sql")),
+            tables: $tables,
+        }
+    };
+}
+
+/// Online shop: categories, products, customers, orders, a price list; six stream tables.
+pub const ECOMMERCE: Scenario = scenario!(
+    "ecommerce",
+    &[
+        "product_sales",
+        "customer_stats",
+        "category_revenue",
+        "country_revenue",
+        "catalog_price_impact",
+        "top_10_customers"
+    ]
+);
+
+/// Card fraud: users, merchants, transactions, risk tiers; nine stream tables with a diamond.
+pub const FRAUD: Scenario = scenario!(
+    "fraud",
+    &[
+        "user_velocity",
+        "merchant_stats",
+        "category_volume",
+        "merchant_tier_stats",
+        "risk_scores",
+        "country_risk",
+        "alert_summary",
+        "top_risky_merchants",
+        "top_10_risky_merchants",
+    ]
+);
+
+/// Game scores; two stream tables, one with RANK.
+pub const LEADERBOARD: Scenario = scenario!("leaderboard", &["top_players", "scores_by_game"]);
+
+/// All scenarios.
+pub const ALL: [Scenario; 3] = [ECOMMERCE, FRAUD, LEADERBOARD];
+
+impl Scenario {
+    /// The scenario called `name`.
+    pub fn named(name: &str) -> Option<Scenario> {
+        ALL.into_iter().find(|scenario| scenario.name == name)
+    }
+
+    /// Creates base tables and stream tables over one connection (through Weir). Panics with Postgres' error.
+    pub fn install(&self, client: &mut RawClient) {
+        client.execute(self.schema);
+        client.execute(self.stream_tables);
+    }
+}
