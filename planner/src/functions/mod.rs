@@ -13,7 +13,8 @@ pub struct Function {
     pub strict: bool,
     /// Settings the result depends on beyond the arguments.
     pub settings: SettingSet,
-    pub eval: fn(&[Value], &EvalContext) -> Result<Value, EvalError>,
+    /// The arguments are never errors and, for a strict function, never NULL.
+    pub eval: fn(&[&Value], &EvalContext) -> Result<Value, EvalError>,
 }
 
 impl std::fmt::Debug for Function {

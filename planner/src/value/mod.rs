@@ -1,9 +1,18 @@
-//! Postgres values. `PartialEq`/`Eq`/`Hash` are *image identity* (1.0 and 1.00 differ), which is what a
-//! Z-set of rows needs; SQL equality is image identity of [`Value::canonical`]; SQL order is [`compare`].
+//! Postgres values: representation, identity, SQL equality and order, text and binary images.
+//!
+//! `PartialEq`/`Eq`/`Hash` are *image identity* (1.0 and 1.00 differ), which is what a Z-set of rows needs;
+//! SQL equality is image identity of [`Value::canonical`]; SQL order is [`compare`]. No operators live here
+//! beyond those of [`Numeric`]; they are in [`crate::functions`].
 
+mod canonical;
+mod error;
+mod identity;
 mod numeric;
+mod order;
 
-pub use numeric::Numeric;
+pub use error::EvalError;
+pub use numeric::{Numeric, NumericSum};
+pub use order::{compare, compare_floats, compare_nulls, compare_sort_keys};
 
 use std::sync::Arc;
 
@@ -41,6 +50,9 @@ pub enum Value {
     Error(Arc<EvalError>),
 }
 
+/// Rows are arrays of values: a row of n columns costs 24·n bytes plus what its long values own.
+const _: () = assert!(size_of::<Value>() <= 24);
+
 /// `interval` as stored: the three fields do not mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Interval {
@@ -49,62 +61,59 @@ pub struct Interval {
     pub micros: i64,
 }
 
-/// What Postgres would have raised.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("{message}")]
-pub struct EvalError {
-    pub sqlstate: &'static str,
-    pub message: String,
-}
-
-impl EvalError {
-    pub fn new(sqlstate: &'static str, message: impl Into<String>) -> EvalError {
-        EvalError { sqlstate, message: message.into() }
+impl Value {
+    #[inline]
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
     }
-}
 
-impl PartialEq for Value {
-    fn eq(&self, other: &Value) -> bool {
-        use Value::*;
-        match (self, other) {
-            (Null, Null) => true,
-            (Bool(a), Bool(b)) => a == b,
-            (Int2(a), Int2(b)) => a == b,
-            (Int4(a), Int4(b)) | (Date(a), Date(b)) => a == b,
-            (Int8(a), Int8(b)) | (Time(a), Time(b)) => a == b,
-            (Timestamp(a), Timestamp(b)) | (TimestampTz(a), TimestampTz(b)) => a == b,
-            (Float4(a), Float4(b)) => a.to_bits() == b.to_bits(),
-            (Float8(a), Float8(b)) => a.to_bits() == b.to_bits(),
-            (Numeric(a), Numeric(b)) => a == b,
-            (Text(a), Text(b)) | (Bpchar(a), Bpchar(b)) => a == b,
-            (Bytea(a), Bytea(b)) | (Opaque(a), Opaque(b)) => a == b,
-            (Interval(a), Interval(b)) => a == b,
-            (Uuid(a), Uuid(b)) => a == b,
-            (Error(a), Error(b)) => a == b,
-            _ => false,
+    #[inline]
+    pub fn is_error(&self) -> bool {
+        matches!(self, Value::Error(_))
+    }
+
+    /// Whether a condition with this value passes: NULL and errors do not.
+    #[inline]
+    pub fn is_true(&self) -> bool {
+        matches!(self, Value::Bool(true))
+    }
+
+    pub fn text(text: &str) -> Value {
+        Value::Text(Arc::from(text))
+    }
+
+    pub fn interval(months: i32, days: i32, micros: i64) -> Value {
+        Value::Interval(Arc::new(Interval { months, days, micros }))
+    }
+
+    /// Bytes this value owns on the heap (shared ones counted in full), for memory accounts.
+    pub fn heap_size(&self) -> usize {
+        /// Strong and weak counts in front of every shared allocation.
+        const ARC_HEADER: usize = 16;
+        match self {
+            Value::Text(v) | Value::Bpchar(v) => ARC_HEADER + v.len(),
+            Value::Bytea(v) | Value::Opaque(v) => ARC_HEADER + v.len(),
+            Value::Interval(_) | Value::Uuid(_) => ARC_HEADER + 16,
+            Value::Numeric(v) => v.heap_size(),
+            Value::Error(v) => ARC_HEADER + size_of::<EvalError>() + v.message.len(),
+            _ => 0,
         }
     }
 }
-impl Eq for Value {}
 
-impl std::hash::Hash for Value {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        use Value::*;
-        std::mem::discriminant(self).hash(state);
-        match self {
-            Null => {}
-            Bool(v) => v.hash(state),
-            Int2(v) => v.hash(state),
-            Int4(v) | Date(v) => v.hash(state),
-            Int8(v) | Time(v) | Timestamp(v) | TimestampTz(v) => v.hash(state),
-            Float4(v) => v.to_bits().hash(state),
-            Float8(v) => v.to_bits().hash(state),
-            Numeric(v) => v.hash(state),
-            Text(v) | Bpchar(v) => v.hash(state),
-            Bytea(v) | Opaque(v) => v.hash(state),
-            Interval(v) => v.hash(state),
-            Uuid(v) => v.hash(state),
-            Error(v) => v.hash(state),
+impl From<EvalError> for Value {
+    #[cold]
+    fn from(error: EvalError) -> Value {
+        Value::Error(Arc::new(error))
+    }
+}
+
+impl From<Result<Value, EvalError>> for Value {
+    #[inline]
+    fn from(result: Result<Value, EvalError>) -> Value {
+        match result {
+            Ok(value) => value,
+            Err(error) => error.into(),
         }
     }
 }

@@ -1,4 +1,9 @@
 //! Evaluation of expressions over a row (or over the two halves of a join's row).
+//!
+//! Errors are values: they propagate through whatever Postgres would have evaluated, and AND, OR, CASE and
+//! COALESCE leave unevaluated what Postgres leaves (execExprInterp.c). No function's own semantics live here.
+
+mod expression;
 
 use crate::settings::Settings;
 use crate::value::Value;
@@ -21,12 +26,16 @@ pub struct Tuple<'a> {
 }
 
 impl<'a> Tuple<'a> {
+    #[inline]
     pub fn single(row: &'a [Value]) -> Tuple<'a> {
         Tuple { left: row, right: &[] }
     }
+
+    #[inline]
     pub fn pair(left: &'a [Value], right: &'a [Value]) -> Tuple<'a> {
         Tuple { left, right }
     }
+
     #[inline]
     pub fn get(&self, index: usize) -> &'a Value {
         if index < self.left.len() { &self.left[index] } else { &self.right[index - self.left.len()] }
