@@ -1,1 +1,155 @@
-fn main() {}
+//! `weir-demo`: the scenarios as a user would run them. Weir is spoken to over the Postgres wire, its counters over HTTP.
+
+mod check;
+mod generator;
+mod stack;
+mod view;
+
+use clap::{Args, Parser, Subcommand};
+use generator::Pace;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use stack::Stack;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use weir_tests::scenario::{self, Scenario};
+
+#[derive(Parser)]
+#[command(name = "weir-demo", about = "Run a scenario on a private Postgres behind Weir")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Live terminal view until Ctrl-C; leaves nothing behind.
+    Run(Run),
+    /// Bounded run without a terminal: compares every stream table with its view, exits 1 on any difference.
+    Check(Check),
+}
+
+#[derive(Args)]
+struct Run {
+    #[arg(long, default_value = "ecommerce", value_parser = scenario_named)]
+    scenario: Scenario,
+    #[command(flatten)]
+    pace: PaceArguments,
+    /// Seconds between two frames.
+    #[arg(long, default_value_t = 0.5)]
+    frame: f64,
+    /// Stop by itself after this many seconds.
+    #[arg(long)]
+    seconds: Option<f64>,
+}
+
+#[derive(Args)]
+struct Check {
+    /// One scenario; all of them without it.
+    #[arg(long, value_parser = scenario_named)]
+    scenario: Option<Scenario>,
+    /// Seconds of writing and reading per scenario.
+    #[arg(long, default_value_t = 15.0)]
+    seconds: f64,
+    /// Connections that write at once.
+    #[arg(long, default_value_t = 3)]
+    writers: usize,
+    /// How many times faster than the seed's generator each of them writes.
+    #[arg(long, default_value_t = 60.0)]
+    rate: f64,
+}
+
+#[derive(Args)]
+struct PaceArguments {
+    /// How many times faster than the seed's generator.
+    #[arg(long, default_value_t = 1.0)]
+    rate: f64,
+    /// Normal events between two bursts (flash sale, suspicious burst). The seed's: about every 45 seconds.
+    #[arg(long)]
+    burst_every: Option<u64>,
+    /// Normal events between two changes of reference data (repricing, tier rotation). The seed's: 30.
+    #[arg(long)]
+    change_every: Option<u64>,
+}
+
+fn scenario_named(name: &str) -> Result<Scenario, String> {
+    let names = || scenario::ALL.map(|scenario| scenario.name).join(", ");
+    Scenario::named(name).ok_or_else(|| format!("unknown scenario; there are {}", names()))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let stop = stop_on_signals();
+    let done = match Arguments::parse().command {
+        Command::Run(arguments) => run(arguments, stop).await,
+        Command::Check(arguments) => check(arguments, stop).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Run, stop: watch::Receiver<bool>) -> Result<(), String> {
+    let scenario = arguments.scenario;
+    let mut stack = Stack::start(scenario);
+    let pace =
+        Pace::of(scenario, arguments.pace.rate).with_intervals(arguments.pace.burst_every, arguments.pace.change_every);
+    let writer = generator::spawn(scenario, pace, stack.weir.config(), StdRng::from_os_rng(), stop.clone());
+    let until = arguments.seconds.map(Duration::from_secs_f64);
+    let shown = view::run(&stack, &writer, Duration::from_secs_f64(arguments.frame.max(0.05)), until, stop).await;
+    writer.abort();
+    println!("stopping Weir and Postgres");
+    stack.stop();
+    shown
+}
+
+async fn check(arguments: Check, stop: watch::Receiver<bool>) -> Result<(), String> {
+    let scenarios = arguments.scenario.map_or(scenario::ALL.to_vec(), |scenario| vec![scenario]);
+    let options = check::Options {
+        duration: Duration::from_secs_f64(arguments.seconds),
+        writers: arguments.writers,
+        rate: arguments.rate,
+    };
+    let mut failed = Vec::new();
+    for scenario in scenarios {
+        let mut stack = Stack::start(scenario);
+        if let Err(reason) = check::run(&stack, &options, stop.clone()).await {
+            println!("{}: FAILED\n{reason}", scenario.name);
+            println!("--- end of weir's log ---\n{}", tail(&stack.weir.log()));
+            failed.push(scenario.name);
+        }
+        stack.stop();
+        if *stop.borrow() {
+            return Err("interrupted".to_owned());
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("demo-check failed: {}", failed.join(", "))) }
+}
+
+/// The last lines of a log.
+fn tail(log: &str) -> String {
+    const LINES: usize = 40;
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+/// Becomes true at SIGINT, SIGTERM or SIGHUP.
+fn stop_on_signals() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let mut signals = signal(kind).expect("these signals can be handled");
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                sender.send_replace(true);
+            }
+        });
+    }
+    receiver
+}

@@ -5,6 +5,7 @@ use crate::postgres::{TestServer, connect, free_port};
 use crate::wire::RawClient;
 use std::fs::File;
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -72,7 +73,8 @@ impl TestWeir {
                 command.env_remove(&*name);
             }
         }
-        command.current_dir(std::env::temp_dir()).stdin(Stdio::null());
+        // A process group of its own: Ctrl-C in a terminal is for the one who started us.
+        command.current_dir(std::env::temp_dir()).stdin(Stdio::null()).process_group(0);
         command.stdout(log.try_clone().expect("a descriptor can be duplicated")).stderr(log);
         let child = command.spawn().unwrap_or_else(|error| panic!("{} cannot be run: {error}", binary().display()));
         let log_path = self.log_path.display().to_string();

@@ -132,9 +132,20 @@ impl RawClient {
 
     /// A simple query, all messages up to ReadyForQuery. Panics when the connection breaks.
     pub fn simple(&mut self, sql: &str) -> Vec<Message> {
+        self.try_simple(sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// As `simple`, for servers that may go away.
+    pub fn try_simple(&mut self, sql: &str) -> io::Result<Vec<Message>> {
         let mut buffer = BytesMut::new();
-        frontend::query(sql, &mut buffer).expect("the statement has no zero byte");
-        self.send(&buffer).and_then(|()| self.receive_until(b'Z')).unwrap_or_else(|error| panic!("{sql}: {error}"))
+        frontend::query(sql, &mut buffer)?;
+        self.send(&buffer)?;
+        self.receive_until(b'Z')
+    }
+
+    /// As `query`, for servers that may go away.
+    pub fn try_query(&mut self, sql: &str) -> io::Result<Table> {
+        Ok(Table::read(&self.try_simple(sql)?))
     }
 
     /// A simple query read as a table (the last result, when there are several).

@@ -1,0 +1,50 @@
+# `make demo` and `make test` work on a fresh Debian or Ubuntu with Rust; scripts/prepare.sh installs what is missing.
+
+SCENARIO ?= ecommerce
+RATE ?= 1
+SCENARIOS = ecommerce fraud leaderboard
+
+# In CI the build is cached outside the clone.
+ifeq ($(CI),true)
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/weir-target
+endif
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help demo demo-check test test-long lint unit bench prepare
+
+help:
+	@echo "make demo [SCENARIO=$(SCENARIO)] [RATE=1]  live view of a scenario: $(SCENARIOS)"
+	@echo "make demo-check [SCENARIO=name]            every answer compared with Postgres, about 20 s per scenario"
+	@echo "make test                                  what CI runs"
+	@echo "make test-long                             the same tests with thousands of rounds"
+	@echo "make bench                                 the measurements in bench/results"
+
+prepare:
+	@scripts/prepare.sh
+
+demo: prepare
+	cargo build --release -p weir-proxy -p weir-demo
+	@WEIR_BINARY=$(abspath $(TARGET))/release/weir $(TARGET)/release/weir-demo run --scenario $(SCENARIO) --rate $(RATE)
+
+# Without SCENARIO on the command line: all of them.
+demo-check: prepare
+	cargo build -p weir-proxy -p weir-demo
+	@WEIR_BINARY=$(abspath $(TARGET))/debug/weir $(TARGET)/debug/weir-demo check \
+		$(if $(filter command line environment,$(origin SCENARIO)),--scenario $(SCENARIO))
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+unit: prepare
+	cargo build -p weir-proxy
+	@scripts/run-tests.sh $(abspath $(TARGET))/debug/weir
+
+test: prepare lint unit demo-check
+
+test-long: export WEIR_LONG = 1
+test-long: prepare lint unit demo-check
+
+bench: prepare
+	cargo build --release -p weir-proxy -p weir-bench
+	WEIR_BINARY=$(abspath $(TARGET))/release/weir $(TARGET)/release/weir-bench

@@ -1,0 +1,104 @@
+//! What must be equal in every single read, however fast the writers are.
+
+/// One read over several stream tables, whose columns must all be equal, in every row.
+pub struct Invariant {
+    pub says: &'static str,
+    pub sql: &'static str,
+}
+
+/// The invariants of a scenario.
+pub fn of(scenario: &str) -> &'static [Invariant] {
+    match scenario {
+        "ecommerce" => &ECOMMERCE,
+        "fraud" => &FRAUD,
+        "leaderboard" => &LEADERBOARD,
+        other => unreachable!("scenario {other} has no invariants"),
+    }
+}
+
+const ECOMMERCE: [Invariant; 3] = [
+    Invariant {
+        says: "revenue by category = revenue by product = spending by customer",
+        sql: "SELECT c.total, p.total, s.total \
+              FROM (SELECT SUM(revenue) AS total FROM category_revenue) c, \
+                   (SELECT SUM(revenue) AS total FROM product_sales) p, \
+                   (SELECT SUM(total_spent) AS total FROM customer_stats) s",
+    },
+    Invariant {
+        says: "orders by category = by product = by customer = by country",
+        sql: "SELECT c.n, p.n, s.n, r.n \
+              FROM (SELECT SUM(order_count) AS n FROM category_revenue) c, \
+                   (SELECT SUM(order_count) AS n FROM product_sales) p, \
+                   (SELECT SUM(order_count) AS n FROM customer_stats) s, \
+                   (SELECT SUM(total_orders) AS n FROM country_revenue) r",
+    },
+    Invariant {
+        says: "every customer of the top ten has spent what the ranking says",
+        sql: "SELECT t.total_spent, s.total_spent FROM top_10_customers t \
+              JOIN customer_stats s ON s.customer_name = t.customer_name",
+    },
+];
+
+const FRAUD: [Invariant; 3] = [
+    Invariant {
+        says: "transactions by alert level = scored = by merchant = by category = by user",
+        sql: "SELECT a.n, r.n, m.n, c.n, u.n \
+              FROM (SELECT SUM(txn_count) AS n FROM alert_summary) a, \
+                   (SELECT COUNT(*) AS n FROM risk_scores) r, \
+                   (SELECT SUM(total_txns) AS n FROM top_risky_merchants) m, \
+                   (SELECT SUM(txn_count) AS n FROM category_volume) c, \
+                   (SELECT SUM(txn_count) AS n FROM user_velocity) u",
+    },
+    Invariant {
+        says: "amounts by alert level = by category = by user = by country",
+        sql: "SELECT a.total, c.total, u.total, k.total \
+              FROM (SELECT SUM(total_amount) AS total FROM alert_summary) a, \
+                   (SELECT SUM(total_volume) AS total FROM category_volume) c, \
+                   (SELECT SUM(total_spent) AS total FROM user_velocity) u, \
+                   (SELECT SUM(total_volume) AS total FROM country_risk) k",
+    },
+    Invariant {
+        says: "every scored transaction carries its user's present count",
+        sql: "SELECT r.user_txn_count, u.txn_count FROM risk_scores r JOIN user_velocity u ON u.user_id = r.user_id \
+              WHERE r.txn_id <= 40",
+    },
+];
+
+const LEADERBOARD: [Invariant; 1] = [Invariant {
+    says: "points of the players = points in the games",
+    sql: "SELECT p.total, g.total \
+          FROM (SELECT SUM(total_score) AS total FROM top_players) p, \
+               (SELECT SUM(total_score) AS total FROM scores_by_game) g",
+}];
+
+/// Dashboard and psql reads of the seeds, compared with the same read of the views at every pause.
+pub fn reads(scenario: &str) -> &'static [&'static str] {
+    match scenario {
+        "ecommerce" => &[
+            "SELECT category_name, order_count, units_sold, revenue FROM category_revenue ORDER BY revenue DESC, category_name",
+            "SELECT * FROM product_sales ORDER BY revenue DESC NULLS LAST, product_id LIMIT 10",
+            "SELECT * FROM top_10_customers ORDER BY rank",
+            "SELECT * FROM country_revenue ORDER BY total_revenue DESC, country",
+            "SELECT product_name, base_price, current_price, pct_change FROM catalog_price_impact \
+             ORDER BY ABS(pct_change) DESC, product_name",
+        ],
+        "fraud" => &[
+            "SELECT txn_id, user_name, merchant_name, merchant_category, amount, risk_level FROM risk_scores \
+             WHERE risk_level IN ('HIGH', 'MEDIUM') ORDER BY txn_id DESC LIMIT 15",
+            "SELECT * FROM alert_summary \
+             ORDER BY CASE risk_level WHEN 'HIGH' THEN 1 WHEN 'MEDIUM' THEN 2 ELSE 3 END",
+            "SELECT * FROM top_10_risky_merchants ORDER BY rank",
+            "SELECT * FROM country_risk ORDER BY total_txns DESC, country LIMIT 10",
+            "SELECT merchant_category, COUNT(*) AS total, COUNT(*) FILTER (WHERE risk_level = 'HIGH') AS high, \
+             ROUND(100.0 * COUNT(*) FILTER (WHERE risk_level = 'HIGH') / NULLIF(COUNT(*), 0), 1) AS high_pct \
+             FROM risk_scores GROUP BY merchant_category ORDER BY high_pct DESC NULLS LAST, merchant_category",
+        ],
+        "leaderboard" => &[
+            "SELECT rank, player_name, total_score, games_played FROM top_players ORDER BY rank, player_id LIMIT 10",
+            "SELECT rank, player_name, total_score FROM top_players WHERE rank <= 3 ORDER BY rank, player_id",
+            "SELECT 'Game ' || game_id, high_score FROM scores_by_game ORDER BY high_score DESC, game_id",
+            "SELECT COUNT(*) FROM top_players",
+        ],
+        other => unreachable!("scenario {other} has no reads"),
+    }
+}

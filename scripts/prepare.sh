@@ -1,0 +1,35 @@
+#!/bin/sh
+# Installs what a build and a private Postgres need, when it is missing. Debian and Ubuntu.
+set -eu
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+have cargo || PATH="$HOME/.cargo/bin:$PATH"
+have cargo || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
+
+missing=
+have cc || missing="$missing build-essential"
+have psql || missing="$missing postgresql-client"
+if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! have pg_config; then
+    missing="$missing postgresql"
+fi
+[ -n "$missing" ] || exit 0
+
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+echo "installing:$missing"
+# The server package would start a cluster of its own; only its programs are wanted.
+if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    $as_root mkdir -p /etc/postgresql-common
+    echo "create_main_cluster = false" | $as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+fi
+for attempt in 1 2 3; do
+    # shellcheck disable=SC2086
+    if $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120 $missing >/dev/null; then
+        exit 0
+    fi
+    echo "apt-get failed (attempt $attempt)" >&2
+    sleep 5
+done
+exit 1
