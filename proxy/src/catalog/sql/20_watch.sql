@@ -1,0 +1,149 @@
+-- Watching base tables: the publication, and the replica identity that puts old rows into the stream.
+
+DO $body$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = 'weir') THEN
+        -- Without this option Postgres 18 refuses UPDATE and DELETE on a FULL table that has stored generated columns.
+        EXECUTE 'CREATE PUBLICATION weir'
+            || CASE WHEN current_setting('server_version_num')::int >= 180000 THEN ' WITH (publish_generated_columns = stored)' ELSE '' END;
+    END IF;
+END
+$body$;
+
+-- Tables (leaves of partitioned ones included) that must be watched for `relation` to be maintained.
+CREATE OR REPLACE FUNCTION pgtrickle.base_tables(relation regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    WITH RECURSIVE below (relid) AS (
+        SELECT relation::oid
+        UNION
+        SELECT d.refobjid
+        FROM below b
+        JOIN pg_rewrite r ON r.ev_class = b.relid AND r.rulename = '_RETURN'
+        JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+        JOIN pg_class v ON v.oid = b.relid AND v.relkind = 'v'
+    )
+    SELECT b.relid::regclass FROM below b JOIN pg_class c ON c.oid = b.relid WHERE c.relkind <> 'v'
+$body$;
+
+-- Why watching this relation would be impossible or would break the application's own writes; NULL when neither.
+CREATE OR REPLACE FUNCTION pgtrickle.watch_obstacle(relation regclass) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $body$
+DECLARE
+    rel pg_class;
+    version int := current_setting('server_version_num')::int;
+    blocked boolean;
+    other text;
+BEGIN
+    SELECT * INTO rel FROM pg_class WHERE oid = relation;
+    IF rel.relkind = 'f' THEN RETURN 'it is a foreign table'; END IF;
+    IF rel.relkind = 'm' THEN RETURN 'it is a materialized view'; END IF;
+    IF rel.relkind NOT IN ('r', 'p') THEN RETURN 'it is not a table'; END IF;
+    IF rel.relpersistence = 'u' THEN RETURN 'it is unlogged (ALTER TABLE … SET LOGGED mends it)'; END IF;
+    IF rel.relpersistence = 't' THEN RETURN 'it is temporary'; END IF;
+    IF rel.relnamespace = 'pg_catalog'::regnamespace OR rel.relnamespace = 'information_schema'::regnamespace THEN
+        RETURN 'it is a system table';
+    END IF;
+    IF rel.relrowsecurity THEN RETURN 'it has row-level security'; END IF;
+    IF rel.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = relation) THEN
+        RETURN 'other tables inherit from it';
+    END IF;
+    IF rel.relkind = 'p' AND NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'weir_ddl' AND evtenabled = 'A')
+        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisprimary) THEN
+        RETURN 'it is partitioned without a primary key, and Weir may not install event triggers here (a new partition would refuse UPDATE)';
+    END IF;
+    IF version < 180000 AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attgenerated <> '' AND NOT a.attisdropped) THEN
+        RETURN 'it has generated columns, which this version of Postgres does not put into the stream';
+    END IF;
+    IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attgenerated = 'v' AND NOT a.attisdropped) THEN
+        RETURN 'it has virtual generated columns, with which REPLICA IDENTITY FULL would make UPDATE fail';
+    END IF;
+    IF version >= 180000 AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attgenerated = 's' AND NOT a.attisdropped) THEN
+        EXECUTE 'SELECT EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+                     WHERE r.prrelid = $1 AND p.pubgencols <> ''s'') OR EXISTS (SELECT FROM pg_publication WHERE pubname = ''weir'' AND pubgencols <> ''s'')
+                     OR EXISTS (SELECT FROM pg_publication WHERE puballtables AND pubgencols <> ''s'')'
+            INTO blocked USING relation;
+        IF blocked THEN
+            RETURN 'it has stored generated columns and is in a publication without publish_generated_columns, where REPLICA IDENTITY FULL would make UPDATE fail (ALTER PUBLICATION … SET (publish_generated_columns = stored) mends it)';
+        END IF;
+    END IF;
+    IF version >= 150000 AND rel.relreplident <> 'f' THEN
+        EXECUTE 'SELECT p.pubname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+                 WHERE r.prrelid = $1 AND r.prattrs IS NOT NULL LIMIT 1' INTO other USING relation;
+        IF other IS NOT NULL THEN
+            RETURN format('it is in publication "%s" with a column list, with which REPLICA IDENTITY FULL would make UPDATE fail', other);
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$body$;
+
+-- Puts tables under watch: REPLICA IDENTITY FULL first, then membership in the publication (the other order would make
+-- writes fail in between). SECURITY DEFINER because both need the table's and the publication's owner; therefore only
+-- for callers who own the table or hold TRIGGER on it (the right to burden its writes).
+CREATE OR REPLACE FUNCTION pgtrickle.watch(relations regclass[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $body$
+DECLARE
+    relation regclass;
+    leaf record;
+    obstacle text;
+    -- SECURITY DEFINER hides the caller; SET ROLE is honoured.
+    caller name := CASE WHEN current_setting('role') = 'none' THEN session_user ELSE current_setting('role')::name END;
+    published boolean;
+BEGIN
+    IF current_setting('wal_level') <> 'logical' THEN
+        RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = 'stream tables need wal_level = logical',
+            DETAIL = format('wal_level is %s.', current_setting('wal_level')),
+            HINT = 'Run ALTER SYSTEM SET wal_level = logical; and restart Postgres.';
+    END IF;
+    FOREACH relation IN ARRAY relations LOOP
+        obstacle := pgtrickle.watch_obstacle(relation);
+        IF obstacle IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = format('table %s cannot be watched: %s', relation, obstacle),
+                HINT = 'Use refresh_mode => ''FULL'' or ''AUTO'' to have Postgres evaluate the query.';
+        END IF;
+        SELECT EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+            WHERE p.pubname = 'weir' AND (r.prrelid = relation
+                OR r.prrelid IN (SELECT a.relid FROM pg_partition_ancestors(relation) a))) INTO published;
+        IF published AND NOT EXISTS (SELECT FROM pgtrickle.unwatched_leaves(relation)) THEN
+            CONTINUE;
+        END IF;
+        IF NOT (pg_has_role(caller, (SELECT relowner FROM pg_class WHERE oid = relation), 'USAGE')
+                OR has_table_privilege(caller, relation, 'TRIGGER')) THEN
+            RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('permission denied to watch table %s', relation),
+                DETAIL = 'Maintaining a stream table sets REPLICA IDENTITY FULL on the tables it reads, a cost to their writers.',
+                HINT = format('Its owner can run: GRANT TRIGGER ON %s TO %I;', relation, caller);
+        END IF;
+        BEGIN
+            FOR leaf IN SELECT relid FROM pgtrickle.unwatched_leaves(relation) LOOP
+                EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', leaf.relid);
+            END LOOP;
+            IF NOT published THEN
+                EXECUTE format('ALTER PUBLICATION weir ADD TABLE %s%s',
+                    CASE WHEN (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' THEN 'ONLY ' ELSE '' END, relation);
+            END IF;
+        EXCEPTION
+            WHEN lock_not_available THEN
+                RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = format('could not lock table %s within 2 s to watch it', relation),
+                    DETAIL = 'The first stream table over a table sets REPLICA IDENTITY FULL, which waits for every open transaction that uses it.',
+                    HINT = format('Try again when they have ended, or beforehand run: SELECT pgtrickle.watch(ARRAY[%L::regclass]);', relation);
+            WHEN undefined_object THEN
+                RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = 'publication "weir" does not exist',
+                    HINT = 'Run "weir check" and execute the SQL it prints.';
+            WHEN insufficient_privilege THEN
+                RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('Weir''s role may not watch table %s: %s', relation, SQLERRM),
+                    HINT = 'Run "weir check" and execute the SQL it prints.';
+        END;
+    END LOOP;
+END
+$body$;
+
+-- The table itself, or the leaves of a partitioned one, that do not put whole old rows into the stream yet.
+CREATE OR REPLACE FUNCTION pgtrickle.unwatched_leaves(relation regclass) RETURNS TABLE (relid regclass)
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT c.oid::regclass FROM pg_class c
+    WHERE c.relreplident <> 'f' AND c.relkind = 'r'
+        AND (c.oid = relation OR c.oid IN (SELECT t.relid FROM pg_partition_tree(relation) t WHERE t.isleaf))
+$body$;
+REVOKE ALL ON FUNCTION pgtrickle.watch(regclass[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pgtrickle.watch(regclass[]) TO PUBLIC;

@@ -1,0 +1,315 @@
+-- create_stream_table and what it is made of. Everything runs as the caller and in the caller's transaction.
+
+-- Seconds of a duration such as 1s, 5m, 1h30m, 2d, 1w.
+CREATE OR REPLACE FUNCTION pgtrickle.parse_duration_seconds(duration text) RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $body$
+DECLARE
+    total numeric := 0;
+    part text[];
+BEGIN
+    IF duration ~ '^\s*@' OR duration ~ '^\s*(\S+\s+){4,5}\S+\s*$' THEN
+        RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = format('cron schedules are not supported: "%s"', duration),
+            HINT = 'Use a duration such as 30s, 5m or 1h30m, or ''calculated''.';
+    END IF;
+    IF duration IS NULL OR duration !~* '^\s*([0-9]+\s*[smhdw]\s*)+$' THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('invalid schedule "%s"', duration),
+            HINT = 'Use a duration such as 1s, 5m or 1h30m, or ''calculated''.';
+    END IF;
+    FOR part IN SELECT regexp_matches(lower(duration), '([0-9]+)\s*([smhdw])', 'g') LOOP
+        total := total + part[1]::numeric * CASE part[2]
+            WHEN 's' THEN 1 WHEN 'm' THEN 60 WHEN 'h' THEN 3600 WHEN 'd' THEN 86400 ELSE 604800 END;
+    END LOOP;
+    IF total < 1 OR total > 3155760000 THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('schedule "%s" is out of range', duration),
+            HINT = 'A schedule is at least 1 second and at most 100 years.';
+    END IF;
+    RETURN total::bigint;
+END
+$body$;
+
+-- NULL for 'calculated'; else the schedule as given, checked.
+CREATE OR REPLACE FUNCTION pgtrickle.checked_schedule(schedule text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $body$
+BEGIN
+    IF schedule IS NULL OR lower(btrim(schedule)) = 'calculated' THEN RETURN NULL; END IF;
+    PERFORM pgtrickle.parse_duration_seconds(schedule);
+    RETURN btrim(schedule);
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION pgtrickle.checked_refresh_mode(refresh_mode text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $body$
+BEGIN
+    IF refresh_mode IS NULL OR upper(refresh_mode) NOT IN ('AUTO', 'FULL', 'DIFFERENTIAL', 'IMMEDIATE') THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('invalid refresh mode "%s"', refresh_mode),
+            HINT = 'Use AUTO, FULL, DIFFERENTIAL or IMMEDIATE.';
+    END IF;
+    RETURN upper(refresh_mode);
+END
+$body$;
+
+-- The text as one SELECT without a trailing semicolon. A cursor can be opened on one query only, and opening it runs
+-- nothing; so further statements hidden in the text are found before any of it is executed.
+CREATE OR REPLACE FUNCTION pgtrickle.checked_query(query text) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $body$
+DECLARE
+    probe refcursor;
+    stripped text := regexp_replace(query, '[;\s]+$', '');
+BEGIN
+    IF query IS NULL OR stripped = '' THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'the defining query is empty';
+    END IF;
+    BEGIN
+        OPEN probe FOR EXECUTE stripped;
+        CLOSE probe;
+    EXCEPTION WHEN invalid_cursor_definition THEN
+        RAISE EXCEPTION USING ERRCODE = '42601', MESSAGE = 'the defining query must be exactly one SELECT';
+    END;
+    RETURN stripped;
+END
+$body$;
+
+-- Why the view `relation` cannot be maintained from deltas, as far as Postgres can tell; NULL when nothing was found.
+CREATE OR REPLACE FUNCTION pgtrickle.differential_obstacle(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    WITH RECURSIVE views (relid) AS (
+        SELECT relation::oid
+        UNION
+        SELECT d.refobjid
+        FROM views v
+        JOIN pg_rewrite r ON r.ev_class = v.relid AND r.rulename = '_RETURN'
+        JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+        JOIN pg_class c ON c.oid = d.refobjid AND c.relkind = 'v'
+    ), called AS (
+        SELECT DISTINCT (m.part)[1]::oid AS function
+        FROM views v JOIN pg_rewrite r ON r.ev_class = v.relid AND r.rulename = '_RETURN',
+            LATERAL regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS m (part)
+    ), obstacles AS (
+        SELECT format('function %s is volatile', p.oid::regprocedure) AS reason
+        FROM called JOIN pg_proc p ON p.oid = called.function WHERE p.provolatile = 'v'
+        UNION ALL
+        SELECT format('table %s cannot be watched: %s', b, pgtrickle.watch_obstacle(b))
+        FROM pgtrickle.base_tables(relation) b WHERE pgtrickle.watch_obstacle(b) IS NOT NULL
+    )
+    SELECT reason FROM obstacles ORDER BY reason LIMIT 1
+$body$;
+
+-- What CREATE VIEW accepts and a stream table must not be; raises.
+CREATE OR REPLACE FUNCTION pgtrickle.check_view(relation regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $body$
+DECLARE
+    tree text := (SELECT r.ev_action::text FROM pg_rewrite r WHERE r.ev_class = relation AND r.rulename = '_RETURN');
+    bad text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0) THEN
+        RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = 'a stream table must have at least one column';
+    END IF;
+    IF tree ~ ':rowMarks \(' THEN
+        RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = 'FOR UPDATE and FOR SHARE are not allowed in a stream table',
+            DETAIL = 'A read that Postgres answers would lock rows.';
+    END IF;
+    IF tree ~ ':varattno -[0-9]' THEN
+        RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = 'system columns (ctid, xmin, tableoid, …) are not allowed in a stream table';
+    END IF;
+    SELECT a.attname INTO bad FROM pg_attribute a
+    WHERE a.attrelid = relation AND a.attnum > 0 AND (starts_with(a.attname, '__pgt_') OR starts_with(a.attname, '__pgs_')) LIMIT 1;
+    IF bad IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('column name "%s" is reserved', bad),
+            DETAIL = 'The prefixes __pgt_ and __pgs_ are reserved.';
+    END IF;
+    IF EXISTS (
+        WITH RECURSIVE below (relid) AS (
+            SELECT d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+                AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+            WHERE r.ev_class = relation AND r.rulename = '_RETURN'
+            UNION
+            SELECT d.refobjid FROM below b JOIN pg_rewrite r ON r.ev_class = b.relid AND r.rulename = '_RETURN'
+            JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+                AND (d.refobjid <> r.ev_class)
+            WHERE b.relid <> relation
+        ) SELECT FROM below WHERE relid = relation
+    ) OR tree ~ (':relid ' || relation::oid || ' [^{}]*:inFromCl true') THEN
+        RAISE EXCEPTION USING ERRCODE = '3F000', MESSAGE = format('cycle detected: stream table %s would read itself', relation);
+    END IF;
+END
+$body$;
+
+-- Views that Postgres could update get conditional rules, so that a write fails with Postgres' own 55000.
+CREATE OR REPLACE FUNCTION pgtrickle.make_read_only(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog AS $body$
+DECLARE
+    event text;
+BEGIN
+    IF pg_relation_is_updatable(relation, false) <> 0 THEN
+        FOREACH event IN ARRAY ARRAY['INSERT', 'UPDATE', 'DELETE'] LOOP
+            EXECUTE format('CREATE OR REPLACE RULE %I AS ON %s TO %s WHERE false DO INSTEAD NOTHING',
+                'stream_table_is_read_only_' || lower(event), event, relation);
+        END LOOP;
+    END IF;
+END
+$body$;
+
+-- The settings a definition's meaning may depend on, as the caller has them now.
+CREATE OR REPLACE FUNCTION pgtrickle.current_pinned_settings() RETURNS jsonb
+LANGUAGE sql STABLE AS $body$
+    SELECT pg_catalog.jsonb_build_object(
+        'TimeZone', pg_catalog.current_setting('TimeZone'), 'DateStyle', pg_catalog.current_setting('DateStyle'),
+        'IntervalStyle', pg_catalog.current_setting('IntervalStyle'),
+        'extra_float_digits', pg_catalog.current_setting('extra_float_digits'),
+        'bytea_output', pg_catalog.current_setting('bytea_output'),
+        'search_path', pg_catalog.current_setting('search_path'), 'role', current_user)
+$body$;
+
+-- Puts the base tables under the view under watch, or decides that Postgres has to evaluate it. Returns the mode.
+CREATE OR REPLACE FUNCTION pgtrickle.prepare_sources(relation regclass, requested text, query text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog AS $body$
+DECLARE
+    obstacle text := pgtrickle.differential_obstacle(relation);
+    verdict jsonb;
+    tables regclass[];
+BEGIN
+    IF current_setting('wal_level') <> 'logical' THEN
+        RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = 'stream tables need wal_level = logical',
+            DETAIL = format('wal_level is %s.', current_setting('wal_level')),
+            HINT = 'Run ALTER SYSTEM SET wal_level = logical; and restart Postgres.';
+    END IF;
+    IF obstacle IS NULL AND requested IN ('DIFFERENTIAL', 'IMMEDIATE') AND query IS NOT NULL AND pgtrickle.weir_is_connected() THEN
+        verdict := pgtrickle.ask_weir(jsonb_build_object('ask', 'validate', 'query', query,
+            'settings', pgtrickle.current_pinned_settings()), interval '2 s');
+        obstacle := verdict ->> 'unsupported';
+    END IF;
+    IF obstacle IS NOT NULL AND requested IN ('DIFFERENTIAL', 'IMMEDIATE') THEN
+        RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = format('stream table %s cannot be maintained incrementally: %s', relation, obstacle),
+            HINT = 'Use refresh_mode => ''AUTO'' or ''FULL'' to have Postgres evaluate the query on its schedule.';
+    END IF;
+    IF obstacle IS NOT NULL AND requested = 'AUTO' THEN
+        RAISE NOTICE USING MESSAGE = format('stream table %s will be refreshed with FULL: %s', relation, obstacle);
+    END IF;
+    SELECT array_agg(b) INTO tables FROM pgtrickle.base_tables(relation) b WHERE pgtrickle.watch_obstacle(b) IS NULL;
+    IF tables IS NOT NULL THEN
+        PERFORM pgtrickle.watch(tables);
+    END IF;
+    RETURN CASE WHEN requested <> 'AUTO' THEN requested WHEN obstacle IS NULL THEN 'DIFFERENTIAL' ELSE 'FULL' END;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION pgtrickle.create_stream_table(
+    name text, query text, schedule text DEFAULT 'calculated', refresh_mode text DEFAULT 'AUTO', initialize boolean DEFAULT true,
+    diamond_consistency text DEFAULT NULL, diamond_schedule_policy text DEFAULT NULL, cdc_mode text DEFAULT NULL,
+    append_only boolean DEFAULT false, pooler_compatibility_mode boolean DEFAULT false, partition_by text DEFAULT NULL,
+    max_differential_joins integer DEFAULT NULL, max_delta_fraction double precision DEFAULT NULL,
+    output_distribution_column text DEFAULT NULL, temporal boolean DEFAULT false, storage_backend text DEFAULT NULL,
+    fillfactor integer DEFAULT NULL, target_freshness text DEFAULT NULL, orchestration_mode text DEFAULT 'MANAGED',
+    sink text DEFAULT NULL, ducklake_sink_path text DEFAULT NULL, ducklake_sink_table_id bigint DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $body$
+#variable_conflict use_variable
+DECLARE
+    parts text[] := parse_ident(name);
+    target_schema text := CASE WHEN array_length(parts, 1) = 2 THEN parts[1] ELSE current_schema() END;
+    target_name text := parts[array_length(parts, 1)];
+    wanted_mode text := pgtrickle.checked_refresh_mode(refresh_mode);
+    wanted_schedule text := pgtrickle.checked_schedule(schedule);
+    body text;
+    relation regclass;
+    mode text;
+    path text := current_setting('search_path');
+BEGIN
+    IF array_length(parts, 1) > 2 THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('invalid stream table name "%s"', name),
+            HINT = 'Use table or schema.table.';
+    END IF;
+    IF target_schema IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '3F000', MESSAGE = 'no schema has been selected to create in';
+    END IF;
+    IF starts_with(target_name, '__pgt_') OR starts_with(target_name, '__pgs_') OR target_schema IN ('pgtrickle', 'pgtrickle_changes') THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('stream table name "%s" is reserved', name);
+    END IF;
+    PERFORM pgtrickle.check_options(wanted_mode, diamond_consistency, diamond_schedule_policy, cdc_mode, max_differential_joins,
+        max_delta_fraction, output_distribution_column, partition_by, temporal, storage_backend, fillfactor, orchestration_mode, sink,
+        ducklake_sink_path, ducklake_sink_table_id);
+    IF wanted_mode = 'IMMEDIATE' THEN wanted_schedule := NULL; END IF;
+    IF to_regclass(format('%I.%I', target_schema, target_name)) IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '42P07', MESSAGE = format('relation "%s" already exists', target_name);
+    END IF;
+    body := pgtrickle.checked_query(query);
+    EXECUTE format('CREATE VIEW %I.%I AS %s', target_schema, target_name, body);
+    relation := to_regclass(format('%I.%I', target_schema, target_name));
+    PERFORM pgtrickle.check_view(relation);
+    PERFORM pgtrickle.make_read_only(relation);
+    mode := pgtrickle.prepare_sources(relation, wanted_mode, body);
+    -- A row whose view was dropped behind our back gives way to its successor; the owner's policy hides nothing here,
+    -- because such a row belongs to nobody.
+    INSERT INTO pgtrickle.pgt_stream_tables (pgt_relid, pgt_name, pgt_schema, defining_query, original_query, schedule, refresh_mode,
+        requested_refresh_mode, diamond_consistency, diamond_schedule_policy, requested_cdc_mode, is_append_only, max_differential_joins,
+        max_delta_fraction, pooler_compatibility_mode, st_partition_key, storage_backend, storage_fillfactor, target_freshness,
+        orchestration_mode, initialize, sink, ducklake_sink_mode, ducklake_sink_path, ducklake_sink_table_id, pinned_settings,
+        defining_search_path)
+    VALUES (relation, target_name, target_schema, pg_get_viewdef(relation), query, wanted_schedule, mode, wanted_mode,
+        coalesce(lower(diamond_consistency), 'atomic'), coalesce(lower(diamond_schedule_policy), 'fastest'), lower(cdc_mode), append_only,
+        max_differential_joins, max_delta_fraction, pooler_compatibility_mode, partition_by, storage_backend, fillfactor, target_freshness,
+        upper(orchestration_mode), initialize, lower(sink), CASE WHEN sink IS NULL THEN NULL ELSE 'delta' END, ducklake_sink_path,
+        ducklake_sink_table_id, pgtrickle.current_pinned_settings(), path);
+END
+$body$;
+
+-- Options of both generations of pg_trickle: checked by value, refused by name.
+CREATE OR REPLACE FUNCTION pgtrickle.check_options(
+    refresh_mode text, diamond_consistency text, diamond_schedule_policy text, cdc_mode text, max_differential_joins integer,
+    max_delta_fraction double precision, output_distribution_column text, partition_by text, temporal boolean, storage_backend text,
+    fillfactor integer, orchestration_mode text, sink text, ducklake_sink_path text, ducklake_sink_table_id bigint
+) RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $body$
+DECLARE
+    problem text := CASE
+        WHEN lower(diamond_consistency) NOT IN ('atomic', 'none') THEN format('invalid diamond_consistency "%s" (atomic or none)', diamond_consistency)
+        WHEN lower(diamond_schedule_policy) NOT IN ('fastest', 'slowest') THEN format('invalid diamond_schedule_policy "%s" (fastest or slowest)', diamond_schedule_policy)
+        WHEN lower(cdc_mode) NOT IN ('auto', 'trigger', 'wal') THEN format('invalid cdc_mode "%s" (auto, trigger or wal)', cdc_mode)
+        WHEN lower(cdc_mode) = 'wal' AND refresh_mode = 'IMMEDIATE' THEN 'cdc_mode "wal" does not go with refresh_mode IMMEDIATE'
+        WHEN max_differential_joins < 0 THEN 'max_differential_joins must not be negative'
+        WHEN max_delta_fraction NOT BETWEEN 0 AND 1 THEN 'max_delta_fraction must be between 0 and 1'
+        WHEN fillfactor NOT BETWEEN 10 AND 100 THEN 'fillfactor must be between 10 and 100'
+        WHEN upper(orchestration_mode) NOT IN ('MANAGED', 'EXTERNAL') OR orchestration_mode IS NULL THEN format('invalid orchestration_mode "%s" (MANAGED or EXTERNAL)', orchestration_mode)
+        WHEN lower(sink) <> 'ducklake' THEN format('unknown sink "%s" (only ducklake is known)', sink)
+        WHEN lower(sink) = 'ducklake' AND (ducklake_sink_path IS NULL OR ducklake_sink_table_id IS NULL) THEN 'sink "ducklake" needs ducklake_sink_path and ducklake_sink_table_id'
+        WHEN sink IS NULL AND ducklake_sink_path IS NOT NULL THEN 'ducklake_sink_path needs sink => ''ducklake'''
+        WHEN sink IS NULL AND ducklake_sink_table_id IS NOT NULL THEN 'ducklake_sink_table_id needs sink => ''ducklake'''
+    END;
+    unsupported text := CASE
+        WHEN temporal THEN 'temporal'
+        WHEN output_distribution_column IS NOT NULL THEN 'output_distribution_column'
+        WHEN lower(storage_backend) <> 'heap' THEN 'storage_backend'
+        WHEN upper(orchestration_mode) = 'EXTERNAL' THEN 'orchestration_mode => ''EXTERNAL'''
+    END;
+BEGIN
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = problem;
+    END IF;
+    IF unsupported IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('option %s is not supported', unsupported);
+    END IF;
+    IF partition_by IS NOT NULL OR fillfactor IS NOT NULL THEN
+        RAISE NOTICE 'partition_by and fillfactor have no effect: the rows of a stream table are kept in memory';
+    END IF;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION pgtrickle.create_stream_table_if_not_exists(
+    name text, query text, schedule text DEFAULT 'calculated', refresh_mode text DEFAULT 'AUTO', initialize boolean DEFAULT true,
+    diamond_consistency text DEFAULT NULL, diamond_schedule_policy text DEFAULT NULL, cdc_mode text DEFAULT NULL,
+    append_only boolean DEFAULT false, pooler_compatibility_mode boolean DEFAULT false, partition_by text DEFAULT NULL,
+    max_differential_joins integer DEFAULT NULL, max_delta_fraction double precision DEFAULT NULL,
+    output_distribution_column text DEFAULT NULL, temporal boolean DEFAULT false, storage_backend text DEFAULT NULL,
+    fillfactor integer DEFAULT NULL, target_freshness text DEFAULT NULL, orchestration_mode text DEFAULT 'MANAGED',
+    sink text DEFAULT NULL, ducklake_sink_path text DEFAULT NULL, ducklake_sink_table_id bigint DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql VOLATILE AS $body$
+BEGIN
+    IF EXISTS (SELECT FROM pgtrickle.pgt_stream_tables s WHERE s.pgt_relid = to_regclass(create_stream_table_if_not_exists.name)::oid) THEN
+        RAISE INFO 'stream table "%" already exists, skipping', name;
+        RETURN;
+    END IF;
+    PERFORM pgtrickle.create_stream_table(name, query, schedule, refresh_mode, initialize, diamond_consistency, diamond_schedule_policy,
+        cdc_mode, append_only, pooler_compatibility_mode, partition_by, max_differential_joins, max_delta_fraction,
+        output_distribution_column, temporal, storage_backend, fillfactor, target_freshness, orchestration_mode, sink,
+        ducklake_sink_path, ducklake_sink_table_id);
+END
+$body$;
