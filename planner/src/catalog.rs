@@ -75,6 +75,9 @@ pub struct RelationEntry {
     pub columns: Vec<ColumnEntry>,
     /// Sets of column positions that are unique and not null (primary keys, unique constraints).
     pub unique_keys: Vec<Vec<usize>>,
+    /// Stored generated columns: position and `pg_attrdef.adbin` tree. Plans compute them; the stored row's value is
+    /// never read.
+    pub generated: Vec<(usize, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

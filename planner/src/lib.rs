@@ -4,9 +4,14 @@
 pub mod catalog;
 pub mod eval;
 pub mod expr;
+mod expr_walk;
 pub mod functions;
+pub mod lower;
+pub mod optimize;
 pub mod plan;
+pub mod query;
 pub mod settings;
+pub mod tree;
 pub mod types;
 pub mod value;
 

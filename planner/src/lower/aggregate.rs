@@ -1,0 +1,158 @@
+//! Aggregates, GROUP BY and HAVING.
+
+use super::error::{LowerError, Unsupported};
+use super::expr::{ExprLowerer, Typed};
+use super::kinds::{Representation, has_order, representation};
+use super::parts::Reference;
+use super::select::SelectList;
+use super::{Lowering, unsupported};
+use crate::catalog::FunctionEntry;
+use crate::expr::Expr;
+use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan};
+use crate::query::Query;
+use crate::tree::Node;
+use crate::types::ColumnType;
+
+impl ExprLowerer<'_, '_> {
+    pub(super) fn aggregate(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        let entry = self.lowering.function_entry(node.oid("aggfnoid")?)?;
+        let signature = format!("aggregate {}", self.lowering.signature(entry));
+        if node.index("agglevelsup")? != 0 {
+            return unsupported("aggregate of an outer query");
+        }
+        if node.word("aggkind")? != Some("n") || !node.list("aggdirectargs")?.is_empty() {
+            return unsupported(format!("ordered-set {signature}"));
+        }
+        if !node.list("aggorder")?.is_empty() {
+            return unsupported(format!("ORDER BY in {signature}"));
+        }
+        let mut args = Vec::new();
+        for target in node.nodes("args")? {
+            args.push(self.expr(target.child("expr")?)?);
+        }
+        let input = args.first().map(|arg| arg.kind.clone());
+        let Some(kind) = aggregate_kind(entry, input.as_ref()) else { return unsupported(signature) };
+        let collation = node.oid("inputcollid")?;
+        if let (AggregateKind::Min | AggregateKind::Max, Some(input)) = (kind, &input) {
+            if !has_order(input.oid) {
+                return unsupported(signature);
+            }
+            self.lowering.check_order(&signature, collation)?;
+        }
+        let distinct = !node.list("aggdistinct")?.is_empty();
+        if let (true, Some(arg)) = (distinct, args.first()) {
+            self.lowering.check_equality("DISTINCT in an aggregate", &arg.kind, arg.collation)?;
+        }
+        let filter = node.optional("aggfilter")?.map(|filter| self.expr(filter)).transpose()?;
+        let result = self.typed(Expr::Const(crate::Value::Null), node.oid("aggtype")?, node.oid("aggcollid")?)?;
+        let expr = self.parts.aggregate(AggregateCall {
+            kind,
+            args: args.into_iter().map(|arg| arg.expr).collect(),
+            distinct,
+            filter: filter.map(|filter| filter.expr),
+            input,
+            output: result.kind.clone(),
+        });
+        Ok(Typed { expr, ..result })
+    }
+}
+
+/// Aggregates have no C symbol of their own: they are known by name and argument type.
+fn aggregate_kind(entry: &FunctionEntry, input: Option<&ColumnType>) -> Option<AggregateKind> {
+    use AggregateKind::*;
+    if entry.schema != "pg_catalog" || entry.kind != 'a' {
+        return None;
+    }
+    let Some(input) = input else { return (entry.name == "count").then_some(CountRows) };
+    let input = representation(input.oid);
+    let integer = matches!(input, Representation::Int2 | Representation::Int4);
+    let float = matches!(input, Representation::Float4 | Representation::Float8);
+    match entry.name.as_str() {
+        "count" => Some(Count),
+        "sum" if integer => Some(SumInt),
+        "sum" if input == Representation::Int8 => Some(SumInt8),
+        "sum" if input == Representation::Numeric => Some(SumNumeric),
+        "sum" if float => Some(SumFloat),
+        "avg" if integer || input == Representation::Int8 => Some(AvgInt),
+        "avg" if input == Representation::Numeric => Some(AvgNumeric),
+        "avg" if float => Some(AvgFloat),
+        "min" => Some(Min),
+        "max" => Some(Max),
+        "bool_and" | "every" => Some(BoolAnd),
+        "bool_or" => Some(BoolOr),
+        _ => None,
+    }
+}
+
+impl Lowering<'_> {
+    /// Groups `plan` and puts the group's columns into the select list: keys first, then aggregates.
+    pub(super) fn aggregation(
+        &mut self,
+        mut plan: Plan,
+        list: &mut SelectList,
+        query: &Query<'_>,
+    ) -> Result<Plan, LowerError> {
+        let mut keys: Vec<Typed> = Vec::new();
+        for item in &query.group {
+            let index = query.targets.iter().position(|target| target.reference == item.target);
+            let Some(index) = index else { return unsupported("GROUP BY of a column that is not there") };
+            let key = list.targets[index].clone();
+            self.check_equality("GROUP BY", &key.kind, key.collation)?;
+            keys.push(key);
+        }
+        // Scalar subqueries inside keys and aggregates belong to the rows that are grouped.
+        let mut calls = std::mem::take(&mut list.parts.aggregates);
+        let mut inner: Vec<&mut Expr> = Vec::new();
+        for call in &mut calls {
+            inner.extend(call.args.iter_mut().chain(call.filter.iter_mut()));
+        }
+        plan = list.parts.join_scalars(plan, &mut inner)?;
+        if keys.iter().any(|key| has_scalar(&key.expr)) {
+            return Err(Unsupported::new("subquery in GROUP BY").into());
+        }
+        // A bare column that is no key depends on one: Postgres has checked that the keys contain its table's primary
+        // key. Grouping by it too gives the same groups.
+        let mut dependent: Vec<usize> = Vec::new();
+        for expr in list.exprs() {
+            expr.replace(&mut |part| {
+                if keys.iter().any(|key| key.expr == *part) {
+                    return Some(part.clone());
+                }
+                if let Expr::Column(column) = part
+                    && let Reference::Input(column) = Reference::of(*column)
+                    && !dependent.contains(&column)
+                {
+                    dependent.push(column);
+                }
+                None
+            });
+        }
+        for column in dependent {
+            let kind = plan.columns[column].clone();
+            self.check_equality("GROUP BY", &kind, 0)?;
+            keys.push(Typed { expr: Expr::Column(column), kind, collation: 0 });
+        }
+        for expr in list.exprs() {
+            *expr = expr.replace(&mut |part| {
+                if let Some(key) = keys.iter().position(|key| key.expr == *part) {
+                    return Some(Expr::Column(key));
+                }
+                match part {
+                    Expr::Column(column) => Some(match Reference::of(*column) {
+                        Reference::Aggregate(index) => Expr::Column(keys.len() + index),
+                        _ => part.clone(),
+                    }),
+                    _ => None,
+                }
+            });
+        }
+        let columns = keys.iter().map(|key| key.kind.clone()).chain(calls.iter().map(|call| call.output.clone()));
+        let columns = columns.collect();
+        let keys = keys.into_iter().map(|key| key.expr).collect();
+        Ok(Plan { node: PlanNode::Aggregate { input: Box::new(plan), keys, aggregates: calls }, columns })
+    }
+}
+
+fn has_scalar(expr: &Expr) -> bool {
+    expr.columns().into_iter().any(|column| matches!(Reference::of(column), Reference::Scalar(_)))
+}

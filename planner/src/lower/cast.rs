@@ -1,0 +1,128 @@
+//! Casts that are not function calls: relabelling, through text, COLLATE; and the elements of array operands.
+
+use super::constant::decode_array;
+use super::error::LowerError;
+use super::expr::{ExprLowerer, Typed};
+use super::kinds::{Representation, representation};
+use super::unsupported;
+use crate::expr::Expr;
+use crate::settings::SettingSet;
+use crate::tree::{Node, Tree};
+use crate::types::oid;
+use crate::value::Value;
+
+impl ExprLowerer<'_, '_> {
+    /// `RelabelType`: the same bits under another type.
+    pub(super) fn relabel(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        let arg = self.expr(node.child("arg")?)?;
+        let collation = node.oid("resultcollid")?;
+        let kind = self.lowering.kind(node.oid("resulttype")?, node.int32("resulttypmod")?, collation)?;
+        let from = representation(arg.kind.oid);
+        let to = representation(kind.oid);
+        let expr = match (arg.expr, from, to) {
+            (expr, ..) if arg.kind.oid == kind.oid => expr,
+            (expr, from, to) if from == to && from != Representation::Opaque => expr,
+            (Expr::Const(Value::Null), ..) => Expr::Const(Value::Null),
+            (Expr::Const(Value::Text(text)), Representation::Text, Representation::Bpchar) => {
+                Expr::Const(Value::Bpchar(text))
+            }
+            _ => {
+                let lowering = &self.lowering;
+                let (from, to) = (lowering.type_name(arg.kind.oid), lowering.type_name(kind.oid));
+                return unsupported(format!("cast from {from} to {to}"));
+            }
+        };
+        Ok(Typed { expr, kind, collation })
+    }
+
+    /// COLLATE changes what a comparison means, not the value.
+    pub(super) fn collate(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        let arg = self.expr(node.child("arg")?)?;
+        let collation = node.oid("collOid")?;
+        let kind = self.lowering.kind(arg.kind.oid, arg.kind.typmod, collation)?;
+        Ok(Typed { expr: arg.expr, kind, collation })
+    }
+
+    /// `CoerceViaIO`: output function, then input function.
+    pub(super) fn via_text(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        let arg = self.expr(node.child("arg")?)?;
+        let result = self.typed(arg.expr.clone(), node.oid("resulttype")?, node.oid("resultcollid")?)?;
+        let (from, to) = (arg.kind, result.kind.clone());
+        if from.oid == to.oid {
+            return Ok(result);
+        }
+        if !has_exact_text(from.oid, to.oid) {
+            let lowering = &self.lowering;
+            let (from, to) = (lowering.type_name(from.oid), lowering.type_name(to.oid));
+            return unsupported(format!("cast from {from} to {to} through text"));
+        }
+        self.lowering.uses.settings = self.lowering.uses.settings.union(text_settings(from.oid));
+        Ok(Typed { expr: Expr::ViaText { arg: Box::new(arg.expr), from, to }, ..result })
+    }
+
+    /// The elements of an array operand whose length is known.
+    pub(super) fn array_elements(&mut self, node: &Node) -> Result<Vec<Typed>, LowerError> {
+        match node.label.as_str() {
+            "ARRAYEXPR" | "ARRAY" if !node.bool("multidims")? => self.exprs(node.list("elements")?),
+            "CONST" => self.constant_array(node),
+            "RELABELTYPE" => self.array_elements(node.child("arg")?),
+            // Each element goes through `elemexpr`, in which it appears as a CaseTestExpr.
+            "ARRAYCOERCEEXPR" => {
+                let elements = self.array_elements(node.child("arg")?)?;
+                let conversion = node.child("elemexpr")?;
+                let mut converted = Vec::with_capacity(elements.len());
+                for element in elements {
+                    let outer = self.case_test.replace(element);
+                    let result = self.expr(conversion);
+                    self.case_test = outer;
+                    converted.push(result?);
+                }
+                Ok(converted)
+            }
+            "PARAM" => unsupported("ANY or ALL over an array parameter"),
+            "SUBLINK" => unsupported("ANY or ALL over an array from a subquery"),
+            _ => unsupported("ANY or ALL over a computed array"),
+        }
+    }
+
+    fn constant_array(&mut self, node: &Node) -> Result<Vec<Typed>, LowerError> {
+        let array = node.oid("consttype")?;
+        let element = self.lowering.catalog.types.get(&array).map_or(0, |entry| entry.element);
+        let collation = node.oid("constcollid")?;
+        let kind = self.lowering.kind(element, -1, collation)?;
+        let Tree::Datum { bytes, .. } = node.field("constvalue")? else {
+            return unsupported("ANY or ALL over a NULL array");
+        };
+        let values = match decode_array(bytes, kind.oid) {
+            Ok(values) => values,
+            Err(error) => {
+                return unsupported(format!("constant of type {}[]: {error}", self.lowering.type_name(element)));
+            }
+        };
+        let typed = |value| Typed { expr: Expr::Const(value), kind: kind.clone(), collation };
+        Ok(values.into_iter().map(typed).collect())
+    }
+}
+
+/// Casts through text whose output and input functions are known exactly.
+fn has_exact_text(from: u32, to: u32) -> bool {
+    let text = |t| matches!(t, oid::TEXT | oid::VARCHAR | oid::NAME | oid::UNKNOWN);
+    let from_known = !matches!(representation(from), Representation::Opaque);
+    let to_known = matches!(
+        to,
+        oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::FLOAT4 | oid::FLOAT8 | oid::NUMERIC | oid::UUID
+    );
+    (from_known && matches!(to, oid::TEXT | oid::VARCHAR)) || (text(from) && to_known)
+}
+
+/// Settings an output function reads, whatever `provolatile` says (`float8out` is "immutable").
+pub(super) fn text_settings(type_oid: u32) -> SettingSet {
+    match type_oid {
+        oid::FLOAT4 | oid::FLOAT8 => SettingSet::EXTRA_FLOAT_DIGITS,
+        oid::DATE | oid::TIMESTAMP => SettingSet::DATE_STYLE,
+        oid::TIMESTAMPTZ => SettingSet::DATE_STYLE.union(SettingSet::TIME_ZONE),
+        oid::INTERVAL => SettingSet::INTERVAL_STYLE,
+        oid::BYTEA => SettingSet::BYTEA_OUTPUT,
+        _ => SettingSet::NONE,
+    }
+}

@@ -1,0 +1,195 @@
+//! Constants: a datum's bytes as they lie in memory on a little-endian server (`outDatum`).
+
+use super::error::LowerError;
+use super::expr::{ExprLowerer, Typed};
+use super::kinds::{Representation, representation};
+use super::unsupported;
+use crate::expr::Expr;
+use crate::tree::{Node, Tree};
+use crate::value::{Interval, Numeric, Value};
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DatumError {
+    #[error("the type has no known form in memory")]
+    UnknownType,
+    #[error("its bytes are not of the expected form")]
+    Malformed,
+}
+
+impl ExprLowerer<'_, '_> {
+    pub(super) fn constant(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        let collation = node.oid("constcollid")?;
+        let kind = self.lowering.kind(node.oid("consttype")?, node.int32("consttypmod")?, collation)?;
+        let value = match node.field("constvalue")? {
+            Tree::Datum { bytes, .. } if !node.bool("constisnull")? => match decode(bytes, kind.oid) {
+                Ok(value) => value,
+                Err(error) => {
+                    return unsupported(format!("constant of type {} ({error})", self.lowering.type_name(kind.oid)));
+                }
+            },
+            _ if node.bool("constisnull")? => Value::Null,
+            _ => return unsupported("a constant without a value"),
+        };
+        Ok(Typed { expr: Expr::Const(value), kind, collation })
+    }
+}
+
+/// A datum of a base type as a value.
+pub fn decode(bytes: &[u8], type_oid: u32) -> Result<Value, DatumError> {
+    Ok(match representation(type_oid) {
+        Representation::Bool => Value::Bool(bytes.first().ok_or(DatumError::Malformed)? & 1 == 1),
+        Representation::Int2 => Value::Int2(i16::from_le_bytes(fixed(bytes)?)),
+        Representation::Int4 => Value::Int4(i32::from_le_bytes(fixed(bytes)?)),
+        Representation::Int8 => Value::Int8(i64::from_le_bytes(fixed(bytes)?)),
+        Representation::Float4 => Value::Float4(f32::from_le_bytes(fixed(bytes)?)),
+        Representation::Float8 => Value::Float8(f64::from_le_bytes(fixed(bytes)?)),
+        Representation::Numeric => Value::Numeric(numeric(varlena(bytes)?)?),
+        // `name` is a fixed array, zero-padded; `unknown` a C string.
+        Representation::Text if matches!(type_oid, crate::types::oid::NAME | crate::types::oid::UNKNOWN) => {
+            let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+            Value::Text(utf8(&bytes[..end])?)
+        }
+        Representation::Text => Value::Text(utf8(varlena(bytes)?)?),
+        Representation::Bpchar => Value::Bpchar(utf8(varlena(bytes)?)?),
+        Representation::Bytea => Value::Bytea(varlena(bytes)?.into()),
+        Representation::Date => Value::Date(i32::from_le_bytes(fixed(bytes)?)),
+        Representation::Time => Value::Time(i64::from_le_bytes(fixed(bytes)?)),
+        Representation::Timestamp => Value::Timestamp(i64::from_le_bytes(fixed(bytes)?)),
+        Representation::TimestampTz => Value::TimestampTz(i64::from_le_bytes(fixed(bytes)?)),
+        Representation::Interval => {
+            let (micros, rest) = bytes.split_at_checked(8).ok_or(DatumError::Malformed)?;
+            let (days, months) = rest.split_at_checked(4).ok_or(DatumError::Malformed)?;
+            Value::Interval(Arc::new(Interval {
+                months: i32::from_le_bytes(fixed(months)?),
+                days: i32::from_le_bytes(fixed(days)?),
+                micros: i64::from_le_bytes(fixed(micros)?),
+            }))
+        }
+        Representation::Uuid => Value::Uuid(Arc::new(fixed(bytes)?)),
+        Representation::Opaque => return Err(DatumError::UnknownType),
+    })
+}
+
+/// The elements of a one-dimensional array datum (`src/include/utils/array.h`).
+pub fn decode_array(bytes: &[u8], element: u32) -> Result<Vec<Value>, DatumError> {
+    // After the length word: ndim, data offset (0 without nulls), element type, dimensions, lower bounds.
+    let word = |at: usize| -> Result<i32, DatumError> {
+        Ok(i32::from_le_bytes(fixed(bytes.get(at..at + 4).ok_or(DatumError::Malformed)?)?))
+    };
+    varlena(bytes)?;
+    let (dimensions, data_offset) = (word(4)?, word(8)?);
+    if dimensions == 0 {
+        return Ok(vec![]);
+    }
+    if dimensions != 1 {
+        return Err(DatumError::UnknownType);
+    }
+    let length = usize::try_from(word(16)?).map_err(|_| DatumError::Malformed)?;
+    if length > bytes.len() * 8 {
+        return Err(DatumError::Malformed);
+    }
+    let nulls = if data_offset == 0 { None } else { Some(bytes.get(24..).ok_or(DatumError::Malformed)?) };
+    let mut at = match usize::try_from(data_offset) {
+        Ok(0) => 24,
+        Ok(offset) => offset,
+        Err(_) => return Err(DatumError::Malformed),
+    };
+    let mut values = Vec::with_capacity(length);
+    for index in 0..length {
+        // A set bit in the bitmap means not null.
+        if let Some(bitmap) = nulls
+            && bitmap.get(index / 8).ok_or(DatumError::Malformed)? & (1 << (index % 8)) == 0
+        {
+            values.push(Value::Null);
+            continue;
+        }
+        let (size, alignment) = element_layout(element)?;
+        at = at.next_multiple_of(alignment);
+        let size = match size {
+            Some(size) => size,
+            None => usize::try_from(word(at)? as u32 >> 2).map_err(|_| DatumError::Malformed)?,
+        };
+        values.push(decode(bytes.get(at..at + size).ok_or(DatumError::Malformed)?, element)?);
+        at += size;
+    }
+    Ok(values)
+}
+
+/// Size (None: a length word says) and alignment of an array element in bytes.
+fn element_layout(element: u32) -> Result<(Option<usize>, usize), DatumError> {
+    Ok(match representation(element) {
+        Representation::Bool => (Some(1), 1),
+        Representation::Int2 => (Some(2), 2),
+        Representation::Int4 | Representation::Float4 | Representation::Date => (Some(4), 4),
+        Representation::Int8
+        | Representation::Float8
+        | Representation::Time
+        | Representation::Timestamp
+        | Representation::TimestampTz => (Some(8), 8),
+        Representation::Interval => (Some(16), 8),
+        Representation::Uuid => (Some(16), 1),
+        Representation::Text if element == crate::types::oid::NAME => (Some(64), 1),
+        Representation::Text | Representation::Bpchar | Representation::Numeric | Representation::Bytea => (None, 4),
+        Representation::Opaque => return Err(DatumError::UnknownType),
+    })
+}
+
+/// The first N bytes: by-value datums are padded to eight.
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], DatumError> {
+    bytes.get(..N).and_then(|head| head.try_into().ok()).ok_or(DatumError::Malformed)
+}
+
+/// The payload of a variable-length datum with a four-byte header, whose low two bits are flags.
+fn varlena(bytes: &[u8]) -> Result<&[u8], DatumError> {
+    let header = u32::from_le_bytes(fixed(bytes)?);
+    let length = (header >> 2) as usize;
+    if header & 3 != 0 { Err(DatumError::Malformed) } else { bytes.get(4..length).ok_or(DatumError::Malformed) }
+}
+
+fn utf8(bytes: &[u8]) -> Result<Arc<str>, DatumError> {
+    std::str::from_utf8(bytes).map(Arc::from).map_err(|_| DatumError::Malformed)
+}
+
+/// NUMERIC on disk (`src/backend/utils/adt/numeric.c`): a short or long header, then base-10000 digits.
+fn numeric(bytes: &[u8]) -> Result<Numeric, DatumError> {
+    let header = u16::from_le_bytes(fixed(bytes)?);
+    let (negative, dscale, weight, rest) = match header & 0xC000 {
+        0xC000 => {
+            let text = match header & 0xF000 {
+                0xD000 => "Infinity",
+                0xF000 => "-Infinity",
+                _ => "NaN",
+            };
+            return Numeric::parse(text).map_err(|_| DatumError::Malformed);
+        }
+        0x8000 => {
+            // Seven bits of two's-complement weight, six of scale.
+            let magnitude = i32::from(header & 0x003F);
+            let weight = if header & 0x0040 != 0 { magnitude - 64 } else { magnitude };
+            (header & 0x2000 != 0, usize::from((header & 0x1F80) >> 7), weight, &bytes[2..])
+        }
+        sign => {
+            let weight = i16::from_le_bytes(fixed(bytes.get(2..).ok_or(DatumError::Malformed)?)?);
+            let rest = bytes.get(4..).ok_or(DatumError::Malformed)?;
+            (sign == 0x4000, usize::from(header & 0x3FFF), i32::from(weight), rest)
+        }
+    };
+    let digits: Vec<u16> = rest.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let digit = |index: i32| usize::try_from(index).ok().and_then(|i| digits.get(i)).copied().unwrap_or(0);
+    let mut text = String::from(if negative { "-" } else { "" });
+    if weight < 0 {
+        text.push('0');
+    }
+    for index in 0..=weight {
+        let group = digit(index);
+        text.push_str(&if index == 0 { format!("{group}") } else { format!("{group:04}") });
+    }
+    if dscale > 0 {
+        let fraction: String =
+            (0..dscale.div_ceil(4) as i32).map(|i| format!("{:04}", digit(weight + 1 + i))).collect();
+        text.push('.');
+        text.push_str(&fraction[..dscale]);
+    }
+    Numeric::parse(&text).map_err(|_| DatumError::Malformed)
+}

@@ -1,0 +1,189 @@
+//! Calls: functions, operators, comparisons. A call is accepted when it is a `pg_catalog` function that is registered
+//! under its C symbol, or by name and argument types where Postgres has no symbol.
+
+use super::error::{LowerError, Unsupported};
+use super::expr::{ExprLowerer, Typed, boolean};
+use super::{Lowering, unsupported};
+use crate::catalog::FunctionEntry;
+use crate::expr::Expr;
+use crate::functions::{Function, lookup};
+use crate::tree::{Node, Tree};
+
+impl<'c> Lowering<'c> {
+    pub(super) fn function_entry(&self, function: u32) -> Result<&'c FunctionEntry, LowerError> {
+        self.catalog.functions.get(&function).ok_or(LowerError::Missing { kind: "function", oid: function })
+    }
+
+    /// `round(numeric,integer)`, with the schema where it is not `pg_catalog`.
+    pub(super) fn signature(&self, entry: &FunctionEntry) -> String {
+        let args: Vec<String> = entry.argument_types.iter().map(|t| self.type_name(*t)).collect();
+        let schema = if entry.schema == "pg_catalog" { String::new() } else { format!("{}.", entry.schema) };
+        format!("{schema}{}({})", entry.name, args.join(","))
+    }
+
+    /// The registered function behind an OID, under the collation it is called with.
+    pub(super) fn function(&mut self, function: u32, collation: u32) -> Result<&'static Function, LowerError> {
+        let entry = self.function_entry(function)?;
+        let refuse =
+            |detail: &str| Err(Unsupported::because(format!("function {}", self.signature(entry)), detail).into());
+        if entry.schema != "pg_catalog" {
+            return refuse("user-defined function");
+        }
+        if entry.volatility == 'v' {
+            return refuse("volatile");
+        }
+        if entry.returns_set {
+            return refuse("returns a set");
+        }
+        let found = match entry.language.as_str() {
+            "internal" => lookup(&entry.prosrc),
+            "sql" => lookup(&self.registry_name(entry)),
+            _ => None,
+        };
+        let Some(found) = found else { return refuse("") };
+        if found.strict != entry.strict && entry.language == "internal" {
+            return refuse("strictness differs from this server's");
+        }
+        self.check_collation(found.symbol, collation)?;
+        if !self.uses.functions.contains(&found) {
+            self.uses.functions.push(found);
+        }
+        self.uses.settings = self.uses.settings.union(found.settings);
+        Ok(found)
+    }
+
+    /// `name(type,type)` with type names as in `pg_type.typname`.
+    fn registry_name(&self, entry: &FunctionEntry) -> String {
+        let names: Vec<&str> = entry
+            .argument_types
+            .iter()
+            .map(|t| self.catalog.types.get(t).map_or("?", |entry| entry.name.as_str()))
+            .collect();
+        format!("{}({})", entry.name, names.join(","))
+    }
+
+    fn check_collation(&self, symbol: &str, collation: u32) -> Result<(), LowerError> {
+        if collation == 0 {
+            return Ok(());
+        }
+        self.check_deterministic(collation)?;
+        match collation_use(symbol) {
+            CollationUse::None => Ok(()),
+            CollationUse::Order => self.check_order(&format!("comparison of strings ({symbol})"), collation),
+            CollationUse::CharacterClasses => match self.collation_name(collation).as_str() {
+                "C" | "POSIX" => Ok(()),
+                name => unsupported(format!("{symbol} under collation {name}")),
+            },
+        }
+    }
+}
+
+/// What a string function asks of its collation.
+enum CollationUse {
+    /// Nothing, or equality only, which is bytewise under every deterministic collation.
+    None,
+    Order,
+    /// Upper and lower case, letters and digits: the provider's tables.
+    CharacterClasses,
+}
+
+fn collation_use(symbol: &str) -> CollationUse {
+    match symbol {
+        "text_lt" | "text_le" | "text_gt" | "text_ge" | "bttextcmp" | "text_larger" | "text_smaller" | "bpcharlt"
+        | "bpcharle" | "bpchargt" | "bpcharge" | "bpcharcmp" | "bpchar_larger" | "bpchar_smaller" | "namelt"
+        | "namele" | "namegt" | "namege" | "btnamecmp" => CollationUse::Order,
+        "lower" | "upper" | "initcap" | "texticlike" | "texticnlike" | "bpcharlike_ic" | "texticregexeq"
+        | "texticregexne" | "textregexeq" | "textregexne" | "bpcharregexeq" | "bpcharregexne" | "textregexsubstr" => {
+            CollationUse::CharacterClasses
+        }
+        _ => CollationUse::None,
+    }
+}
+
+impl ExprLowerer<'_, '_> {
+    pub(super) fn function_call(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        if node.bool("funcvariadic")? {
+            return unsupported("VARIADIC call");
+        }
+        let function = self.lowering.function(node.oid("funcid")?, node.oid("inputcollid")?)?;
+        let args = self.arguments(node.list("args")?)?;
+        self.typed(Expr::Call { function, args }, node.oid("funcresulttype")?, node.oid("funccollid")?)
+    }
+
+    pub(super) fn operator_call(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        let function = self.operator_function(node)?;
+        let args = self.arguments(node.list("args")?)?;
+        self.typed(Expr::Call { function, args }, node.oid("opresulttype")?, node.oid("opcollid")?)
+    }
+
+    fn arguments(&mut self, args: &[Tree]) -> Result<Vec<Expr>, LowerError> {
+        Ok(self.exprs(args)?.into_iter().map(|arg| arg.expr).collect())
+    }
+
+    fn operator_function(&mut self, node: &Node) -> Result<&'static Function, LowerError> {
+        let operator = node.oid("opno")?;
+        let function = match node.oid("opfuncid")? {
+            0 => match self.lowering.catalog.operators.get(&operator) {
+                Some(entry) => entry.function,
+                None => return Err(LowerError::Missing { kind: "operator", oid: operator }),
+            },
+            function => function,
+        };
+        self.lowering.function(function, node.oid("inputcollid")?)
+    }
+
+    /// The operator and two operands of IS DISTINCT FROM and NULLIF.
+    pub(super) fn comparison(
+        &mut self,
+        node: &Node,
+        what: &str,
+    ) -> Result<(&'static Function, (Expr, Expr)), LowerError> {
+        let equal = self.operator_function(node)?;
+        match <[Expr; 2]>::try_from(self.arguments(node.list("args")?)?) {
+            Ok([left, right]) => Ok((equal, (left, right))),
+            Err(_) => unsupported(format!("{what} of other than two operands")),
+        }
+    }
+
+    /// `x op ANY (list)`, `x op ALL (list)`, and so IN lists.
+    pub(super) fn scalar_array(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        let function = self.operator_function(node)?;
+        let any = node.bool("useOr")?;
+        let args = node.list("args")?;
+        let [left, list] = args else { return unsupported("ANY of other than two operands") };
+        let (Some(left), Some(list)) = (left.as_node(), list.as_node()) else {
+            return unsupported("ANY of nothing");
+        };
+        let left = Box::new(self.expr(left)?.expr);
+        let list = self.array_elements(list)?.into_iter().map(|element| element.expr).collect();
+        Ok(boolean(Expr::ScalarArray { function, any, left, list }))
+    }
+
+    /// CURRENT_TIMESTAMP and relatives.
+    pub(super) fn sql_value_function(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        // SQLValueFunctionOp of src/include/nodes/primnodes.h.
+        let name = match node.int("op")? {
+            0 => "CURRENT_DATE",
+            1 | 2 => "CURRENT_TIME",
+            3 => "CURRENT_TIMESTAMP",
+            4 => "CURRENT_TIMESTAMP with a precision",
+            5 | 6 => "LOCALTIME",
+            7 | 8 => "LOCALTIMESTAMP",
+            9 => "CURRENT_ROLE",
+            10 => "CURRENT_USER",
+            11 => "USER",
+            12 => "SESSION_USER",
+            13 => "CURRENT_CATALOG",
+            14 => "CURRENT_SCHEMA",
+            _ => "an unknown SQL value function",
+        };
+        match (name, lookup("now")) {
+            // The very same value: GetSQLCurrentTimestamp is the transaction's start, like now().
+            ("CURRENT_TIMESTAMP", Some(now)) => {
+                self.lowering.uses.settings = self.lowering.uses.settings.union(now.settings);
+                self.typed(Expr::Call { function: now, args: vec![] }, node.oid("type")?, 0)
+            }
+            _ => unsupported(name),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! From Postgres' analysed trees to plans. Name lookup, overloads, coercions and output names are already settled in
+//! the tree; lowering only translates, and refuses by name what it does not translate exactly.
+//!
+//! A query is lowered clause by clause in Postgres' logical order: FROM, WHERE, GROUP BY, HAVING, windows, select
+//! list, DISTINCT, ORDER BY, LIMIT. The result is then rewritten by [`crate::optimize`].
+
+mod aggregate;
+mod cast;
+mod constant;
+mod error;
+mod expr;
+mod from;
+mod function;
+mod kinds;
+mod order;
+mod parts;
+mod relation;
+mod select;
+mod set_operation;
+mod sublink;
+mod window;
+
+pub use constant::{DatumError, decode as decode_datum};
+pub use error::{LowerError, Unsupported};
+pub use kinds::{has_equality, has_order};
+
+use crate::catalog::Catalog;
+use crate::optimize::optimize;
+use crate::plan::{Node as PlanNode, Plan, PlanUses};
+use crate::query::{Query, statement};
+use crate::tree::{Node, parse};
+use crate::types::ColumnType;
+use error::unsupported;
+
+/// Views in views (in CTEs, in subqueries …) that are followed before giving up.
+const MAX_QUERY_DEPTH: usize = 32;
+
+/// A statement or view as a plan.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// Yields exactly the output columns. With ORDER BY the answer's order is that of the topmost [`PlanNode::Sort`];
+    /// a Project above it keeps that order.
+    pub plan: Plan,
+    pub columns: Vec<OutputColumn>,
+    pub uses: PlanUses,
+    /// Number of external parameters the plan mentions: one more than the highest index.
+    pub params: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputColumn {
+    pub name: String,
+    pub kind: ColumnType,
+}
+
+/// Lowers a client's statement (`pg_proc.prosqlbody`): order and limit as written.
+pub fn lower_statement(tree: &str, catalog: &Catalog) -> Result<Lowered, LowerError> {
+    lower(tree, catalog, Purpose::Read)
+}
+
+/// Lowers a view that is to be maintained (`pg_rewrite.ev_action`): a bag of rows; ORDER BY counts only with LIMIT.
+pub fn lower_view(tree: &str, catalog: &Catalog) -> Result<Lowered, LowerError> {
+    lower(tree, catalog, Purpose::Maintain)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Maintain,
+}
+
+fn lower(tree: &str, catalog: &Catalog, purpose: Purpose) -> Result<Lowered, LowerError> {
+    let tree = parse(tree)?;
+    let Some(node) = statement(&tree) else { return unsupported("more or less than one statement") };
+    let mut lowering = Lowering { catalog, uses: PlanUses::default(), params: 0, depth: 0, purpose };
+    let query = lowering.query(node, None)?;
+    let plan = match (purpose, query.plan) {
+        (Purpose::Maintain, plan) => without_order(plan),
+        (Purpose::Read, plan) => plan,
+    };
+    let columns =
+        query.names.into_iter().zip(&plan.columns).map(|(name, kind)| OutputColumn { name, kind: kind.clone() });
+    let columns = columns.collect();
+    Ok(Lowered { plan: optimize(plan, catalog), columns, uses: lowering.uses, params: lowering.params })
+}
+
+/// A bag has no order: ORDER BY without LIMIT is dropped.
+fn without_order(mut plan: Plan) -> Plan {
+    match plan.node {
+        PlanNode::Sort { input, limit: None, offset: None, .. } => without_order(*input),
+        PlanNode::Project { input, exprs } => {
+            plan.node = PlanNode::Project { input: Box::new(without_order(*input)), exprs };
+            plan
+        }
+        _ => plan,
+    }
+}
+
+/// State of one lowering.
+struct Lowering<'c> {
+    catalog: &'c Catalog,
+    uses: PlanUses,
+    params: usize,
+    depth: usize,
+    purpose: Purpose,
+}
+
+/// A query and the queries around it; WITH names are looked up through it.
+struct Level<'q> {
+    query: &'q Query<'q>,
+    parent: Option<&'q Level<'q>>,
+}
+
+/// A lowered query: its visible columns and their names.
+struct LoweredQuery {
+    plan: Plan,
+    names: Vec<String>,
+}
+
+impl Lowering<'_> {
+    fn query(&mut self, node: &Node, parent: Option<&Level<'_>>) -> Result<LoweredQuery, LowerError> {
+        if self.depth >= MAX_QUERY_DEPTH {
+            return unsupported("queries nested too deeply");
+        }
+        self.depth += 1;
+        let query = Query::read(node)?;
+        let level = Level { query: &query, parent };
+        let lowered = self.select(&level)?;
+        self.depth -= 1;
+        // The order of a subquery's rows means nothing to the query around it.
+        Ok(match parent {
+            Some(_) => LoweredQuery { plan: without_order(lowered.plan), names: lowered.names },
+            None => lowered,
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! The end of a SELECT: output columns, DISTINCT, ORDER BY, LIMIT and OFFSET.
+
+use super::error::LowerError;
+use super::expr::{Columns, ExprLowerer, Frame, Typed};
+use super::kinds::has_order;
+use super::select::project;
+use super::{Level, LoweredQuery, Lowering, Purpose, unsupported};
+use crate::expr::Expr;
+use crate::plan::{Node as PlanNode, Plan, SortKey};
+use crate::query::{Query, SortGroup};
+use crate::tree::Node;
+use crate::value::Value;
+
+impl Lowering<'_> {
+    /// `targets` are the lowered select list over `plan`, hidden targets included.
+    pub(super) fn finish(
+        &mut self,
+        plan: Plan,
+        targets: Vec<Typed>,
+        level: &Level<'_>,
+    ) -> Result<LoweredQuery, LowerError> {
+        let query = level.query;
+        let visible: Vec<usize> = (0..targets.len()).filter(|i| !query.targets[*i].junk).collect();
+        let names = visible.iter().map(|i| query.targets[*i].name.unwrap_or("?column?").to_owned()).collect();
+        let is_sort_key = |i: &usize| query.sort.iter().any(|item| item.target == query.targets[*i].reference);
+        let hidden = (0..targets.len()).filter(|i| query.targets[*i].junk).filter(is_sort_key);
+        let shown: Vec<usize> = visible.iter().copied().chain(hidden).collect();
+        let column = |i: &usize| (targets[*i].expr.clone(), targets[*i].kind.clone());
+        let mut plan = project(plan, shown.iter().map(column).collect());
+        if !query.distinct.is_empty() {
+            for i in &shown {
+                self.check_equality("DISTINCT", &targets[*i].kind, targets[*i].collation)?;
+            }
+            let columns = plan.columns.clone();
+            plan = Plan { node: PlanNode::Distinct { input: Box::new(plan) }, columns };
+        }
+        let keys = self.sort_keys("ORDER BY", query, &query.sort, &targets, |i| {
+            shown.iter().position(|shown| *shown == i).map(Expr::Column)
+        })?;
+        let limit = self.row_count(query.limit, "LIMIT", level)?;
+        let offset = self.row_count(query.offset, "OFFSET", level)?;
+        if self.purpose == Purpose::Maintain && keys.is_empty() && (limit.is_some() || offset.is_some()) {
+            return unsupported("LIMIT without ORDER BY");
+        }
+        if !keys.is_empty() || limit.is_some() || offset.is_some() {
+            let columns = plan.columns.clone();
+            plan = Plan { node: PlanNode::Sort { input: Box::new(plan), keys, limit, offset }, columns };
+        }
+        if shown.len() > visible.len() {
+            let kept = plan.columns[..visible.len()].iter().cloned().enumerate();
+            let kept = kept.map(|(i, kind)| (Expr::Column(i), kind)).collect();
+            plan = project(plan, kept);
+        }
+        Ok(LoweredQuery { plan, names })
+    }
+
+    /// ORDER BY items as keys; `locate` gives the expression of a target by its index in the select list.
+    pub(super) fn sort_keys(
+        &self,
+        what: &str,
+        query: &Query<'_>,
+        items: &[SortGroup],
+        targets: &[Typed],
+        locate: impl Fn(usize) -> Option<Expr>,
+    ) -> Result<Vec<SortKey>, LowerError> {
+        let mut keys = Vec::with_capacity(items.len());
+        for item in items {
+            let index = query.targets.iter().position(|target| target.reference == item.target);
+            let Some((index, expr)) = index.and_then(|i| locate(i).map(|expr| (i, expr))) else {
+                return unsupported(format!("{what} of a column that is not there"));
+            };
+            let target = &targets[index];
+            if !has_order(target.kind.oid) {
+                return unsupported(format!("{what} on type {}", self.type_name(target.kind.oid)));
+            }
+            self.check_order(what, target.collation)?;
+            let descending = self.direction(what, item.sort_operator)?;
+            keys.push(SortKey { expr, kind: target.kind.clone(), descending, nulls_first: item.nulls_first });
+        }
+        Ok(keys)
+    }
+
+    /// `<` or `>` of the type's default order.
+    fn direction(&self, what: &str, operator: u32) -> Result<bool, LowerError> {
+        let entry = self.catalog.operators.get(&operator);
+        let entry = entry.ok_or(LowerError::Missing { kind: "operator", oid: operator })?;
+        match (self.is_builtin(entry.function), entry.name.as_str()) {
+            (true, "<") => Ok(false),
+            (true, ">") => Ok(true),
+            _ => unsupported(format!("{what} USING {}", entry.name)),
+        }
+    }
+
+    fn is_builtin(&self, function: u32) -> bool {
+        self.catalog.functions.get(&function).is_some_and(|entry| entry.schema == "pg_catalog")
+    }
+
+    fn row_count(&mut self, node: Option<&Node>, what: &str, level: &Level<'_>) -> Result<Option<Expr>, LowerError> {
+        let Some(node) = node else { return Ok(None) };
+        let columns = Columns::default();
+        let mut lowerer = ExprLowerer::new(self, vec![Frame { level, columns: &columns }]);
+        let count = lowerer.expr(node)?.expr;
+        if !lowerer.parts.scalars.is_empty() || !count.columns().is_empty() {
+            return unsupported(format!("subquery in {what}"));
+        }
+        Ok(if count == Expr::Const(Value::Null) { None } else { Some(count) })
+    }
+}

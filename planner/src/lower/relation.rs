@@ -1,0 +1,109 @@
+//! Relations in FROM: tables and stream tables are scanned, ordinary views expanded.
+
+use super::error::{LowerError, Unsupported};
+use super::expr::{Columns, ExprLowerer, Frame};
+use super::{Level, Lowering, unsupported};
+use crate::catalog::{RelationEntry, RelationKind};
+use crate::expr::Expr;
+use crate::plan::{Node as PlanNode, Plan};
+use crate::query::{FromItem, Query, RangeEntry, RangeKind, statement};
+use crate::tree::{Tree, parse};
+use crate::types::RelationId;
+
+impl<'c> Lowering<'c> {
+    /// The plan of relation `oid` and where its columns stand in it, as range table entry `varno`.
+    pub(super) fn relation(&mut self, oid: u32, varno: usize) -> Result<(Plan, Columns), LowerError> {
+        let entry = self.catalog.relations.get(&oid).ok_or(LowerError::Missing { kind: "relation", oid })?;
+        match &entry.kind {
+            RelationKind::Table | RelationKind::StreamTable => self.scan(oid, entry, varno),
+            RelationKind::View { tree } => {
+                let tree = parse(tree)?;
+                let Some(query) = statement(&tree) else { return unsupported("a view of more than one statement") };
+                let view = self.view(query)?;
+                let mut columns = Columns::default();
+                for (position, column) in entry.columns.iter().enumerate() {
+                    columns.insert(varno, i64::from(column.number), position);
+                }
+                Ok((view, columns))
+            }
+            RelationKind::Other { reason } => {
+                Err(Unsupported::because(reason.clone(), format!("{}.{}", entry.schema, entry.name)).into())
+            }
+        }
+    }
+
+    /// A view sees nothing of the query it is used in.
+    fn view(&mut self, query: &crate::tree::Node) -> Result<Plan, LowerError> {
+        Ok(super::without_order(self.query(query, None)?.plan))
+    }
+
+    fn scan(&mut self, oid: u32, entry: &RelationEntry, varno: usize) -> Result<(Plan, Columns), LowerError> {
+        let mut columns = Columns::default();
+        let mut kinds = Vec::with_capacity(entry.columns.len());
+        for (position, column) in entry.columns.iter().enumerate() {
+            columns.insert(varno, i64::from(column.number), position);
+            kinds.push(self.kind(column.type_oid, column.typmod, column.collation)?);
+        }
+        let scan = PlanNode::Scan { relation: RelationId(oid), columns: (0..kinds.len()).collect() };
+        let plan = Plan { node: scan, columns: kinds };
+        if entry.generated.is_empty() {
+            return Ok((plan, columns));
+        }
+        Ok((self.with_generated(plan, entry)?, columns))
+    }
+
+    /// Generated columns are computed: logical replication does not carry them before 18.
+    fn with_generated(&mut self, plan: Plan, entry: &RelationEntry) -> Result<Plan, LowerError> {
+        // The stored expression's Vars have varno 1 and this relation's attribute numbers.
+        let query = Query {
+            targets: vec![],
+            range: vec![RangeEntry {
+                name: &entry.name,
+                kind: RangeKind::Relation { oid: 0, with_children: true, sampled: false },
+                lateral: false,
+            }],
+            from: vec![FromItem::Range(1)],
+            quals: None,
+            group: vec![],
+            having: None,
+            windows: vec![],
+            distinct: vec![],
+            sort: vec![],
+            limit: None,
+            offset: None,
+            set_operation: None,
+            ctes: vec![],
+            has_aggregates: false,
+            has_windows: false,
+            unsupported: None,
+        };
+        let level = Level { query: &query, parent: None };
+        let mut columns = Columns::default();
+        for (position, column) in entry.columns.iter().enumerate() {
+            columns.insert(1, i64::from(column.number), position);
+        }
+        let mut exprs: Vec<Expr> = (0..plan.columns.len()).map(Expr::Column).collect();
+        for (position, tree) in &entry.generated {
+            let tree = parse(tree)?;
+            let node = match &tree {
+                Tree::Node(node) => node,
+                _ => return unsupported("generated column"),
+            };
+            let name = entry.columns.get(*position).map_or("?", |column| column.name.as_str());
+            let frame = Frame { level: &level, columns: &columns };
+            let lowered = ExprLowerer::new(self, vec![frame]).expr(node);
+            let expr = lowered.map_err(|error| match error {
+                LowerError::Unsupported(reason) => {
+                    Unsupported::because(format!("generated column {name}"), reason.to_string()).into()
+                }
+                other => other,
+            })?;
+            match exprs.get_mut(*position) {
+                Some(slot) => *slot = expr.expr,
+                None => return unsupported(format!("generated column {name}")),
+            }
+        }
+        let kinds = plan.columns.clone();
+        Ok(Plan { node: PlanNode::Project { input: Box::new(plan), exprs }, columns: kinds })
+    }
+}

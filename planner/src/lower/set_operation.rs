@@ -1,0 +1,122 @@
+//! UNION ALL and UNION.
+
+use super::error::LowerError;
+use super::expr::Columns;
+use super::kinds::{has_equality, representation};
+use super::select::project;
+use super::{Level, Lowering, unsupported};
+use crate::expr::Expr;
+use crate::functions::lookup;
+use crate::plan::{Node as PlanNode, Plan};
+use crate::query::RangeKind;
+use crate::tree::Node;
+use crate::types::{ColumnType, oid};
+
+/// `SetOperation` of `src/include/nodes/parsenodes.h`.
+const UNION: i64 = 1;
+const INTERSECT: i64 = 2;
+
+impl Lowering<'_> {
+    /// The set operation as a plan; the query's own targets are Vars of its leftmost leaf.
+    pub(super) fn set_operation(&mut self, root: &Node, level: &Level<'_>) -> Result<(Plan, Columns), LowerError> {
+        let plan = self.operand(root, level)?;
+        let mut leaf = root;
+        while leaf.label == "SETOPERATIONSTMT" {
+            leaf = leaf.child("larg")?;
+        }
+        let varno = leaf.index("rtindex")?;
+        let mut columns = Columns::default();
+        for position in 0..plan.columns.len() {
+            columns.insert(varno, position as i64 + 1, position);
+        }
+        Ok((plan, columns))
+    }
+
+    fn operand(&mut self, node: &Node, level: &Level<'_>) -> Result<Plan, LowerError> {
+        if node.label != "SETOPERATIONSTMT" {
+            let index = node.index("rtindex")?.wrapping_sub(1);
+            return match level.query.range.get(index).map(|entry| &entry.kind) {
+                Some(RangeKind::Subquery(query)) => Ok(self.query(query, Some(level))?.plan),
+                _ => unsupported("a set operation over something else than queries"),
+            };
+        }
+        match node.int("op")? {
+            UNION => {}
+            INTERSECT => return unsupported("INTERSECT"),
+            _ => return unsupported("EXCEPT"),
+        }
+        let mut kinds = Vec::new();
+        let mut collations = Vec::new();
+        for ((type_oid, typmod), collation) in
+            node.numbers("colTypes")?.iter().zip(node.numbers("colTypmods")?).zip(node.numbers("colCollations")?)
+        {
+            let collation = u32::try_from(*collation).unwrap_or(0);
+            let type_oid = u32::try_from(*type_oid).unwrap_or(0);
+            kinds.push(self.kind(type_oid, i32::try_from(*typmod).unwrap_or(-1), collation)?);
+            collations.push(collation);
+        }
+        let left = self.operand(node.child("larg")?, level)?;
+        let right = self.operand(node.child("rarg")?, level)?;
+        let mut inputs = Vec::new();
+        for input in [left, right] {
+            match self.coerced(input, &kinds)? {
+                Plan { node: PlanNode::UnionAll { inputs: nested }, .. } => inputs.extend(nested),
+                input => inputs.push(input),
+            }
+        }
+        let all = Plan { node: PlanNode::UnionAll { inputs }, columns: kinds.clone() };
+        if node.bool("all")? {
+            return Ok(all);
+        }
+        for (kind, collation) in kinds.iter().zip(collations) {
+            self.check_equality("UNION", kind, collation)?;
+        }
+        Ok(Plan { node: PlanNode::Distinct { input: Box::new(all) }, columns: kinds })
+    }
+
+    /// A leaf's columns as the set operation's types: Postgres leaves this coercion to its planner.
+    fn coerced(&self, input: Plan, kinds: &[ColumnType]) -> Result<Plan, LowerError> {
+        let same = |from: &ColumnType, to: &ColumnType| {
+            from.oid == to.oid || (has_equality(from.oid) && representation(from.oid) == representation(to.oid))
+        };
+        if input.columns.len() != kinds.len() {
+            return unsupported("a set operation over different numbers of columns");
+        }
+        if input.columns.iter().zip(kinds).all(|(from, to)| same(from, to)) {
+            return Ok(Plan { node: input.node, columns: kinds.to_vec() });
+        }
+        let mut targets = Vec::with_capacity(kinds.len());
+        for (index, (from, to)) in input.columns.iter().zip(kinds).enumerate() {
+            let column = Expr::Column(index);
+            let expr = if same(from, to) {
+                column
+            } else {
+                let Some(function) = widening(from.oid, to.oid).and_then(lookup) else {
+                    let (from, to) = (self.type_name(from.oid), self.type_name(to.oid));
+                    return unsupported(format!("UNION of {from} and {to}"));
+                };
+                Expr::Call { function, args: vec![column] }
+            };
+            targets.push((expr, to.clone()));
+        }
+        Ok(project(input, targets))
+    }
+}
+
+/// The C symbol of the implicit cast between numeric types (`pg_cast.dat`).
+fn widening(from: u32, to: u32) -> Option<&'static str> {
+    Some(match (from, to) {
+        (oid::INT2, oid::INT4) => "i2toi4",
+        (oid::INT2, oid::INT8) => "int28",
+        (oid::INT4, oid::INT8) => "int48",
+        (oid::INT2, oid::NUMERIC) => "int2_numeric",
+        (oid::INT4, oid::NUMERIC) => "int4_numeric",
+        (oid::INT8, oid::NUMERIC) => "int8_numeric",
+        (oid::INT2, oid::FLOAT8) => "i2tod",
+        (oid::INT4, oid::FLOAT8) => "i4tod",
+        (oid::INT8, oid::FLOAT8) => "i8tod",
+        (oid::NUMERIC, oid::FLOAT8) => "numeric_float8",
+        (oid::FLOAT4, oid::FLOAT8) => "ftod",
+        _ => return None,
+    })
+}

@@ -1,0 +1,68 @@
+//! Range table entries.
+
+use crate::tree::{AccessError, Node, Tree};
+
+#[derive(Debug)]
+pub struct RangeEntry<'t> {
+    /// Alias or name as the query knows it, for messages.
+    pub name: &'t str,
+    pub kind: RangeKind<'t>,
+    pub lateral: bool,
+}
+
+#[derive(Debug)]
+pub enum RangeKind<'t> {
+    Relation {
+        oid: u32,
+        /// False for `FROM ONLY t`.
+        with_children: bool,
+        sampled: bool,
+    },
+    Subquery(&'t Node),
+    /// Columns of a join are expressions over its inputs (`joinaliasvars`); null for a dropped column.
+    Join {
+        columns: &'t [Tree],
+    },
+    Values {
+        rows: &'t [Tree],
+    },
+    Cte {
+        name: &'t str,
+        levels_up: usize,
+        recursive: bool,
+    },
+    /// From 18 on grouped expressions are columns of an entry of their own (`RTE_GROUP`).
+    Group {
+        columns: &'t [Tree],
+    },
+    /// Known to Postgres, not to us; in SQL words.
+    Other(&'static str),
+}
+
+impl<'t> RangeEntry<'t> {
+    pub fn read(node: &'t Node) -> Result<RangeEntry<'t>, AccessError> {
+        // RTEKind of src/include/nodes/parsenodes.h, 15 to 18.
+        let kind = match node.int("rtekind")? {
+            0 => RangeKind::Relation {
+                oid: node.oid("relid")?,
+                with_children: node.bool("inh")?,
+                sampled: node.optional("tablesample")?.is_some(),
+            },
+            1 => RangeKind::Subquery(node.child("subquery")?),
+            2 => RangeKind::Join { columns: node.list("joinaliasvars")? },
+            3 => RangeKind::Other("function in FROM"),
+            4 => RangeKind::Other("XMLTABLE or JSON_TABLE"),
+            5 => RangeKind::Values { rows: node.list("values_lists")? },
+            6 => RangeKind::Cte {
+                name: node.word("ctename")?.unwrap_or(""),
+                levels_up: node.index("ctelevelsup")?,
+                recursive: node.bool("self_reference")?,
+            },
+            7 => RangeKind::Other("transition table"),
+            9 => RangeKind::Group { columns: node.list("groupexprs")? },
+            _ => RangeKind::Other("unknown range table entry"),
+        };
+        let name = node.optional("eref")?.map(|alias| alias.word("aliasname")).transpose()?.flatten().unwrap_or("");
+        Ok(RangeEntry { name, kind, lateral: node.bool("lateral")? })
+    }
+}
