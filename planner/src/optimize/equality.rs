@@ -1,7 +1,7 @@
 //! Which calls are equalities, so that a join can look its partners up.
 
 use crate::expr::Expr;
-use crate::functions::{Function, lookup};
+use crate::functions::lookup;
 
 /// An equality of two operands of one type, or the casts that make it one without losing anything.
 struct Equality {
@@ -26,11 +26,6 @@ fn equality(symbol: &str) -> Option<Equality> {
         _ => return None,
     };
     Some(Equality { left, right })
-}
-
-/// This function is the equality of one type with itself.
-pub fn is_same_type_equality(function: &Function) -> bool {
-    matches!(equality(function.symbol), Some(Equality { left: None, right: None }))
 }
 
 /// Pairs that a join can look up, each over its own side's row, and the conditions that are left (over left columns,
