@@ -2,6 +2,7 @@
 //! plans out. Pure and total: no sockets, no clock, no storage; errors are values.
 
 pub mod catalog;
+pub mod datetime;
 pub mod eval;
 pub mod expr;
 mod expr_walk;
@@ -10,6 +11,9 @@ pub mod lower;
 pub mod optimize;
 pub mod plan;
 pub mod query;
+pub mod parse;
+pub mod plan;
+pub mod render;
 pub mod settings;
 pub mod tree;
 pub mod types;

@@ -3,6 +3,8 @@
 use super::{EvalContext, Tuple};
 use crate::expr::{BooleanTest, Expr};
 use crate::functions::Function;
+use crate::parse::decode_text;
+use crate::render::encode_text;
 use crate::types::ColumnType;
 use crate::value::{EvalError, Value, compare};
 use smallvec::SmallVec;
@@ -268,10 +270,18 @@ fn min_max<'a>(greatest: bool, args: &'a [Expr], tuple: Tuple<'a>, ctx: &'a Eval
     best
 }
 
+/// `CoerceViaIO`: the output function of one type, the input function of the other, without a typmod.
 fn via_text<'a>(value: Cow<'a, Value>, from: &ColumnType, to: &ColumnType, ctx: &EvalContext) -> Cow<'a, Value> {
-    let _ = (from, to, ctx);
-    match &*value {
-        Value::Null | Value::Error(_) => value,
-        _ => failure(EvalError::unsupported("cast through text")),
+    if matches!(&*value, Value::Null | Value::Error(_)) {
+        return value;
     }
+    let mut image = Vec::new();
+    if let Err(reason) = encode_text(&value, from, &ctx.settings, &mut image) {
+        return failure(EvalError::unsupported(reason.to_string()));
+    }
+    let text = match String::from_utf8(image) {
+        Ok(text) => text,
+        Err(_) => return failure(EvalError::unsupported("cast through text that is not UTF-8")),
+    };
+    Cow::Owned(decode_text(to.oid, -1, &text, &ctx.settings).into())
 }

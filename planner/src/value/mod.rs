@@ -4,12 +4,14 @@
 //! SQL equality is image identity of [`Value::canonical`]; SQL order is [`compare`]. No operators live here
 //! beyond those of [`Numeric`]; they are in [`crate::functions`].
 
+mod binary;
 mod canonical;
 mod error;
 mod identity;
 mod numeric;
 mod order;
 
+pub use binary::{DecodeError, EncodeError, decode_binary, encode_binary};
 pub use error::EvalError;
 pub use numeric::{Numeric, NumericSum};
 pub use order::{compare, compare_floats, compare_nulls, compare_sort_keys};

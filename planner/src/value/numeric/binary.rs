@@ -1,10 +1,9 @@
 //! Binary images: `numeric_recv` and `numeric_send` (base-10000 digits).
 
-use super::{Numeric, View, big_pow10, overflow};
-use crate::value::EvalError;
+use super::{Numeric, View, big_pow10};
 use num_bigint::BigInt;
 use num_integer::Integer;
-use num_traits::{Signed, ToPrimitive, Zero};
+use num_traits::{Signed, Zero};
 
 const SIGN_POSITIVE: u16 = 0x0000;
 const SIGN_NEGATIVE: u16 = 0x4000;
@@ -43,6 +42,9 @@ impl Numeric {
         }
         // The digits are a whole number of units of 10^(4·(weight+1-count)).
         let exponent = 4 * (weight + 1 - count as i64) + dscale as i64;
+        if weight >= 0 && 4 * (weight as u64 + 1) > super::MAX_INTEGER_DIGITS {
+            return None;
+        }
         // Nine digits are below 10^36; the shift below is checked.
         if count <= 9 {
             let mut mantissa = 0i128;
@@ -78,8 +80,8 @@ impl Numeric {
         Some(Numeric::from_big(if sign == SIGN_NEGATIVE { -mantissa } else { mantissa }, dscale))
     }
 
-    /// Appends the image `numeric_send` writes. Error 22003 never occurs for values of this module's making.
-    pub fn to_binary(&self, out: &mut Vec<u8>) -> Result<(), EvalError> {
+    /// Appends the image `numeric_send` writes.
+    pub fn to_binary(&self, out: &mut Vec<u8>) {
         let special = |sign: u16, out: &mut Vec<u8>| {
             out.extend_from_slice(&[0, 0, 0, 0]);
             out.extend_from_slice(&sign.to_be_bytes());
@@ -105,18 +107,17 @@ impl Numeric {
                             digits.push((rest % BASE as u64) as u16);
                             rest /= BASE as u64;
                         }
-                        write_image(&digits, decimals, m < 0, s, out)?;
+                        write_image(&digits, decimals, m < 0, s, out);
                     }
-                    None => write_big(&BigInt::from(m), s, out)?,
+                    None => write_big(&BigInt::from(m), s, out),
                 }
             }
-            View::Big(m, s) => write_big(m, s, out)?,
+            View::Big(m, s) => write_big(m, s, out),
         }
-        Ok(())
     }
 }
 
-fn write_big(m: &BigInt, dscale: u16, out: &mut Vec<u8>) -> Result<(), EvalError> {
+fn write_big(m: &BigInt, dscale: u16, out: &mut Vec<u8>) {
     let decimals = dscale.div_ceil(4);
     let aligned = m.abs() * big_pow10(decimals * 4 - dscale);
     // Decimal text is converted in subquadratic time; its digits group by four.
@@ -126,16 +127,15 @@ fn write_big(m: &BigInt, dscale: u16, out: &mut Vec<u8>) -> Result<(), EvalError
         .rchunks(4)
         .map(|group| group.iter().fold(0u16, |value, b| value * 10 + (b - b'0') as u16))
         .collect();
-    debug_assert!(aligned.to_u8() != Some(0), "zero is never big");
-    write_image(&digits, decimals, m.is_negative(), dscale, out)
+    write_image(&digits, decimals, m.is_negative(), dscale, out);
 }
 
 /// `digits` from the least significant; `decimals` of them are after the point.
-fn write_image(digits: &[u16], decimals: u16, negative: bool, dscale: u16, out: &mut Vec<u8>) -> Result<(), EvalError> {
+fn write_image(digits: &[u16], decimals: u16, negative: bool, dscale: u16, out: &mut Vec<u8>) {
     let trailing = digits.iter().take_while(|d| **d == 0).count();
     let kept = &digits[trailing..];
     let weight = if kept.is_empty() { 0 } else { digits.len() as i64 - 1 - decimals as i64 };
-    let weight = i16::try_from(weight).map_err(|_| overflow())?;
+    let weight = i16::try_from(weight).expect("integer digits are bounded when a numeric is made");
     let sign = if negative { SIGN_NEGATIVE } else { SIGN_POSITIVE };
     out.extend_from_slice(&(kept.len() as u16).to_be_bytes());
     out.extend_from_slice(&weight.to_be_bytes());
@@ -144,7 +144,6 @@ fn write_image(digits: &[u16], decimals: u16, negative: bool, dscale: u16, out: 
     for digit in kept.iter().rev() {
         out.extend_from_slice(&digit.to_be_bytes());
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -174,7 +173,7 @@ mod tests {
         ] {
             let value = Numeric::parse(text).unwrap();
             let mut image = Vec::new();
-            value.to_binary(&mut image).unwrap();
+            value.to_binary(&mut image);
             assert_eq!(Numeric::from_binary(&image), Some(value), "{text}");
         }
     }
@@ -182,7 +181,7 @@ mod tests {
     #[test]
     fn known_image() {
         let mut image = Vec::new();
-        Numeric::parse("12345.678").unwrap().to_binary(&mut image).unwrap();
+        Numeric::parse("12345.678").unwrap().to_binary(&mut image);
         assert_eq!(image, [0, 3, 0, 1, 0, 0, 0, 3, 0, 1, 0x09, 0x29, 0x1a, 0x7c]);
     }
 

@@ -1,0 +1,102 @@
+//! Time zones by name, from the system's tz database: the one Postgres reads, too.
+
+use super::{MICROS_PER_SECOND, UNIX_EPOCH_SECONDS, is_valid_timestamp};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use std::cell::RefCell;
+
+/// A resolved `TimeZone` setting.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    zone: TimeZone,
+    /// Seconds east of UTC, where that never changes.
+    fixed: Option<i32>,
+}
+
+thread_local! {
+    /// The zone last asked for: a session, and a plan, has one.
+    static LAST: RefCell<Option<(String, Option<Zone>)>> = const { RefCell::new(None) };
+}
+
+impl Zone {
+    /// The zone of that name as `SHOW TimeZone` spells it; `None` where it is not in the tz database and not a
+    /// fixed offset (`<+02>-02`).
+    pub fn named(name: &str) -> Option<Zone> {
+        LAST.with_borrow_mut(|last| {
+            if let Some((known, zone)) = last
+                && known == name
+            {
+                return zone.clone();
+            }
+            let zone = Zone::resolve(name);
+            *last = Some((name.to_owned(), zone.clone()));
+            zone
+        })
+    }
+
+    fn resolve(name: &str) -> Option<Zone> {
+        if name.starts_with('<') {
+            // What `SET TIME ZONE 2` leaves; forms with daylight rules are read differently by Postgres.
+            let zone = TimeZone::posix(name).ok().filter(|_| !name.contains(','))?;
+            let fixed = Some(zone.to_offset(jiff::Timestamp::UNIX_EPOCH).seconds());
+            return Some(Zone { zone, fixed });
+        }
+        let zone = TimeZone::get(name).ok()?;
+        let fixed = zone.to_fixed_offset().ok().map(|offset| offset.seconds());
+        Some(Zone { zone, fixed })
+    }
+
+    /// Seconds east of UTC at an instant (microseconds since 2000-01-01 UTC); `None` beyond the years the tz
+    /// library covers.
+    pub fn offset_at(&self, micros: i64) -> Option<i32> {
+        if self.fixed.is_some() {
+            return self.fixed;
+        }
+        let instant = jiff::Timestamp::from_second(micros.div_euclid(MICROS_PER_SECOND) + UNIX_EPOCH_SECONDS).ok()?;
+        Some(self.zone.to_offset(instant).seconds())
+    }
+
+    /// Local time of an instant, in microseconds since 2000-01-01 00:00 local.
+    pub fn to_local(&self, micros: i64) -> Option<i64> {
+        micros.checked_add(self.offset_at(micros)? as i64 * MICROS_PER_SECOND)
+    }
+
+    /// The instant of a local time. In a gap the offset before it is used, in an overlap the offset after it
+    /// (`DetermineTimeZoneOffset`).
+    pub fn to_utc(&self, local: i64) -> Option<i64> {
+        let offset = match self.fixed {
+            Some(offset) => offset,
+            None => {
+                let seconds = local.div_euclid(MICROS_PER_SECOND) + UNIX_EPOCH_SECONDS;
+                let local = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_second(seconds).ok()?);
+                match self.zone.to_ambiguous_timestamp(local).offset() {
+                    AmbiguousOffset::Unambiguous { offset } => offset.seconds(),
+                    AmbiguousOffset::Gap { before, .. } => before.seconds(),
+                    AmbiguousOffset::Fold { after, .. } => after.seconds(),
+                }
+            }
+        };
+        let utc = local.checked_sub(offset as i64 * MICROS_PER_SECOND)?;
+        is_valid_timestamp(utc).then_some(utc)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datetime::{Civil, MICROS_PER_DAY, MICROS_PER_HOUR, days_from_civil};
+
+    #[test]
+    fn gaps_and_overlaps() {
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        let at = |month, day, minutes: i64| {
+            days_from_civil(Civil { year: 2024, month, day }) * MICROS_PER_DAY + minutes * 60 * MICROS_PER_SECOND
+        };
+        // 02:30 does not exist on 31 March: read as +01, that is 01:30 UTC.
+        assert_eq!(berlin.to_utc(at(3, 31, 150)), Some(at(3, 31, 90)));
+        // 02:30 exists twice on 27 October: the later, +01.
+        assert_eq!(berlin.to_utc(at(10, 27, 150)), Some(at(10, 27, 90)));
+        assert_eq!(berlin.offset_at(at(7, 1, 0)), Some(7200));
+        assert!(Zone::named("Nowhere/Land").is_none());
+        assert_eq!(Zone::named("<+02>-02").unwrap().to_utc(0), Some(-2 * MICROS_PER_HOUR));
+    }
+}
