@@ -50,6 +50,15 @@ fn is_rule_entry(node: &Node) -> bool {
 }
 
 impl References {
+    /// Adds what another tree refers to.
+    pub fn extend(&mut self, other: References) {
+        self.relations.extend(other.relations);
+        self.functions.extend(other.functions);
+        self.operators.extend(other.operators);
+        self.types.extend(other.types);
+        self.collations.extend(other.collations);
+    }
+
     fn set_for(&mut self, field: &str) -> Option<&mut BTreeSet<u32>> {
         Some(match field {
             "relid" => &mut self.relations,

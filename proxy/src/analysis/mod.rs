@@ -1,6 +1,10 @@
 //! From a client's statement to a plan over stream tables, by Postgres' own analysis on a control session (never the
 //! client's), cached by everything that shapes the tree.
 
+mod view;
+
+pub use view::{PlanError, PlannedView, Sources, plan_view};
+
 use std::sync::Arc;
 use weir_planner::settings::{SettingSet, Settings};
 use weir_planner::{Plan, RelationId};

@@ -1,0 +1,100 @@
+//! Planning of a stream table: its stored view tree as a plan to be maintained.
+
+use crate::catalog::system::{CatalogError, SystemCatalog};
+use tokio_postgres::Client;
+use weir_planner::catalog::RelationKind;
+use weir_planner::lower::{LowerError, OutputColumn, Unsupported, lower_view};
+use weir_planner::plan::PlanUses;
+use weir_planner::settings::SettingSet;
+use weir_planner::tree::{Tree, parse, references};
+use weir_planner::{Plan, RelationId};
+
+/// A view that the engine can maintain.
+#[derive(Clone, Debug)]
+pub struct PlannedView {
+    pub plan: Plan,
+    pub columns: Vec<OutputColumn>,
+    pub sources: Sources,
+    pub uses: PlanUses,
+}
+
+/// Relations a view reads, ordinary views followed, each once. What functions read inside is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Tables whose changes are captured.
+    pub base_tables: Vec<RelationId>,
+    pub stream_tables: Vec<RelationId>,
+    /// Everything else, with why it cannot be followed ("foreign table").
+    pub others: Vec<(RelationId, String)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The engine cannot maintain this view; `sources` says what a re-evaluation depends on.
+    #[error("not supported: {reason}")]
+    Unsupported { reason: Unsupported, sources: Sources },
+    #[error("relation {0:?} is not a view")]
+    NotAView(RelationId),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The stored tree is not what this major of Postgres is known to store.
+    #[error(transparent)]
+    Tree(#[from] LowerError),
+}
+
+/// Plans the view `relation`. Views that `catalog` knows as stream tables are read, all others expanded.
+///
+/// After DDL call [`SystemCatalog::forget_relations`] first.
+pub async fn plan_view(
+    client: &Client,
+    catalog: &mut SystemCatalog,
+    relation: RelationId,
+) -> Result<PlannedView, PlanError> {
+    const TREE: &str = "SELECT ev_action::text FROM pg_rewrite WHERE ev_class = $1 AND rulename = '_RETURN'";
+    let row = client.query_opt(TREE, &[&relation.0]).await.map_err(CatalogError::from)?;
+    let Some(row) = row else { return Err(PlanError::NotAView(relation)) };
+    let text: String = row.try_get(0).map_err(CatalogError::from)?;
+    let tree = parse(&text).map_err(LowerError::from)?;
+    catalog.require(client, &tree).await?;
+    let sources = sources(catalog, &tree);
+    let unsupported = |reason| Err(PlanError::Unsupported { reason, sources: sources.clone() });
+    match lower_view(&text, catalog.planner()) {
+        // Rows that leave because time passes are not followed yet.
+        Ok(lowered) if lowered.uses.settings.contains(SettingSet::CLOCK) => {
+            unsupported(Unsupported::because("now()", "its value moves with every transaction"))
+        }
+        Ok(lowered) => Ok(PlannedView { plan: lowered.plan, columns: lowered.columns, sources, uses: lowered.uses }),
+        Err(LowerError::Unsupported(reason)) => unsupported(reason),
+        Err(LowerError::Parse(weir_planner::tree::ParseError::TooDeep)) => {
+            unsupported(Unsupported::new("expression nested too deeply"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn sources(catalog: &SystemCatalog, tree: &Tree) -> Sources {
+    let mut found = Sources::default();
+    let mut seen = std::collections::HashSet::new();
+    collect(catalog, tree, &mut found, &mut seen);
+    found
+}
+
+fn collect(catalog: &SystemCatalog, tree: &Tree, found: &mut Sources, seen: &mut std::collections::HashSet<u32>) {
+    for oid in references(tree).relations {
+        if !seen.insert(oid) {
+            continue;
+        }
+        let id = RelationId(oid);
+        match catalog.planner().relations.get(&oid).map(|entry| &entry.kind) {
+            Some(RelationKind::Table) => found.base_tables.push(id),
+            Some(RelationKind::StreamTable) => found.stream_tables.push(id),
+            Some(RelationKind::View { tree }) => {
+                if let Ok(tree) = parse(tree) {
+                    collect(catalog, &tree, found, seen);
+                }
+            }
+            Some(RelationKind::Other { reason }) => found.others.push((id, reason.clone())),
+            None => found.others.push((id, "relation that is gone".into())),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The system catalogue as the planner needs it, read from the live server over a control connection.
+//!
+//! Built-in functions, operators, types and collations are read once; relations and user-defined objects when a tree
+//! names them. What was read is forgotten with [`SystemCatalog::forget_relations`] when DDL may have changed it.
+
+mod builtin;
+mod relations;
+
+use std::collections::{BTreeSet, HashSet};
+use tokio_postgres::Client;
+use weir_planner::RelationId;
+use weir_planner::catalog::{Catalog, RelationKind};
+use weir_planner::tree::{ParseError, Tree, parse, references};
+
+/// First OID of objects that users made (`src/include/access/transam.h`).
+const FIRST_USER_OID: u32 = 16384;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    #[error("reading the system catalogue: {0}")]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("a view's stored tree: {0}")]
+    Tree(#[from] ParseError),
+    #[error("the server says it is version {0:?}")]
+    Version(String),
+}
+
+/// What has been read so far. One per control connection user; not shared between tasks.
+#[derive(Debug)]
+pub struct SystemCatalog {
+    catalog: Catalog,
+    stream_tables: HashSet<u32>,
+}
+
+impl SystemCatalog {
+    /// Reads what does not depend on users' objects.
+    pub async fn load(client: &Client) -> Result<SystemCatalog, CatalogError> {
+        Ok(SystemCatalog { catalog: builtin::load(client).await?, stream_tables: HashSet::new() })
+    }
+
+    pub fn planner(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Says which views are stream tables: they are scanned, not expanded. Relations read so far are forgotten.
+    pub fn set_stream_tables(&mut self, tables: impl IntoIterator<Item = RelationId>) {
+        self.stream_tables = tables.into_iter().map(|id| id.0).collect();
+        self.forget_relations();
+    }
+
+    pub fn is_stream_table(&self, relation: RelationId) -> bool {
+        self.stream_tables.contains(&relation.0)
+    }
+
+    /// Forgets everything that DDL can change.
+    pub fn forget_relations(&mut self) {
+        self.catalog.relations.clear();
+        self.catalog.functions.retain(|oid, _| *oid < FIRST_USER_OID);
+        self.catalog.operators.retain(|oid, _| *oid < FIRST_USER_OID);
+        self.catalog.types.retain(|oid, _| *oid < FIRST_USER_OID);
+        self.catalog.collations.retain(|oid, _| *oid < FIRST_USER_OID);
+    }
+
+    /// Reads everything the tree names and has not been read yet: through views down to tables and stream tables.
+    pub async fn require(&mut self, client: &Client, tree: &Tree) -> Result<(), CatalogError> {
+        let mut named = references(tree);
+        loop {
+            self.require_objects(client, &named).await?;
+            let missing: Vec<u32> =
+                named.relations.iter().copied().filter(|oid| !self.catalog.relations.contains_key(oid)).collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let loaded = relations::load(client, &missing, &self.stream_tables).await?;
+            let mut next = weir_planner::tree::References::default();
+            for (oid, entry) in loaded {
+                for column in &entry.columns {
+                    next.types.insert(column.type_oid);
+                    next.collations.insert(column.collation);
+                }
+                let trees = entry.generated.iter().map(|(_, tree)| tree);
+                let view = match &entry.kind {
+                    RelationKind::View { tree } => Some(tree),
+                    _ => None,
+                };
+                for tree in trees.chain(view) {
+                    next.extend(references(&parse(tree)?));
+                }
+                self.catalog.relations.insert(oid, entry);
+            }
+            // A relation that is gone by now stays missing; lowering reports it.
+            for gone in missing {
+                next.relations.remove(&gone);
+            }
+            named = next;
+        }
+    }
+
+    async fn require_objects(
+        &mut self,
+        client: &Client,
+        named: &weir_planner::tree::References,
+    ) -> Result<(), CatalogError> {
+        let unknown = |set: &BTreeSet<u32>, known: &dyn Fn(&u32) -> bool| -> Vec<u32> {
+            set.iter().copied().filter(|oid| *oid >= FIRST_USER_OID && !known(oid)).collect()
+        };
+        let operators = unknown(&named.operators, &|oid| self.catalog.operators.contains_key(oid));
+        builtin::operators(client, &mut self.catalog, &operators).await?;
+        let functions = unknown(&named.functions, &|oid| self.catalog.functions.contains_key(oid));
+        builtin::functions(client, &mut self.catalog, &functions).await?;
+        let mut types = named.types.clone();
+        for function in &functions {
+            if let Some(entry) = self.catalog.functions.get(function) {
+                types.extend(&entry.argument_types);
+            }
+        }
+        let types = unknown(&types, &|oid| self.catalog.types.contains_key(oid));
+        builtin::types(client, &mut self.catalog, &types).await?;
+        let collations = unknown(&named.collations, &|oid| self.catalog.collations.contains_key(oid));
+        builtin::collations(client, &mut self.catalog, &collations).await?;
+        Ok(())
+    }
+}
