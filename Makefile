@@ -2,6 +2,7 @@
 
 SCENARIO ?= ecommerce
 RATE ?= 1
+export PATH := $(HOME)/.cargo/bin:$(PATH)
 SCENARIOS = ecommerce fraud leaderboard
 
 # In CI the build is cached outside the clone.

@@ -7,7 +7,9 @@
 pub mod guard;
 pub mod oracle;
 pub mod postgres;
+pub mod reads;
 pub mod rng;
 pub mod scenario;
 pub mod weir;
 pub mod wire;
+pub mod workload;

@@ -1,12 +1,18 @@
 //! Postgres is the oracle: the same statement through Weir and directly must answer the same, to the byte.
 
+use crate::reads;
+use crate::scenario::Scenario;
 use crate::wire::{RawClient, Table};
 use bytes::Bytes;
+use rand::rngs::StdRng;
 use std::collections::HashMap;
 use std::fmt::Write;
 
 /// At most this many differing rows are shown.
 const SHOWN_ROWS: usize = 10;
+
+/// Reads besides `SELECT *` in one comparison of a scenario.
+const RANDOM_READS: usize = 3;
 
 /// Whether the statement fixes the order of its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +43,24 @@ pub fn compare_from_memory(
     compare(weir, direct, sql, order)?;
     let route = weir.last_route();
     if route.starts_with("memory") { Ok(()) } else { Err(format!("not from memory but {route:?}: {sql}")) }
+}
+
+/// Compares every stream table of a scenario, which memory must answer, and random reads over them. The writers pause.
+pub fn compare_scenario(
+    weir: &mut RawClient,
+    direct: &mut RawClient,
+    scenario: Scenario,
+    rng: &mut StdRng,
+) -> Result<(), String> {
+    weir.execute("SET weir.consistency = 'latest'");
+    for table in scenario.tables {
+        compare_from_memory(weir, direct, &format!("SELECT * FROM {table}"), Order::Any)?;
+    }
+    for _ in 0..RANDOM_READS {
+        let (sql, order) = reads::random(scenario, rng);
+        compare(weir, direct, &sql, order)?;
+    }
+    Ok(())
 }
 
 /// Compares two answers: error, columns (names, types, typmods, origin), rows, command tag.

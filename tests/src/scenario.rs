@@ -66,6 +66,13 @@ impl Scenario {
         ALL.into_iter().find(|scenario| scenario.name == name)
     }
 
+    /// As `install`, with the cascades, triggers and functions of [`crate::workload::hostile_schema`].
+    pub fn install_hostile(&self, client: &mut RawClient) {
+        client.execute(self.schema);
+        client.execute(&crate::workload::hostile_schema(*self));
+        client.execute(self.stream_tables);
+    }
+
     /// Creates base tables and stream tables over one connection (through Weir). Panics with Postgres' error.
     pub fn install(&self, client: &mut RawClient) {
         client.execute(self.schema);

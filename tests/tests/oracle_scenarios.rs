@@ -1,0 +1,61 @@
+//! Random writers in every shape, through Weir and past it; at every pause each stream table read through Weir equals
+//! its view read directly: rows, types, bytes, and memory has answered.
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use weir_tests::oracle::compare_scenario;
+use weir_tests::postgres::TestServer;
+use weir_tests::rng;
+use weir_tests::scenario::{ECOMMERCE, FRAUD, LEADERBOARD, Scenario};
+use weir_tests::weir::TestWeir;
+use weir_tests::wire::RawClient;
+use weir_tests::workload::Writer;
+
+const WRITERS: usize = 4;
+/// The last of the writers is connected straight to Postgres.
+const DIRECT_WRITER: usize = WRITERS - 1;
+
+fn run(scenario: Scenario) {
+    let seed = rng::seed();
+    eprintln!("{}: WEIR_TEST_SEED={seed}", scenario.name);
+    let mut random = StdRng::seed_from_u64(seed);
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    scenario.install_hostile(&mut RawClient::superuser(&weir.address()));
+    weir.wait_until_live(scenario.tables);
+    let mut writers: Vec<_> = (0..WRITERS)
+        .map(|at| {
+            let address = if at == DIRECT_WRITER { server.address() } else { weir.address() };
+            let rng = StdRng::seed_from_u64(random.random());
+            Writer::new(scenario, RawClient::superuser(&address), rng, &format!("writer-{at}"))
+        })
+        .collect();
+    let mut through = RawClient::superuser(&weir.address());
+    let mut direct = RawClient::superuser(&server.address());
+    for round in 0..rng::rounds(200, 4000) {
+        let actions = random.random_range(1..4);
+        std::thread::scope(|scope| {
+            for writer in &mut writers {
+                scope.spawn(move || (0..actions).for_each(|_| writer.act().expect("the connection holds")));
+            }
+        });
+        if let Err(difference) = compare_scenario(&mut through, &mut direct, scenario, &mut random) {
+            panic!("{} round {round}, WEIR_TEST_SEED={seed}:\n{difference}", scenario.name);
+        }
+    }
+}
+
+#[test]
+fn ecommerce() {
+    run(ECOMMERCE);
+}
+
+#[test]
+fn fraud() {
+    run(FRAUD);
+}
+
+#[test]
+fn leaderboard() {
+    run(LEADERBOARD);
+}
