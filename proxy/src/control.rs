@@ -1,5 +1,7 @@
 //! Weir's own connections to Postgres (never a client's): catalogue queries, copies, visibility, history.
 
+use std::sync::Arc;
+use tokio::sync::Mutex;
 use tokio_postgres::{Client, Config, NoTls};
 
 #[derive(Debug, thiserror::Error)]
@@ -32,3 +34,29 @@ const SETTINGS: &str = "SET search_path = pg_catalog; SET TimeZone = 'UTC'; SET 
      SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
      SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = on; \
      SET client_min_messages = warning";
+
+/// A control connection that is opened when first needed and again after it was lost. Cheap to clone; clones share the
+/// connection.
+#[derive(Clone)]
+pub struct Standing {
+    config: Config,
+    purpose: &'static str,
+    client: Arc<Mutex<Option<Arc<Client>>>>,
+}
+
+impl Standing {
+    pub fn new(config: Config, purpose: &'static str) -> Standing {
+        Standing { config, purpose, client: Arc::default() }
+    }
+
+    /// The open connection, opened now if need be. Statements may be pipelined on it; transactions need [`connect`].
+    pub async fn client(&self) -> Result<Arc<Client>, ControlError> {
+        let mut slot = self.client.lock().await;
+        if let Some(client) = slot.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(client.clone());
+        }
+        let client = Arc::new(connect(&self.config, self.purpose).await?);
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+}

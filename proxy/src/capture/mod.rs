@@ -1,6 +1,27 @@
 //! Capture: the logical replication stream, decoded into committed, *visible* transactions, and the joining of a
 //! table's snapshot with the stream. Knows nothing of plans or stream tables.
 
+mod assemble;
+mod check;
+mod client;
+mod copy;
+mod deliver;
+mod error;
+mod frontier;
+mod gate;
+mod join;
+mod life;
+mod pgoutput;
+mod slot;
+mod stamp;
+mod startup;
+mod stream;
+mod value;
+mod watched;
+mod writers;
+
+pub use error::{CaptureError, ServerError};
+
 use tokio::sync::mpsc;
 use weir_cache::Position;
 use weir_planner::{RelationId, Row};
@@ -24,6 +45,9 @@ pub enum Event {
     /// A table's content as of a moment within the stream: `rows` (a snapshot), then `late`: changes streamed since
     /// that the snapshot does not see, in order. Changes of this table appear in [`Event::Commits`] from here on.
     Joined { table: RelationId, rows: Vec<Row>, late: Vec<Change>, position: Position },
+    /// The table's snapshot waits for transactions that were writing it when it was watched; it goes on waiting, and
+    /// [`Event::Joined`] follows when they have ended. `reason` names them.
+    Waiting { table: RelationId, reason: String },
     /// The table can no longer be captured (dropped, identity changed, columns changed): resynchronise or give it up.
     Shed { table: RelationId, reason: String },
     /// The stream broke; nothing arrives until [`Event::Restarted`]. What is held is right as of its frontier, no more.
@@ -63,6 +87,16 @@ pub enum Change {
     Mark(String),
 }
 
+impl Change {
+    /// The table that is changed.
+    pub fn table(&self) -> Option<RelationId> {
+        match self {
+            Change::Row { table, .. } | Change::Truncate { table } => Some(*table),
+            Change::Mark(_) => None,
+        }
+    }
+}
+
 /// Handle of the running capture task.
 #[derive(Clone)]
 pub struct Capture {
@@ -80,8 +114,8 @@ pub(crate) enum Command {
 /// after every loss) on tasks of its own, which end when `events` is closed or the last [`Capture`] is dropped.
 /// Needs a running tokio runtime. The publication may be created later: the slot is not created before it exists.
 pub fn start(config: tokio_postgres::Config, publication: &str, events: mpsc::Sender<Event>) -> Capture {
-    let (commands, _receiver) = mpsc::unbounded_channel();
-    let _ = (config, publication, events);
+    let (commands, receiver) = mpsc::unbounded_channel();
+    tokio::spawn(life::supervise(config, publication.to_owned(), events, receiver));
     Capture { commands }
 }
 

@@ -1,0 +1,152 @@
+//! The preconditions of capturing a table, read from the catalogue: before the snapshot, under the snapshot's lock, and
+//! again whenever the catalogue has changed. What does not hold is said in words that name the remedy.
+
+use super::TableSpec;
+use tokio_postgres::{Client, Row};
+use weir_planner::RelationId;
+
+/// First major version whose publications have column lists and row filters, as a version number.
+const COLUMN_LISTS_SINCE: i32 = 150_000;
+
+/// First major version that can publish generated columns.
+const GENERATED_PUBLISHED_SINCE: i32 = 180_000;
+
+/// A table as the catalogue shows it now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TableState {
+    /// `pg_class.oid`.
+    pub table: u32,
+    /// Changes when the table is rewritten or truncated.
+    pub relfilenode: u32,
+    kind: String,
+    persistence: String,
+    identity: String,
+    is_partition: bool,
+    has_children: bool,
+    published: bool,
+    publishes_all_operations: bool,
+    via_root: bool,
+    row_filter: bool,
+    columns: Vec<ColumnState>,
+}
+
+#[derive(Clone, Debug)]
+struct ColumnState {
+    name: String,
+    type_oid: u32,
+    typmod: i32,
+    generated: bool,
+    published: bool,
+}
+
+/// The state of those of `tables` that exist. One query.
+pub(super) async fn states(
+    client: &Client,
+    publication: &str,
+    tables: &[RelationId],
+) -> Result<Vec<TableState>, tokio_postgres::Error> {
+    let tables: Vec<u32> = tables.iter().map(|table| table.0).collect();
+    let version: i32 = client.query_one("SELECT current_setting('server_version_num')::int", &[]).await?.try_get(0)?;
+    let lists = if version >= COLUMN_LISTS_SINCE {
+        "m.rowfilter IS NOT NULL, a.attname = ANY (m.attnames)"
+    } else {
+        "false, m.tablename IS NOT NULL"
+    };
+    let generated = if version >= GENERATED_PUBLISHED_SINCE { "a.attgenerated = 'v'" } else { "a.attgenerated <> ''" };
+    let text = format!(
+        "SELECT c.oid, c.relfilenode, c.relkind::text, c.relpersistence::text, c.relreplident::text, c.relispartition,
+                EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
+                m.tablename IS NOT NULL,
+                coalesce(p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, false),
+                coalesce(p.pubviaroot, false),
+                a.attname::text, a.atttypid, a.atttypmod, {generated}, {lists}
+         FROM pg_class c
+         JOIN pg_namespace n ON n.oid = c.relnamespace
+         LEFT JOIN pg_publication p ON p.pubname = $2
+         LEFT JOIN pg_publication_tables m
+           ON m.pubname = $2 AND m.schemaname = n.nspname AND m.tablename = c.relname
+         LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         WHERE c.oid = ANY ($1)
+         ORDER BY c.oid, a.attnum"
+    );
+    let mut states: Vec<TableState> = Vec::new();
+    for row in client.query(&text, &[&tables, &publication]).await? {
+        let oid: u32 = row.try_get(0)?;
+        if states.last().is_none_or(|last| last.table != oid) {
+            states.push(table_state(&row)?);
+        }
+        if let (Some(name), Some(state)) = (row.try_get::<_, Option<String>>(10)?, states.last_mut()) {
+            state.row_filter = row.try_get::<_, Option<bool>>(14)?.unwrap_or(false);
+            state.columns.push(ColumnState {
+                name,
+                type_oid: row.try_get(11)?,
+                typmod: row.try_get(12)?,
+                generated: row.try_get(13)?,
+                published: row.try_get::<_, Option<bool>>(15)?.unwrap_or(false),
+            });
+        }
+    }
+    Ok(states)
+}
+
+fn table_state(row: &Row) -> Result<TableState, tokio_postgres::Error> {
+    Ok(TableState {
+        table: row.try_get(0)?,
+        relfilenode: row.try_get(1)?,
+        kind: row.try_get(2)?,
+        persistence: row.try_get(3)?,
+        identity: row.try_get(4)?,
+        is_partition: row.try_get(5)?,
+        has_children: row.try_get(6)?,
+        published: row.try_get(7)?,
+        publishes_all_operations: row.try_get(8)?,
+        via_root: row.try_get(9)?,
+        ..TableState::default()
+    })
+}
+
+impl TableState {
+    /// Why this table cannot be captured as `spec` wants it; None if it can.
+    pub(super) fn refusal(&self, spec: &TableSpec) -> Option<String> {
+        match self.kind.as_str() {
+            "r" => {}
+            "p" => return Some("partitioned tables are not captured".into()),
+            _ => return Some("it is not an ordinary table".into()),
+        }
+        let problem = if self.persistence != "p" {
+            "unlogged and temporary tables leave no trace in the WAL"
+        } else if self.has_children {
+            "it has inheritance children"
+        } else if self.identity != "f" {
+            "it lacks REPLICA IDENTITY FULL"
+        } else if !self.published {
+            "it is not in Weir's publication"
+        } else if !self.publishes_all_operations {
+            "Weir's publication does not publish all operations"
+        } else if self.via_root && self.is_partition {
+            "Weir's publication publishes partitions via their root"
+        } else if self.row_filter {
+            "its publication has a row filter"
+        } else {
+            return spec.columns.iter().find_map(|wanted| self.column_refusal(wanted));
+        };
+        Some(problem.into())
+    }
+
+    fn column_refusal(&self, wanted: &weir_planner::catalog::ColumnEntry) -> Option<String> {
+        let name = &wanted.name;
+        let Some(column) = self.columns.iter().find(|column| column.name == *name) else {
+            return Some(format!("column {name:?} does not exist any more"));
+        };
+        if (column.type_oid, column.typmod) != (wanted.type_oid, wanted.typmod) {
+            return Some(format!("column {name:?} has changed its type"));
+        }
+        if column.generated {
+            return Some(format!("generated column {name:?} is not in the WAL stream"));
+        }
+        if !column.published {
+            return Some(format!("column {name:?} is not published"));
+        }
+        None
+    }
+}

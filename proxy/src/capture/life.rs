@@ -1,0 +1,273 @@
+//! The life of the stream: opened, served until something breaks, opened again. Everything that belongs to one stream
+//! (slot, tasks, watched tables) ends with it; nothing is resumed, because the slot is temporary.
+
+use super::assemble::Assembler;
+use super::deliver::{Closed, Delivery};
+use super::error::CaptureError;
+use super::frontier::{self, FrontierRequests, Step};
+use super::gate::{Gate, VisibleSet};
+use super::join::Joiner;
+use super::stream::{ITEMS_CAPACITY, Item, StreamReader};
+use super::watched::WatchList;
+use super::{Command, Event, slot, stamp, startup};
+use crate::control::Standing;
+use futures_util::future::{BoxFuture, FutureExt};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_postgres::Config;
+use weir_cache::Position;
+
+/// Pauses between attempts to open the stream.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The gate asks again at once so often (each round trip is about 0.1 ms, most commits are visible after the first),
+/// then at growing intervals: a commit that waits for a standby may stay invisible for long.
+const GATE_QUICK_TRIES: u32 = 8;
+const GATE_LONGEST_PAUSE: Duration = Duration::from_millis(5);
+
+/// The rewrite check looks back two polls of the stamp: a TRUNCATE may become visible after it is in the WAL.
+const POLLS_LOOKED_BACK: usize = 2;
+
+/// Runs until nobody is interested any more.
+pub(super) async fn supervise(
+    config: Config,
+    publication: String,
+    events: mpsc::Sender<Event>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) {
+    let mut pause = FIRST_PAUSE;
+    // Why nothing is streamed now, once somebody has been told.
+    let mut interrupted: Option<String> = None;
+    while !events.is_closed() && !commands.is_closed() {
+        let error = match Life::open(&config, &publication, &events).await {
+            Ok(mut life) => {
+                pause = FIRST_PAUSE;
+                if let Some(reason) = interrupted.take() {
+                    // Wishes about the old stream; everything is watched anew.
+                    while commands.try_recv().is_ok() {}
+                    tracing::info!("the replication stream is open again");
+                    if events.send(Event::Restarted { reason }).await.is_err() {
+                        return;
+                    }
+                }
+                match life.run(&mut commands).await {
+                    Ok(Closed) => return,
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        };
+        let reason = error.to_string();
+        if interrupted.is_none() {
+            tracing::warn!(reason, "the replication stream is interrupted");
+            if events.send(Event::Interrupted { reason: reason.clone() }).await.is_err() {
+                return;
+            }
+        } else if interrupted.as_ref() != Some(&reason) {
+            tracing::warn!(reason, "the replication stream cannot be opened");
+        }
+        interrupted = Some(reason);
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// One open stream.
+struct Life {
+    delivery: Delivery,
+    requests: FrontierRequests,
+    /// Everything up to here has been received.
+    received: Position,
+    items: mpsc::Receiver<Item>,
+    asks: mpsc::UnboundedSender<()>,
+    joiner: Joiner,
+    join_news: mpsc::UnboundedReceiver<super::join::JoinNews>,
+    catalog_news: mpsc::UnboundedReceiver<stamp::CatalogNews>,
+    gate: Option<Gate>,
+    pusher: Standing,
+    /// Positions of the last catalogue news.
+    looked: [Position; POLLS_LOOKED_BACK],
+    /// Reader, stamp, joins; cancelled with the life.
+    tasks: JoinSet<Result<(), CaptureError>>,
+}
+
+type GateAnswer = (Gate, Result<VisibleSet, CaptureError>);
+
+impl Life {
+    async fn open(config: &Config, publication: &str, events: &mpsc::Sender<Event>) -> Result<Life, CaptureError> {
+        let control = Standing::new(config.clone(), "catalogue");
+        slot::wait_for_publication(&control, publication).await?;
+        let mut connection = startup::connect(config).await?;
+        let slot = slot::create(&mut connection, &control).await?;
+        slot::start(&mut connection, &slot, publication).await?;
+        tracing::info!(slot, "the replication stream is open");
+
+        let watched = WatchList::default();
+        let (items_in, items) = mpsc::channel(ITEMS_CAPACITY);
+        let (asks, asks_out) = mpsc::unbounded_channel();
+        let (join_in, join_news) = mpsc::unbounded_channel();
+        let (catalog_in, catalog_news) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(StreamReader::new(connection, Assembler::new(watched.clone()), items_in).run(asks_out));
+        tasks.spawn(stamp::poll(control.clone(), publication.to_owned(), watched.clone(), catalog_in));
+        Ok(Life {
+            delivery: Delivery::new(events.clone(), watched),
+            requests: FrontierRequests::default(),
+            received: Position(0),
+            items,
+            asks,
+            joiner: Joiner::new(config.clone(), publication, control, join_in),
+            join_news,
+            catalog_news,
+            gate: Some(Gate::new(Standing::new(config.clone(), "visibility"))),
+            pusher: Standing::new(config.clone(), "frontier"),
+            looked: [Position(0); POLLS_LOOKED_BACK],
+            tasks,
+        })
+    }
+
+    /// Serves until the stream breaks (Err) or nobody is interested any more.
+    async fn run(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> Result<Closed, CaptureError> {
+        let mut asking: Option<BoxFuture<'static, GateAnswer>> = None;
+        let (mut tries, mut gate_due) = (0, Instant::now());
+        loop {
+            if self.delivery.deliver(None).await.is_err() {
+                return Ok(Closed);
+            }
+            let now = Instant::now();
+            let mut wake = None;
+            if self.delivery.needs_gate() && asking.is_none() {
+                match self.gate.take_if(|_| now >= gate_due) {
+                    Some(gate) => asking = Some(ask(gate).boxed()),
+                    None => wake = Some(gate_due),
+                }
+            }
+            if let Some(due) = self.frontier_step(now) {
+                wake = Some(wake.map_or(due, |wake: Instant| wake.min(due)));
+            }
+            let outcome = tokio::select! {
+                Some(item) = self.items.recv() => {
+                    self.take(item);
+                    while let Ok(item) = self.items.try_recv() {
+                        self.take(item);
+                    }
+                    Ok(())
+                }
+                (gate, answer) = answer(&mut asking) => {
+                    asking = None;
+                    self.gate = Some(gate);
+                    let delivered = self.delivery.deliver(Some(&answer?)).await;
+                    tries = if self.delivery.needs_gate() { tries + 1 } else { 0 };
+                    gate_due = Instant::now() + gate_pause(tries);
+                    delivered
+                }
+                command = commands.recv() => match command {
+                    None => return Ok(Closed),
+                    Some(command) => {
+                        self.command(command);
+                        Ok(())
+                    }
+                },
+                Some(news) = self.join_news.recv() => self.delivery.joining(news).await.map(|end| self.want(end)),
+                Some(news) = self.catalog_news.recv() => {
+                    let [before, last] = self.looked;
+                    self.looked = [last, news.position];
+                    self.delivery.catalog(news, before).await.map(|check| self.want(check))
+                }
+                Some(ended) = self.tasks.join_next() => match ended {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(error)) => return Err(error),
+                    Err(error) => return Err(CaptureError::Task(error.to_string())),
+                },
+                () = sleep_until(wake) => Ok(()),
+            };
+            if outcome.is_err() {
+                return Ok(Closed);
+            }
+        }
+    }
+
+    fn take(&mut self, item: Item) {
+        let (position, asked) = match &item {
+            Item::Transaction(transaction) => (transaction.position, false),
+            Item::Keepalive { position, asked } => (*position, *asked),
+        };
+        self.received = self.received.max(position);
+        self.requests.received(self.received, asked, Instant::now());
+        self.delivery.enqueue(item);
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Watch(spec) => {
+                if let Some(watched) = self.delivery.watch(spec) {
+                    let joiner = self.joiner.clone();
+                    self.tasks.spawn(async move {
+                        joiner.join(watched).await;
+                        Ok(())
+                    });
+                }
+            }
+            Command::Unwatch(table) => self.delivery.unwatch(table),
+            Command::RequestFrontier => self.requests.request(),
+            Command::Reach(position) => self.want(Some(position)),
+        }
+    }
+
+    fn want(&mut self, position: Option<Position>) {
+        if let Some(position) = position {
+            self.requests.reach(position, self.received, Instant::now());
+        }
+    }
+
+    /// Asks or pushes the server where readers wait. Returns when to look again.
+    fn frontier_step(&mut self, now: Instant) -> Option<Instant> {
+        let step = self.requests.step(now);
+        if matches!(step, Step::Ask | Step::AskAndPush) {
+            // A reader task that is gone is seen by `tasks`.
+            let _ = self.asks.send(());
+        }
+        if step == Step::AskAndPush {
+            let pusher = self.pusher.clone();
+            self.tasks.spawn(async move {
+                if let Err(error) = frontier::push(&pusher).await {
+                    tracing::debug!(%error, "the WAL cannot be pushed");
+                }
+                Ok(())
+            });
+        }
+        match step {
+            Step::WaitUntil(due) => Some(due),
+            _ => None,
+        }
+    }
+}
+
+async fn ask(mut gate: Gate) -> GateAnswer {
+    let answer = gate.ask().await;
+    (gate, answer)
+}
+
+/// The gate's answer; never, while it is not asked.
+async fn answer(asking: &mut Option<BoxFuture<'static, GateAnswer>>) -> GateAnswer {
+    match asking {
+        Some(asking) => asking.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn gate_pause(tries: u32) -> Duration {
+    match tries.checked_sub(GATE_QUICK_TRIES) {
+        None => Duration::ZERO,
+        Some(slow) => GATE_LONGEST_PAUSE.min(Duration::from_millis(1 << slow.min(8))),
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

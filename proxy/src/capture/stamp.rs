@@ -1,0 +1,103 @@
+//! The catalogue stamp: one number over everything in the catalogue that decides what a cached answer may say, polled
+//! because neither the WAL stream nor DDL marks tell of all of it (roles, settings, a disabled trigger; review 1.1).
+
+use super::check::{self, TableState};
+use super::error::CaptureError;
+use super::watched::WatchList;
+use crate::control::{ControlError, Standing};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+use weir_cache::Position;
+
+/// The window in which a revoked privilege or a rewrite may go unseen where DDL marks cannot be installed.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A poll may fail (a restart, a lock) so often in a row before the stream is given up.
+const FAILURES_LIMIT: u32 = 20;
+
+/// The catalogue changed; the watched tables as they are now.
+#[derive(Debug)]
+pub(super) struct CatalogNews {
+    pub tables: Vec<TableState>,
+    /// What `tables` says is true of no commit after this position.
+    pub position: Position,
+}
+
+/// `xmin` of a row changes whenever it does (statistics of ANALYZE are updated in place and do not count). Temporary
+/// and TOAST relations come and go with ordinary work; columns of system relations do not change.
+const STAMP: &str = "SELECT pg_current_wal_insert_lsn()::text, (
+    SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin, relfilenode, relacl, relowner, relrowsecurity,
+             relforcerowsecurity), 1)::numeric), 0)
+      FROM pg_class WHERE oid >= 16384 AND relpersistence <> 't' AND relkind <> 't')
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', a.attrelid, a.attnum, a.xmin), 2)::numeric), 0)
+      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+      WHERE a.attrelid >= 16384 AND a.attnum > 0 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm'))
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', inhrelid, inhparent, xmin), 3)::numeric), 0) FROM pg_inherits)
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin), 4)::numeric), 0) FROM pg_policy)
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin), 5)::numeric), 0)
+      FROM pg_proc WHERE oid >= 16384 AND pg_my_temp_schema() <> pronamespace)
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin), 6)::numeric), 0)
+      FROM pg_rewrite WHERE oid >= 16384)
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', roleid, member, xmin), 7)::numeric), 0) FROM pg_auth_members)
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', setdatabase, setrole, xmin), 8)::numeric), 0)
+      FROM pg_db_role_setting)
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, rolname, rolsuper, rolinherit, rolbypassrls), 9)::numeric), 0)
+      FROM pg_roles)
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin), 10)::numeric), 0) FROM pg_publication)
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin), 11)::numeric), 0) FROM pg_publication_rel)
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, nspname, nspowner, nspacl), 12)::numeric), 0)
+      FROM pg_namespace WHERE nspname NOT LIKE 'pg_temp%' AND nspname NOT LIKE 'pg_toast%')::numeric AS stamp";
+
+/// Polls for ever. Err: the server cannot be asked any more.
+pub(super) async fn poll(
+    control: Standing,
+    publication: String,
+    watched: WatchList,
+    news: mpsc::UnboundedSender<CatalogNews>,
+) -> Result<(), CaptureError> {
+    let mut ticks = interval(POLL_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last: Option<String> = None;
+    let mut failures = 0;
+    loop {
+        ticks.tick().await;
+        match look(&control, &publication, &watched, last.as_deref()).await {
+            Ok((stamp, changed)) => {
+                failures = 0;
+                last = Some(stamp);
+                if let Some(changed) = changed
+                    && news.send(changed).is_err()
+                {
+                    return Ok(());
+                }
+            }
+            Err(error) if failures >= FAILURES_LIMIT => return Err(error.into()),
+            Err(error) => {
+                tracing::debug!(%error, "the catalogue stamp cannot be read");
+                failures += 1;
+            }
+        }
+    }
+}
+
+/// The stamp now, and the news if it differs from `last`.
+async fn look(
+    control: &Standing,
+    publication: &str,
+    watched: &WatchList,
+    last: Option<&str>,
+) -> Result<(String, Option<CatalogNews>), ControlError> {
+    let client = control.client().await?;
+    let row =
+        client.query_one(&format!("SELECT position, stamp::text FROM ({STAMP}) AS s (position, stamp)"), &[]).await?;
+    let (position, stamp): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    if last.is_none_or(|last| last == stamp) {
+        return Ok((stamp, None));
+    }
+    let tables: Vec<_> = watched.all().iter().map(|watched| watched.spec.id).collect();
+    let tables = check::states(&client, publication, &tables).await?;
+    // A position that does not parse cannot come from Postgres; at 0 it only makes the check stricter.
+    let position = position.parse().unwrap_or_default();
+    Ok((stamp, Some(CatalogNews { tables, position })))
+}
