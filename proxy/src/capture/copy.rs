@@ -1,13 +1,14 @@
 //! A table's content in one snapshot, by binary COPY, and the bytes of that format (documentation: COPY, "Binary
 //! Format") → stored rows.
 
+use super::TableSpec;
 use super::check;
 use super::gate::VisibleSet;
-use super::{TableSpec, value};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{StreamExt, pin_mut};
 use tokio_postgres::Client;
 use weir_cache::Position;
+use weir_planner::value::decode_binary;
 use weir_planner::{Row, Value};
 
 /// A table as one snapshot sees it.
@@ -151,7 +152,7 @@ impl CopyDecoder {
                 continue;
             };
             let Some((bytes, rest)) = input.split_at_checked(length) else { return Ok(None) };
-            values.push(value::decode(*type_oid, bytes)?);
+            values.push(decode_binary(*type_oid, bytes).map_err(|error| error.to_string())?);
             *input = rest;
         }
         Ok(Some(Some(values.into())))

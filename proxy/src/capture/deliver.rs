@@ -38,7 +38,12 @@ struct Table {
     /// The table's file was seen to be another at this position, `since` that one: a TRUNCATE in between explains it,
     /// anything else is a rewrite, of which the stream says nothing.
     rewritten: Option<Rewrite>,
+    /// Transactions that said in a mark that they rewrite the table.
+    rewriters: Vec<u32>,
 }
+
+/// Begin of the mark that the installed event trigger `table_rewrite` emits; the table's OID follows.
+const REWRITE_MARK: &str = "rewrite:";
 
 struct Rewrite {
     since: Position,
@@ -68,7 +73,8 @@ impl Delivery {
         self.generations += 1;
         let generation = self.generations;
         let phase = Phase::Joining(Vec::new());
-        let state = Table { generation, phase, relfilenode: 0, truncated: Position(0), rewritten: None };
+        let state =
+            Table { generation, phase, relfilenode: 0, truncated: Position(0), rewritten: None, rewriters: Vec::new() };
         self.tables.insert(table, state);
         self.watched.insert(Watched { spec, generation });
         self.watched.get(table)
@@ -137,6 +143,7 @@ impl Delivery {
         let mut live = Vec::with_capacity(changes.len());
         for change in changes {
             let Some(table) = change.table() else {
+                self.note_rewrite(xid, &change);
                 live.push(change);
                 continue;
             };
@@ -153,6 +160,16 @@ impl Delivery {
             }
         }
         live
+    }
+
+    /// A rewrite replaces rows of which the stream says nothing; `settle` sheds the table unless its snapshot is newer.
+    fn note_rewrite(&mut self, xid: u32, change: &Change) {
+        if let Change::Mark(text) = change
+            && let Some(oid) = text.strip_prefix(REWRITE_MARK).and_then(|oid| oid.parse().ok())
+            && let Some(state) = self.tables.get_mut(&RelationId(oid))
+        {
+            state.rewriters.push(xid);
+        }
     }
 
     /// What a joining task says. Returns the position the table now waits for.
@@ -219,6 +236,13 @@ impl Delivery {
         let frontier = self.frontier;
         let (mut joined, mut rewritten) = (Vec::new(), Vec::new());
         for (&table, state) in &mut self.tables {
+            if let Phase::Copied(_, copied) = &state.phase {
+                state.rewriters.retain(|xid| !copied.snapshot.sees(*xid));
+            }
+            if !state.rewriters.is_empty() && !matches!(state.phase, Phase::Joining(_)) {
+                rewritten.push((table, state.generation));
+                continue;
+            }
             if let Phase::Copied(_, copied) = &state.phase
                 && copied.end <= frontier
                 && let Phase::Copied(kept, copied) = std::mem::replace(&mut state.phase, Phase::Live)

@@ -16,7 +16,6 @@ mod slot;
 mod stamp;
 mod startup;
 mod stream;
-mod value;
 mod watched;
 mod writers;
 

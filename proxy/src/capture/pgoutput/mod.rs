@@ -6,6 +6,4 @@ mod message;
 mod relation;
 
 pub(super) use message::{DecodeError, Message, Tuple};
-#[cfg(test)]
-pub(super) use relation::RelationColumn;
 pub(super) use relation::{Mapping, Relation, RowError};

@@ -3,7 +3,7 @@
 
 use super::message::{Column, DecodeError, Tuple};
 use crate::capture::TableSpec;
-use crate::capture::value;
+use weir_planner::value::decode_binary;
 use weir_planner::{Row, Value};
 
 /// A Relation message: the table as the stream will send it until the next one.
@@ -78,7 +78,9 @@ impl Mapping {
             let Some((position, type_oid)) = *target else { continue };
             values[position] = match column {
                 Column::Null => Value::Null,
-                Column::Binary(bytes) => value::decode(type_oid, bytes).map_err(RowError::Table)?,
+                Column::Binary(bytes) => {
+                    decode_binary(type_oid, bytes).map_err(|error| RowError::Table(error.to_string()))?
+                }
                 Column::Unchanged => match old {
                     Some(old) => old[position].clone(),
                     None => return Err(RowError::Table("an unchanged TOASTed value came without its old row".into())),

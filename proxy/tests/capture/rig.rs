@@ -1,0 +1,140 @@
+//! A private server, a capture of it, and the model its events build.
+
+use crate::model::Model;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_postgres::Client;
+use weir_cache::Position;
+use weir_planner::RelationId;
+use weir_planner::catalog::ColumnEntry;
+use weir_proxy::capture::{self, Capture, Event, TableSpec};
+use weir_tests::postgres::{Options, TestServer};
+
+/// Nothing that is waited for here takes this long on a machine that is not stuck.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Rig {
+    pub server: TestServer,
+    pub client: Client,
+    pub capture: Capture,
+    pub events: mpsc::Receiver<Event>,
+    pub model: Model,
+}
+
+impl Rig {
+    pub async fn start() -> Rig {
+        Rig::with(TestServer::options()).await
+    }
+
+    pub async fn with(options: Options) -> Rig {
+        let server = options.start();
+        let client = server.connect().await;
+        client.batch_execute("CREATE PUBLICATION weir").await.expect("a new database has no publication");
+        let (sender, events) = mpsc::channel(64);
+        let capture = capture::start(server.config(), "weir", sender);
+        Rig { server, client, capture, events, model: Model::default() }
+    }
+
+    pub async fn sql(&self, text: &str) {
+        if let Err(error) = self.client.batch_execute(text).await {
+            panic!("{text}: {error:?}");
+        }
+    }
+
+    /// Makes a table ready for capture and starts it.
+    pub async fn watch(&self, table: &str) -> RelationId {
+        let add = format!("ALTER TABLE {table} REPLICA IDENTITY FULL; ALTER PUBLICATION weir ADD TABLE {table}");
+        self.sql(&add).await;
+        self.watch_published(table).await
+    }
+
+    pub async fn watch_published(&self, table: &str) -> RelationId {
+        let spec = spec(&self.client, table).await;
+        let id = spec.id;
+        self.capture.watch(spec);
+        id
+    }
+
+    /// Applies the next event.
+    pub async fn next(&mut self) {
+        match tokio::time::timeout(PATIENCE, self.events.recv()).await {
+            Ok(Some(event)) => self.model.apply(event),
+            Ok(None) => panic!("the capture has ended"),
+            Err(_) => panic!("no event for {PATIENCE:?}; server log:\n{}", self.server.log()),
+        }
+    }
+
+    /// Applies events until the model is as wanted.
+    pub async fn until(&mut self, what: &str, wanted: impl Fn(&Model) -> bool) {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while !wanted(&self.model) {
+            assert!(std::time::Instant::now() < deadline, "waited in vain for: {what}");
+            self.next().await;
+        }
+    }
+
+    pub async fn until_joined(&mut self, table: RelationId) {
+        self.until("the table to join", |model| model.joined.contains(&table) || model.shed.contains_key(&table)).await;
+        assert_eq!(self.model.shed.get(&table), None);
+    }
+
+    /// Applies everything committed before this call.
+    pub async fn catch_up(&mut self) {
+        let row = self.client.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await.expect("a position");
+        let position: Position = row.get::<_, String>(0).parse().expect("a position");
+        self.capture.reach(position);
+        self.until("the frontier to catch up", |model| model.frontier >= position).await;
+    }
+
+    /// The table as Postgres shows it, as the model renders it.
+    pub async fn rows(&self, table: &str) -> Vec<String> {
+        let columns: Vec<String> = spec(&self.client, table)
+            .await
+            .columns
+            .iter()
+            .map(|c| format!("coalesce({}::text, '∅')", c.name))
+            .collect();
+        let text = format!("SELECT concat_ws('|', {}) FROM {table}", columns.join(", "));
+        let rows = self.client.query(&text, &[]).await.expect("the table can be read");
+        let mut rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        rows.sort();
+        rows
+    }
+
+    /// The model's table equals Postgres'.
+    pub async fn assert_equal(&mut self, table: &str, id: RelationId) {
+        self.catch_up().await;
+        assert_same(&self.model.rows(id), &self.rows(table).await, table);
+    }
+}
+
+pub fn assert_same(model: &[String], postgres: &[String], what: &str) {
+    let missing: Vec<_> = postgres.iter().filter(|row| !model.contains(row)).take(5).collect();
+    let extra: Vec<_> = model.iter().filter(|row| !postgres.contains(row)).take(5).collect();
+    assert!(
+        model == postgres,
+        "{what}: {} rows by the events, {} in Postgres; missing {missing:?}, extra {extra:?}",
+        model.len(),
+        postgres.len()
+    );
+}
+
+/// What `maintain` would ask to be captured: all columns of the table.
+pub async fn spec(client: &Client, table: &str) -> TableSpec {
+    let text = "SELECT c.oid, n.nspname::text, c.relname::text, a.attname::text, a.attnum, a.atttypid, a.atttypmod,
+                       a.attcollation, a.attnotnull, coalesce(nullif(a.attgenerated::text, ''), ' ')
+                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+                WHERE c.oid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+    let rows = client.query(text, &[&table]).await.expect("the catalogue can be read");
+    let first = rows.first().unwrap_or_else(|| panic!("there is no table {table}"));
+    let columns = rows.iter().map(|row| ColumnEntry {
+        name: row.get(3),
+        number: row.get(4),
+        type_oid: row.get(5),
+        typmod: row.get(6),
+        collation: row.get(7),
+        not_null: row.get(8),
+        generated: row.get::<_, String>(9).chars().next().unwrap_or(' '),
+    });
+    TableSpec { id: RelationId(first.get(0)), schema: first.get(1), name: first.get(2), columns: columns.collect() }
+}
