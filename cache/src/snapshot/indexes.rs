@@ -1,0 +1,129 @@
+//! The indexes of one table on the publisher's side: built when readers ask, in slices; dropped when nobody reads them.
+
+use super::demand::{DemandBoard, INDEX_MIN_ROWS};
+use super::index::{Index, IndexSpec};
+use super::store::{Slot, Store};
+use std::sync::Arc;
+use tracing::{debug, error};
+
+/// Indexes per table: each costs every changed row about half a microsecond.
+pub const MAX_INDEXES: usize = 8;
+/// An index is dropped when keeping it since its last use has cost this many times its build. A day of one change per
+/// second on a thousand rows is less; an index nobody needs on a busy table of a million rows goes within the hour.
+const IDLE_BUILDS: u64 = 32;
+/// Least number of entry changes before an idle index goes, so that small tables do not forget theirs.
+const IDLE_MIN_CHANGES: u64 = 1_000_000;
+
+#[derive(Debug)]
+struct Kept {
+    index: Index,
+    /// Entries changed since a reader was last seen to use it.
+    idle_changes: u64,
+    /// The use seen last.
+    seen: u64,
+}
+
+/// An index being built: rows in chunks below `next` are in it.
+#[derive(Debug)]
+struct Building {
+    index: Index,
+    next: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Indexes {
+    pub(super) demands: Arc<DemandBoard>,
+    kept: Vec<Kept>,
+    building: Vec<Building>,
+}
+
+impl Indexes {
+    /// The finished ones, as a version holds them.
+    pub(super) fn share(&self) -> Vec<Index> {
+        self.kept.iter().map(|kept| kept.index.clone()).collect()
+    }
+
+    /// Follows rows that died and were born; drops indexes that nobody has used for long.
+    pub(super) fn follow(&mut self, store: &Store, died: &[Slot], born: &[Slot], generation: u64) {
+        let limit = (store.distinct() as u64 * IDLE_BUILDS).max(IDLE_MIN_CHANGES);
+        self.kept.retain_mut(|kept| {
+            let used = kept.index.usage.last();
+            if used > kept.seen {
+                kept.seen = used;
+                kept.idle_changes = 0;
+            }
+            kept.idle_changes += (died.len() + born.len()) as u64;
+            if kept.idle_changes > limit {
+                debug!(spec = ?kept.index.spec, generation, "dropping an index that is no longer read");
+                return false;
+            }
+            follow(&mut kept.index, store, died, born)
+        });
+        self.building.retain_mut(|building| {
+            let next = building.next;
+            let covered = |slots: &[Slot]| slots.iter().copied().filter(|slot| slot.chunk() < next).collect::<Vec<_>>();
+            follow(&mut building.index, store, &covered(died), &covered(born))
+        });
+    }
+
+    /// Whether [`Indexes::build`] has work.
+    pub(super) fn has_work(&self) -> bool {
+        !self.building.is_empty() || self.demands.is_ready()
+    }
+
+    /// Spends up to `rows` rows on wanted indexes; true when one was finished.
+    pub(super) fn build(&mut self, store: &Store, rows: &mut usize, generation: u64) -> bool {
+        if self.demands.is_ready() {
+            for spec in self.demands.take() {
+                self.start(spec, store);
+            }
+        }
+        let mut finished = false;
+        while *rows > 0
+            && let Some(building) = self.building.first_mut()
+        {
+            let mut born = Vec::new();
+            while building.next < store.chunks() && born.len() < *rows {
+                born.extend(store.iter_chunk(building.next).map(|(slot, _, _)| slot));
+                building.next += 1;
+            }
+            *rows = rows.saturating_sub(born.len());
+            let sound = follow(&mut building.index, store, &[], &born);
+            if !sound {
+                self.building.remove(0);
+            } else if building.next >= store.chunks() {
+                let index = self.building.remove(0).index;
+                debug!(spec = ?index.spec, entries = index.len(), "index built");
+                index.touch(generation);
+                self.kept.push(Kept { index, idle_changes: 0, seen: generation });
+                finished = true;
+            }
+        }
+        finished
+    }
+
+    fn start(&mut self, spec: IndexSpec, store: &Store) {
+        let is_known = self.kept.iter().any(|kept| *kept.index.spec == spec)
+            || self.building.iter().any(|building| *building.index.spec == spec);
+        if is_known || store.distinct() < INDEX_MIN_ROWS || self.kept.len() + self.building.len() >= MAX_INDEXES {
+            return;
+        }
+        self.building.push(Building { index: Index::new(spec), next: 0 });
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let building = self.building.iter().map(|building| building.index.bytes());
+        self.kept.iter().map(|kept| kept.index.bytes()).chain(building).sum()
+    }
+}
+
+/// False when the index turned out not to describe the table; it is then dropped: scans are always right.
+fn follow(index: &mut Index, store: &Store, died: &[Slot], born: &[Slot]) -> bool {
+    match index.apply(store, died, born) {
+        Ok(()) => true,
+        Err(cause) => {
+            error!(spec = ?index.spec, %cause, "dropping a broken index");
+            false
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The rows of one version: chunks under a two-level spine, so that a version is a copy of a few dozen pointers and a
+//! changed row copies one page of the spine and one chunk's bitmap, never the rows beside it.
+
+use super::chunk::{CHUNK_ROWS, Chunk};
+use std::sync::Arc;
+use weir_planner::Row;
+
+/// Chunks per page of the spine: one page spans 32,768 slots; a million rows are some fifty pages.
+const PAGE_CHUNKS: usize = 32;
+
+/// Place of a row in a store: chunk number and offset. Stable until the row is deleted or its chunk compacted, which
+/// is a change of the version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Slot(pub(super) u32);
+
+impl Slot {
+    fn new(chunk: usize, offset: usize) -> Slot {
+        Slot(u32::try_from(chunk * CHUNK_ROWS + offset).expect("the row budget keeps a table under 2^32 slots"))
+    }
+    pub(super) fn chunk(self) -> usize {
+        self.0 as usize / CHUNK_ROWS
+    }
+    pub(super) fn offset(self) -> usize {
+        self.0 as usize % CHUNK_ROWS
+    }
+}
+
+/// A bag of rows. Cloning shares everything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Store {
+    pages: Vec<Arc<Vec<Arc<Chunk>>>>,
+    /// Rows counted with their multiplicity.
+    rows: u64,
+    /// Live slots, that is different rows.
+    distinct: usize,
+}
+
+impl Store {
+    /// Rows counted with their multiplicity.
+    pub(crate) fn len(&self) -> u64 {
+        self.rows
+    }
+
+    /// Different rows.
+    pub(crate) fn distinct(&self) -> usize {
+        self.distinct
+    }
+
+    #[inline]
+    fn chunk(&self, number: usize) -> &Chunk {
+        &self.pages[number / PAGE_CHUNKS][number % PAGE_CHUNKS]
+    }
+
+    #[inline]
+    pub(crate) fn row(&self, slot: Slot) -> &Row {
+        self.chunk(slot.chunk()).row(slot.offset())
+    }
+
+    #[inline]
+    pub(crate) fn row_and_count(&self, slot: Slot) -> (&Row, u64) {
+        let chunk = self.chunk(slot.chunk());
+        (chunk.row(slot.offset()), chunk.count(slot.offset()))
+    }
+
+    /// Live slots with their rows and multiplicities, in slot order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Row, u64)> + '_ {
+        (0..self.chunks()).flat_map(|number| self.iter_chunk(number))
+    }
+
+    pub(super) fn iter_chunk(&self, number: usize) -> impl Iterator<Item = (Slot, &Row, u64)> + '_ {
+        let chunk = self.chunk(number);
+        chunk.live().map(move |offset| (Slot::new(number, offset), chunk.row(offset), chunk.count(offset)))
+    }
+
+    /// Chunk numbers in use are below this.
+    pub(super) fn chunks(&self) -> usize {
+        self.pages.last().map_or(0, |last| (self.pages.len() - 1) * PAGE_CHUNKS + last.len())
+    }
+
+    pub(super) fn capacity(&self, chunk: usize) -> usize {
+        self.chunk(chunk).capacity()
+    }
+
+    pub(super) fn live_slots(&self, chunk: usize) -> usize {
+        self.chunk(chunk).live_slots()
+    }
+
+    fn chunk_mut(&mut self, number: usize) -> &mut Chunk {
+        let page = Arc::make_mut(&mut self.pages[number / PAGE_CHUNKS]);
+        Arc::make_mut(&mut page[number % PAGE_CHUNKS])
+    }
+
+    /// Puts an empty chunk in place of a number, or at the end when the number is the next one.
+    pub(super) fn place(&mut self, number: usize, capacity: usize) {
+        let chunk = Arc::new(Chunk::with_capacity(capacity));
+        if number == self.chunks() {
+            if number.is_multiple_of(PAGE_CHUNKS) {
+                self.pages.push(Arc::new(Vec::with_capacity(PAGE_CHUNKS)));
+            }
+            Arc::make_mut(&mut self.pages[number / PAGE_CHUNKS]).push(chunk);
+        } else {
+            Arc::make_mut(&mut self.pages[number / PAGE_CHUNKS])[number % PAGE_CHUNKS] = chunk;
+        }
+    }
+
+    pub(super) fn fill(&mut self, chunk: usize, offset: usize, row: Row, count: u64) -> Slot {
+        self.chunk_mut(chunk).fill(offset, row, count);
+        self.rows += count;
+        self.distinct += 1;
+        Slot::new(chunk, offset)
+    }
+
+    pub(super) fn set_count(&mut self, slot: Slot, count: u64) {
+        let chunk = self.chunk_mut(slot.chunk());
+        let before = chunk.count(slot.offset());
+        chunk.set_count(slot.offset(), count);
+        self.rows = self.rows - before + count;
+    }
+
+    pub(super) fn kill(&mut self, slot: Slot) {
+        let chunk = self.chunk_mut(slot.chunk());
+        let count = chunk.count(slot.offset());
+        chunk.kill(slot.offset());
+        self.rows -= count;
+        self.distinct -= 1;
+    }
+
+    /// Bytes of spine, chunks and bitmaps, without the rows.
+    pub(super) fn bytes(&self) -> usize {
+        self.pages.iter().flat_map(|page| page.iter()).map(|chunk| chunk.bytes() + size_of::<Arc<Chunk>>()).sum()
+    }
+}
