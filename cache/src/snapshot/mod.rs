@@ -17,8 +17,8 @@ mod tree;
 mod version;
 
 pub use demand::{DEMANDS_TO_BUILD, INDEX_MIN_ROWS};
-pub use index::IndexSpec;
 pub(crate) use index::Index;
+pub use index::IndexSpec;
 pub use indexes::MAX_INDEXES;
 pub use order_key::OrderedColumn;
 pub(crate) use order_key::compare_rows;

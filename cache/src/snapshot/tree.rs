@@ -314,7 +314,11 @@ mod tests {
                 .collect();
             tree.apply(&list, &BySlot).expect("every deleted entry exists");
             for (pair, add) in changes {
-                if add { model.insert(pair) } else { model.remove(&pair) };
+                if add {
+                    model.insert(pair)
+                } else {
+                    model.remove(&pair)
+                };
             }
             assert_eq!(tree.len(), model.len());
             let from = rng.random_range(0..15_000u64);

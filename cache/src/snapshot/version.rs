@@ -121,10 +121,19 @@ impl TableVersion {
         self.used(best)
     }
 
-    /// An index in this order (its leading columns may be all that is asked for).
+    /// The index in exactly this order: one that breaks ties by further columns would answer ties differently.
     pub(crate) fn ordered_index(&self, columns: &[OrderedColumn]) -> Option<&Index> {
+        self.ordered(|of| of == columns)
+    }
+
+    /// An index whose first column is this one.
+    pub(crate) fn index_led_by(&self, column: OrderedColumn) -> Option<&Index> {
+        self.ordered(|of| of[0] == column)
+    }
+
+    fn ordered(&self, fits: impl Fn(&[OrderedColumn]) -> bool) -> Option<&Index> {
         let found = self.contents.indexes.iter().find(|index| match &*index.spec {
-            IndexSpec::Ordered(of) => of.starts_with(columns),
+            IndexSpec::Ordered(of) => fits(of),
             IndexSpec::Hash(_) => false,
         });
         self.used(found.map(|index| (index, ()))).map(|(index, ())| index)

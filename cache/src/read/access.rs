@@ -1,0 +1,251 @@
+//! How a scan finds its rows: by a hash index, by a range of an ordered index, or by looking at all.
+
+use super::ReadError;
+use super::comparison::{Comparison, Operator, as_column_type};
+use super::op::Scan;
+use super::run::{Flow, Run, Stop, fail};
+use crate::TableVersion;
+use crate::snapshot::{IndexSpec, OrderedColumn, Slot};
+use smallvec::SmallVec;
+use std::ops::ControlFlow::{self, Continue};
+use weir_planner::eval::Tuple;
+use weir_planner::value::compare;
+use weir_planner::{Row, Value};
+
+/// Keys one IN list may look up in an index; more than that and the scan is not much slower.
+const MAX_LOOKUPS: usize = 1024;
+/// An index range is followed while it has less than this fraction of the table's rows: beyond, a scan in slot order
+/// is quicker than visiting the rows one by one.
+const RANGE_FRACTION: usize = 8;
+/// A scan of which less than this fraction passed wishes for an index.
+const WISH_FRACTION: usize = 16;
+
+pub(super) type Slots = SmallVec<[Slot; 8]>;
+
+impl<'a> Run<'a> {
+    /// The version a scan reads. A table with evaluation errors is not read from memory at all: which reads of it
+    /// Postgres would let pass depends on its plan.
+    pub(super) fn version(&self, scan: &Scan) -> ControlFlow<Stop, &'a TableVersion> {
+        let Some(version) = self.snapshot.tables.get(&scan.relation) else {
+            return fail(ReadError::NotPublished(scan.relation));
+        };
+        if version.columns.len() < scan.width {
+            return fail(ReadError::Unsupported("the table has fewer columns than the plan".into()));
+        }
+        if version.has_errors() {
+            return fail(ReadError::Unsupported("the table holds a row whose evaluation failed".into()));
+        }
+        Continue(version)
+    }
+
+    /// Pushes all rows that pass, in slot order.
+    pub(super) fn scan(&self, scan: &Scan, f: &mut dyn FnMut(&'a Row, u64) -> Flow) -> Flow {
+        let version = self.version(scan)?;
+        if let Some(slots) = self.lookup(scan, version, usize::MAX)? {
+            self.visit(slots.len())?;
+            for slot in slots {
+                let (row, count) = version.row(slot);
+                if self.row_passes(scan, row)? {
+                    f(row, count)?;
+                }
+            }
+            return Continue(());
+        }
+        self.visit(version.distinct())?;
+        let mut passed = 0;
+        for (_, row, count) in version.scan() {
+            if self.row_passes(scan, row)? {
+                passed += 1;
+                f(row, count)?;
+            }
+        }
+        if passed * WISH_FRACTION < version.distinct() {
+            wish_for_lookup(scan, version);
+        }
+        Continue(())
+    }
+
+    #[inline]
+    pub(super) fn row_passes(&self, scan: &Scan, row: &Row) -> ControlFlow<Stop, bool> {
+        for filter in &scan.filters {
+            if !self.passes(filter, Tuple::single(row))? {
+                return Continue(false);
+            }
+        }
+        Continue(true)
+    }
+
+    /// The slots an index offers for the scan's conditions, ascending and each once; a superset of what passes. None:
+    /// no index serves, or it would offer more than `most`.
+    pub(super) fn lookup(&self, scan: &Scan, version: &TableVersion, most: usize) -> ControlFlow<Stop, Option<Slots>> {
+        if scan.comparisons.is_empty() {
+            return Continue(None);
+        }
+        let equal: SmallVec<[usize; 4]> = equalities(scan).map(|comparison| comparison.column).collect();
+        if !equal.is_empty()
+            && let Some((index, columns)) = version.hash_index(&equal)
+            && let Some(keys) = self.keys(scan, version, columns)?
+        {
+            let mut hashes: SmallVec<[u64; 4]> = keys.iter().filter_map(|key| index.hash(key.iter())).collect();
+            hashes.sort_unstable();
+            hashes.dedup();
+            let mut slots = Slots::new();
+            for &hash in &hashes {
+                for slot in index.with_hash(hash) {
+                    if slots.len() == most {
+                        return Continue(None);
+                    }
+                    slots.push(slot);
+                }
+            }
+            if hashes.len() > 1 {
+                slots.sort_unstable();
+            }
+            return Continue(Some(slots));
+        }
+        self.range(scan, version, most)
+    }
+
+    /// All keys the equality conditions allow for these columns; None when one cannot be said in the column's type.
+    fn keys(
+        &self,
+        scan: &Scan,
+        version: &TableVersion,
+        columns: &[usize],
+    ) -> ControlFlow<Stop, Option<SmallVec<[SmallVec<[Value; 2]>; 1]>>> {
+        let mut keys: SmallVec<[SmallVec<[Value; 2]>; 1]> = smallvec::smallvec![SmallVec::new()];
+        for &column in columns {
+            let Some(comparison) = equalities(scan).find(|comparison| comparison.column == column) else {
+                return Continue(None);
+            };
+            if keys.len() * comparison.values.len() > MAX_LOOKUPS {
+                return Continue(None);
+            }
+            let mut longer = SmallVec::new();
+            for expr in &comparison.values {
+                let value = self.value(expr, Tuple::single(&[]))?;
+                let Some(value) = as_column_type(value, version.columns[column].oid) else {
+                    return Continue(None);
+                };
+                for key in &keys {
+                    let mut key = key.clone();
+                    key.push(value.clone());
+                    longer.push(key);
+                }
+            }
+            keys = longer;
+        }
+        Continue(Some(keys))
+    }
+
+    /// The slots of a range of an ascending index, sorted.
+    fn range(&self, scan: &Scan, version: &TableVersion, most: usize) -> ControlFlow<Stop, Option<Slots>> {
+        for comparison in &scan.comparisons {
+            let column = OrderedColumn { column: comparison.column, descending: false, nulls_first: false };
+            let Some(index) = version.index_led_by(column) else { continue };
+            let mut low = None;
+            let mut high = None;
+            for bound in scan.comparisons.iter().filter(|bound| bound.column == comparison.column) {
+                let [expr] = &bound.values[..] else { continue };
+                let value = self.value(expr, Tuple::single(&[]))?;
+                let Some(value) = as_column_type(value, version.columns[bound.column].oid) else { continue };
+                if value.is_null() {
+                    return Continue(Some(Slots::new()));
+                }
+                let (is_low, is_high) = match bound.operator {
+                    Operator::Equal => (true, true),
+                    Operator::Greater | Operator::GreaterOrEqual => (true, false),
+                    Operator::Less | Operator::LessOrEqual => (false, true),
+                };
+                if is_low && low.as_ref().is_none_or(|low| compare(low, &value).is_lt()) {
+                    low = Some(value.clone());
+                }
+                if is_high && high.as_ref().is_none_or(|high| compare(high, &value).is_gt()) {
+                    high = Some(value);
+                }
+            }
+            if low.is_none() && high.is_none() {
+                continue;
+            }
+            let stored = |slot| &version.row(slot).0[column.column];
+            let entries = match &low {
+                Some(low) => {
+                    let prefix = column.prefix(low);
+                    index.seek(|entry| {
+                        entry.key < prefix || (entry.key == prefix && column.compare(stored(entry.slot), low).is_lt())
+                    })
+                }
+                None => index.iter(),
+            };
+            let most = most.min(version.distinct() / RANGE_FRACTION);
+            let mut slots = Slots::new();
+            for entry in entries {
+                if let Some(high) = &high {
+                    let prefix = column.prefix(high);
+                    if entry.key > prefix || (entry.key == prefix && column.compare(stored(entry.slot), high).is_gt()) {
+                        break;
+                    }
+                }
+                if slots.len() == most {
+                    return Continue(None);
+                }
+                slots.push(entry.slot);
+            }
+            slots.sort_unstable();
+            return Continue(Some(slots));
+        }
+        Continue(None)
+    }
+
+    /// The first `wanted` rows (counted with multiplicity) of a scan in this order, by an ordered index. None: there is
+    /// no such index, or so few rows pass that a scan is quicker.
+    pub(super) fn first_in_order(
+        &self,
+        scan: &Scan,
+        order: &[OrderedColumn],
+        wanted: u64,
+    ) -> ControlFlow<Stop, Option<Vec<(&'a Row, u64)>>> {
+        /// Entries that may be passed over before a scan, which reads rows in slot order, is the better way.
+        const MIN_PATIENCE: usize = 1024;
+        let version = self.version(scan)?;
+        let Some(index) = version.ordered_index(order) else { return Continue(None) };
+        let patience = (version.distinct() / RANGE_FRACTION).max(MIN_PATIENCE);
+        let mut rows = Vec::new();
+        let mut found = 0;
+        if wanted == 0 {
+            return Continue(Some(rows));
+        }
+        for (visited, entry) in index.iter().enumerate() {
+            if visited >= patience && !scan.filters.is_empty() {
+                return Continue(None);
+            }
+            let (row, count) = version.row(entry.slot);
+            if self.row_passes(scan, row)? {
+                self.hold(1)?;
+                rows.push((row, count));
+                found += count;
+                if found >= wanted {
+                    break;
+                }
+            }
+        }
+        Continue(Some(rows))
+    }
+}
+
+fn equalities(scan: &Scan) -> impl Iterator<Item = &Comparison> {
+    scan.comparisons.iter().filter(|comparison| comparison.operator == Operator::Equal)
+}
+
+/// Asks for the index that would have answered the scan's conditions.
+fn wish_for_lookup(scan: &Scan, version: &TableVersion) {
+    let mut equal: Vec<usize> = equalities(scan).map(|comparison| comparison.column).collect();
+    equal.sort_unstable();
+    equal.dedup();
+    if !equal.is_empty() {
+        version.wish(|| IndexSpec::Hash(equal));
+    } else if let Some(range) = scan.comparisons.first() {
+        let column = OrderedColumn { column: range.column, descending: false, nulls_first: false };
+        version.wish(|| IndexSpec::Ordered(vec![column]));
+    }
+}

@@ -1,0 +1,64 @@
+//! Keys by SQL equality: a set that numbers different keys from zero, for joins, groups and DISTINCT.
+
+use super::rows::Flat;
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, Hash, Hasher};
+use weir_planner::Value;
+
+/// Keeps of each class of equal keys the image that came first.
+#[derive(Debug)]
+pub(super) struct KeySet {
+    keys: Flat,
+    numbers: HashTable<(u64, u32)>,
+    hasher: foldhash::fast::RandomState,
+}
+
+impl KeySet {
+    pub(super) fn new(width: usize) -> KeySet {
+        KeySet { keys: Flat::new(width), numbers: HashTable::new(), hasher: Default::default() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The key with this number, as it first came.
+    pub(super) fn key(&self, number: usize) -> &[Value] {
+        self.keys.row(number)
+    }
+
+    fn hash(&self, key: &[Value]) -> u64 {
+        let mut state = self.hasher.build_hasher();
+        for value in key {
+            if value.is_canonical() { value.hash(&mut state) } else { value.canonical().hash(&mut state) }
+        }
+        state.finish()
+    }
+
+    pub(super) fn find(&self, key: &[Value]) -> Option<usize> {
+        let hash = self.hash(key);
+        let found = self.numbers.find(hash, |(of, number)| *of == hash && same(self.keys.row(*number as usize), key));
+        found.map(|(_, number)| *number as usize)
+    }
+
+    /// The key's number, and whether it is new.
+    pub(super) fn number(&mut self, key: &[Value]) -> (usize, bool) {
+        let hash = self.hash(key);
+        let keys = &self.keys;
+        let found = self.numbers.find(hash, |(of, number)| *of == hash && same(keys.row(*number as usize), key));
+        if let Some((_, number)) = found {
+            return (*number as usize, false);
+        }
+        let number = self.keys.len();
+        let entry = (hash, u32::try_from(number).expect("the row budget of a read is below 2^32"));
+        self.numbers.insert_unique(hash, entry, |(hash, _)| *hash);
+        self.keys.push(key.iter().cloned());
+        (number, true)
+    }
+}
+
+/// SQL equality of keys of one type, NULLs being the same.
+#[inline]
+pub(super) fn same(a: &[Value], b: &[Value]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a == b || (!(a.is_canonical() && b.is_canonical()) && a.canonical() == b.canonical()))
+}
