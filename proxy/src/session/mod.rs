@@ -1,1 +1,30 @@
-//! One client: start-up, forwarding, the decision what memory may answer, and the answers.
+//! One client: start-up, forwarding, the decision what memory may answer, and the answers. A session is one task with
+//! two endpoints and no lock on its way; `relay` moves bytes, `frontend` and `upstream` look at message headers,
+//! `attempt` decides whether memory answers a collected read, and everything it cannot prove is forwarded with a
+//! reason from `reason`. What a message looks like is `wire`'s business; what a plan yields is the cache's.
+
+mod answer;
+mod attempt;
+mod batch;
+mod bookmark;
+mod cancel;
+mod context;
+mod environment;
+mod exchange;
+mod expected;
+mod frontend;
+mod hold;
+mod idle;
+mod listener;
+mod privilege;
+mod probe;
+pub mod reason;
+mod relay;
+mod scan;
+mod show;
+mod startup;
+mod statements;
+mod upstream;
+
+pub use context::SessionContext;
+pub use listener::{Listener, serve};

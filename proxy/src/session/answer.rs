@@ -1,0 +1,157 @@
+//! The answer's bytes, as Postgres would send them. Rows are rendered under the session's settings; whatever cannot be
+//! rendered exactly makes the whole candidate Postgres'.
+
+use super::attempt::Refusal;
+use super::batch::Op;
+use super::environment::Probed;
+use super::reason;
+use super::relay::Relay;
+use super::scan::Kind;
+use super::statements::{Resolved, Statement};
+use crate::wire::backend::{self, Field};
+use crate::wire::frontend::Bind;
+use std::sync::Arc;
+use weir_cache::Snapshot;
+
+/// Larger answers are forwarded: Postgres streams them, memory would hold them whole.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// A read resolved, found by its statement.
+fn resolved_of<'a>(resolved: &'a [Arc<Resolved>], statement: &Arc<Statement>) -> Result<&'a Resolved, Refusal> {
+    let found = resolved.iter().find(|r| statement.resolved.load().as_ref().is_some_and(|s| Arc::ptr_eq(s, r)));
+    found.map(|r| &**r).ok_or(Refusal::Forward(reason::ANALYSIS_PENDING))
+}
+
+impl Relay {
+    /// Says the whole answer into `self.answer`.
+    pub(super) fn say(
+        &mut self,
+        ops: &[Op<'_>],
+        resolved: &[Arc<Resolved>],
+        memory: Option<(&Snapshot, &Probed)>,
+    ) -> Result<(), Refusal> {
+        let mut out = std::mem::take(&mut self.answer);
+        let said = self.say_ops(ops, resolved, memory, &mut out);
+        self.answer = out;
+        said
+    }
+
+    fn say_ops(
+        &self,
+        ops: &[Op<'_>],
+        resolved: &[Arc<Resolved>],
+        memory: Option<(&Snapshot, &Probed)>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let mut portal: Option<(&Arc<Statement>, &Bind<'_>)> = None;
+        let simple = Bind { portal: b"", statement: b"", formats: vec![], values: vec![], result_formats: vec![] };
+        for op in ops {
+            match op {
+                Op::Parse => backend::parse_complete(out),
+                Op::Close => backend::close_complete(out),
+                Op::Sync => backend::ready_for_query(out, self.state.status),
+                Op::Bind { statement, bind } => {
+                    portal = Some((statement, bind));
+                    backend::bind_complete(out);
+                }
+                Op::DescribeStatement { statement } => match statement.kind {
+                    Kind::Show(show) => {
+                        backend::parameter_description(out, &[]);
+                        show.describe(out, 0);
+                    }
+                    _ => {
+                        let resolved = resolved_of(resolved, statement)?;
+                        backend::parameter_description(out, &resolved.prepared.params);
+                        describe(resolved, &[], out)?;
+                    }
+                },
+                Op::DescribePortal => {
+                    let (statement, bind) = portal.ok_or(reason::PORTAL)?;
+                    match statement.kind {
+                        Kind::Show(show) => show.describe(out, formats(&bind.result_formats, 1)?.first()),
+                        _ => describe(resolved_of(resolved, statement)?, &bind.result_formats, out)?,
+                    }
+                }
+                Op::Execute => {
+                    let (statement, bind) = portal.ok_or(reason::PORTAL)?;
+                    match (statement.kind, memory) {
+                        (Kind::Show(_), _) if !bind.values.is_empty() => return Err(reason::FORMATS.into()),
+                        (Kind::Show(show), _) => self.show(show, out),
+                        (_, Some(memory)) => rows(resolved_of(resolved, statement)?, bind, memory, out)?,
+                        (_, None) => return Err(reason::BATCH.into()),
+                    }
+                }
+                Op::Simple { statement } => {
+                    match (statement.kind, memory) {
+                        (Kind::Show(show), _) => {
+                            show.describe(out, 0);
+                            self.show(show, out);
+                        }
+                        (_, Some(memory)) => {
+                            let resolved = resolved_of(resolved, statement)?;
+                            describe(resolved, &[], out)?;
+                            rows(resolved, &simple, memory, out)?;
+                        }
+                        (_, None) => return Err(reason::BATCH.into()),
+                    }
+                    backend::ready_for_query(out, self.state.status);
+                }
+            }
+            if out.len() > MAX_ANSWER_BYTES {
+                return Err(reason::TOO_LARGE.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Result format per column: none given is text, one given is for all (documentation, Bind).
+#[derive(Clone, Copy)]
+struct Formats<'a>(&'a [i16]);
+
+impl Formats<'_> {
+    fn of(self, column: usize) -> i16 {
+        match self.0 {
+            [] => 0,
+            [one] => *one,
+            each => each[column],
+        }
+    }
+    fn first(self) -> i16 {
+        self.of(0)
+    }
+}
+
+fn formats(given: &[i16], columns: usize) -> Result<Formats<'_>, Refusal> {
+    let counted = matches!(given.len(), 0 | 1) || given.len() == columns;
+    if counted && given.iter().all(|format| matches!(format, 0 | 1)) {
+        Ok(Formats(given))
+    } else {
+        Err(reason::FORMATS.into())
+    }
+}
+
+fn describe(resolved: &Resolved, result_formats: &[i16], out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let columns = &resolved.prepared.columns;
+    let formats = formats(result_formats, columns.len())?;
+    let fields = columns.iter().enumerate().map(|(i, column)| Field {
+        name: &column.name,
+        table_oid: column.table_oid,
+        column_number: column.column_number,
+        type_oid: column.type_oid,
+        type_length: column.type_length,
+        typmod: column.typmod,
+        format: formats.of(i),
+    });
+    backend::row_description(out, fields);
+    Ok(())
+}
+
+fn rows(
+    _resolved: &Resolved,
+    _bind: &Bind<'_>,
+    _memory: (&Snapshot, &Probed),
+    _out: &mut Vec<u8>,
+) -> Result<(), Refusal> {
+    Err(reason::READ_UNSUPPORTED.into())
+}

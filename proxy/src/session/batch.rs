@@ -1,0 +1,221 @@
+//! A candidate read into what it asks: a simple query, or the messages of a batch. Portals live no longer than a batch
+//! here: only the unnamed one is local, and a read from memory leaves none behind.
+
+use super::attempt::Refusal;
+use super::reason;
+use super::scan::{self, Kind};
+use super::statements::{Statement, Statements, Unnamed};
+use crate::registry::Tables;
+use crate::wire::frame;
+use crate::wire::frontend::{self, Bind, Malformed};
+use std::sync::Arc;
+
+/// One step of an answer.
+#[derive(Debug)]
+pub(super) enum Op<'a> {
+    /// A simple query: description, rows and completion in one.
+    Simple { statement: Arc<Statement> },
+    Parse,
+    Bind { statement: Arc<Statement>, bind: Bind<'a> },
+    DescribeStatement { statement: Arc<Statement> },
+    /// Of the portal bound last.
+    DescribePortal,
+    Execute,
+    Close,
+    /// The batch's end.
+    Sync,
+}
+
+/// What an answered candidate leaves of the session's names.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// The unnamed statement, if the candidate touched it.
+    unnamed: Option<Option<Arc<Statement>>>,
+    /// Statements that only Weir knows (`SHOW weir.…`).
+    owned: Vec<(Box<[u8]>, Arc<Statement>)>,
+}
+
+impl From<Malformed> for Refusal {
+    fn from(_: Malformed) -> Refusal {
+        Refusal::Forward(reason::MALFORMED)
+    }
+}
+
+pub(super) fn read<'a>(
+    candidate: &'a [u8],
+    statements: &mut Statements,
+    tables: &Tables,
+) -> Result<(Vec<Op<'a>>, Names), Refusal> {
+    let mut ops = Vec::new();
+    let mut names = Names { unnamed: None, owned: Vec::new() };
+    // The statement of the portal bound last, until it is executed.
+    let mut portal: Option<Portal> = None;
+    for (tag, body) in frame::messages(candidate) {
+        match tag {
+            b'Q' => {
+                let statement = of_interest(frontend::query(body)?, &[], statements, tables)?;
+                names.unnamed = Some(None);
+                ops.push(Op::Simple { statement });
+            }
+            b'P' => {
+                let parse = frontend::parse(body)?;
+                let statement = of_interest(parse.text, &parse.types, statements, tables)?;
+                match statement.kind {
+                    _ if parse.name.is_empty() => names.unnamed = Some(Some(statement)),
+                    Kind::Show(_) => names.owned.push((parse.name.into(), statement)),
+                    // A named statement must exist upstream.
+                    _ => return Err(reason::BATCH.into()),
+                }
+                ops.push(Op::Parse);
+            }
+            b'B' => {
+                let bind = frontend::bind(body)?;
+                if !bind.portal.is_empty() {
+                    return Err(reason::PORTAL.into());
+                }
+                let statement = find(bind.statement, &names, statements)?;
+                portal = Some(Portal::Bound);
+                ops.push(Op::Bind { statement, bind });
+            }
+            b'D' => {
+                let target = frontend::target(body)?;
+                match (target.kind, portal) {
+                    (b'S', _) => {
+                        ops.push(Op::DescribeStatement { statement: find(target.name, &names, statements)? });
+                    }
+                    (b'P', Some(_)) if target.name.is_empty() => ops.push(Op::DescribePortal),
+                    _ => return Err(reason::PORTAL.into()),
+                }
+            }
+            b'E' => {
+                let execute = frontend::execute(body)?;
+                if !execute.portal.is_empty() || execute.max_rows > 0 || portal != Some(Portal::Bound) {
+                    return Err(reason::PORTAL.into());
+                }
+                portal = Some(Portal::Executed);
+                ops.push(Op::Execute);
+            }
+            b'C' => {
+                let target = frontend::target(body)?;
+                match target.kind {
+                    b'P' if target.name.is_empty() => portal = None,
+                    b'S' if target.name.is_empty() => names.unnamed = Some(None),
+                    _ => return Err(reason::BATCH.into()),
+                }
+                ops.push(Op::Close);
+            }
+            b'S' => ops.push(Op::Sync),
+            _ => return Err(reason::BATCH.into()),
+        }
+    }
+    Ok((ops, names))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Portal {
+    Bound,
+    Executed,
+}
+
+fn of_interest(
+    text: &[u8],
+    types: &[u32],
+    statements: &mut Statements,
+    tables: &Tables,
+) -> Result<Arc<Statement>, Refusal> {
+    let text = std::str::from_utf8(text).map_err(|_| reason::CLIENT_ENCODING)?;
+    match scan::classify(text, tables) {
+        kind @ (Kind::Read | Kind::Show(_)) => Ok(statements.of_text(text, types, kind)),
+        _ => Err(reason::BATCH.into()),
+    }
+}
+
+/// The statement a name stands for at this point of the batch.
+fn find(name: &[u8], names: &Names, statements: &Statements) -> Result<Arc<Statement>, Refusal> {
+    let found = match (&names.unnamed, name.is_empty()) {
+        (Some(unnamed), true) => unnamed.clone(),
+        (None, true) if statements.unnamed_upstream == Unnamed::Stale => None,
+        _ => names
+            .owned
+            .iter()
+            .rev()
+            .find_map(|(owned, statement)| (**owned == *name).then(|| statement.clone()))
+            .or_else(|| statements.get(name).cloned()),
+    };
+    match found {
+        Some(statement) if matches!(statement.kind, Kind::Read | Kind::Show(_)) => Ok(statement),
+        _ => Err(reason::BATCH.into()),
+    }
+}
+
+/// The reads that are described or executed, each once.
+pub(super) fn reads(ops: &[Op<'_>]) -> Vec<Arc<Statement>> {
+    let mut reads: Vec<Arc<Statement>> = Vec::new();
+    for op in ops {
+        if let Op::Simple { statement } | Op::Bind { statement, .. } | Op::DescribeStatement { statement } = op
+            && statement.kind == Kind::Read
+            && !reads.iter().any(|known| Arc::ptr_eq(known, statement))
+        {
+            reads.push(statement.clone());
+        }
+    }
+    reads
+}
+
+/// Statements executed.
+pub(super) fn executions(ops: &[Op<'_>]) -> u64 {
+    ops.iter().filter(|op| matches!(op, Op::Simple { .. } | Op::Execute)).count() as u64
+}
+
+/// The candidate was answered: its names are now the session's.
+pub(super) fn adopt(names: Names, statements: &mut Statements) {
+    for (name, statement) in names.owned {
+        statements.set(&name, Some(statement));
+    }
+    if let Some(unnamed) = names.unnamed {
+        statements.unnamed_upstream = if unnamed.is_some() { Unnamed::Lacking } else { Unnamed::Stale };
+        statements.set(b"", unnamed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+    use weir_planner::RelationId;
+
+    fn tables() -> Tables {
+        let mut tables = Tables::default();
+        tables.names.insert("t".into(), vec![RelationId(1)]);
+        tables
+    }
+
+    #[test]
+    fn a_batch_with_its_own_statement_is_self_contained() {
+        let mut out = BytesMut::new();
+        frontend::say_parse(&mut out, "", "select * from t", &[]);
+        frontend::say_bind(&mut out, "", 0, vec![]);
+        frontend::say_execute(&mut out);
+        frontend::say_sync(&mut out);
+        let mut statements = Statements::default();
+        let (ops, names) = read(&out, &mut statements, &tables()).unwrap();
+        assert_eq!((reads(&ops).len(), executions(&ops)), (1, 1));
+        adopt(names, &mut statements);
+        assert_eq!(statements.unnamed_upstream, Unnamed::Lacking);
+        assert!(statements.get(b"").is_some());
+    }
+
+    #[test]
+    fn a_portal_is_executed_once_and_a_name_must_be_known() {
+        let mut statements = Statements::default();
+        let mut out = BytesMut::new();
+        frontend::say_parse(&mut out, "", "select * from t", &[]);
+        frontend::say_bind(&mut out, "", 0, vec![]);
+        frontend::say_execute(&mut out);
+        frontend::say_execute(&mut out);
+        assert!(matches!(read(&out, &mut statements, &tables()), Err(Refusal::Forward(reason::PORTAL))));
+        let mut out = BytesMut::new();
+        frontend::say_bind(&mut out, "unknown", 0, vec![]);
+        assert!(matches!(read(&out, &mut statements, &tables()), Err(Refusal::Forward(reason::BATCH))));
+    }
+}

@@ -1,0 +1,89 @@
+//! Cancel requests. Clients hold the key Postgres gave to their upstream connection, so a request is passed on as it
+//! is; a session that waits inside Weir (for its bookmark) is woken here instead.
+
+use super::context::SessionContext;
+use crate::wire::endpoint::Endpoint;
+use crate::wire::stream;
+use dashmap::DashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Postgres closes the connection as soon as it has read a cancel request; past this the request is lost, as it may
+/// be without Weir.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `CANCEL_REQUEST_CODE` in `src/include/libpq/pqcomm.h`.
+const CANCEL_REQUEST: u32 = (1234 << 16) | 5678;
+
+/// A session's side of cancellation.
+#[derive(Debug, Default)]
+pub(super) struct Cancel {
+    /// The session waits inside Weir with nothing running upstream.
+    waiting: AtomicBool,
+    notify: Notify,
+}
+
+impl Cancel {
+    /// Runs `wait`; `None` when a cancel request arrived first.
+    pub(super) async fn guard<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        // Created first: it hears of every request from here on.
+        let cancelled = self.notify.notified();
+        self.waiting.store(true, Ordering::Release);
+        let result = tokio::select! {
+            biased;
+            value = wait => Some(value),
+            () = cancelled => None,
+        };
+        self.waiting.store(false, Ordering::Release);
+        result
+    }
+}
+
+/// Sessions by their key (process id and secret as in BackendKeyData).
+#[derive(Debug, Default)]
+pub(super) struct Cancels {
+    sessions: DashMap<Box<[u8]>, Arc<Cancel>>,
+}
+
+impl Cancels {
+    pub(super) fn register(&self, key: &[u8], cancel: &Arc<Cancel>) {
+        self.sessions.insert(key.into(), cancel.clone());
+    }
+    pub(super) fn remove(&self, key: &[u8]) {
+        self.sessions.remove(key);
+    }
+}
+
+/// Serves a cancel request. Nothing is reported to its sender, as in Postgres.
+pub(super) async fn request(context: &SessionContext, key: &[u8]) {
+    let waiting = context.cancels.sessions.get(key).map(|found| found.value().clone());
+    if let Some(cancel) = waiting
+        && cancel.waiting.load(Ordering::Acquire)
+    {
+        cancel.notify.notify_waiters();
+        return;
+    }
+    match tokio::time::timeout(CANCEL_TIMEOUT, pass_on(context, key)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "cancel request not delivered"),
+        Err(_) => tracing::debug!("cancel request timed out"),
+    }
+}
+
+async fn pass_on(context: &SessionContext, key: &[u8]) -> io::Result<()> {
+    let mut upstream = Endpoint::new(stream::connect(&context.config.upstream).await?);
+    upstream.output.extend(&((key.len() + 8) as u32).to_be_bytes());
+    upstream.output.extend(&CANCEL_REQUEST.to_be_bytes());
+    upstream.output.extend(key);
+    upstream.flush().await?;
+    // Postgres closes when the signal is sent; waiting for that keeps the order a client may rely on.
+    while !upstream.ended {
+        upstream.fill().await?;
+        let n = upstream.input.len();
+        upstream.input.consume(n);
+    }
+    Ok(())
+}

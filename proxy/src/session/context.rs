@@ -1,0 +1,59 @@
+//! What all sessions share.
+
+use super::bookmark::Positions;
+use super::cancel::Cancels;
+use super::privilege::Privileges;
+use crate::analysis::Analyser;
+use crate::config::Config;
+use crate::maintain;
+use crate::metrics::Metrics;
+use crate::published::Published;
+use crate::registry::Registry;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+pub struct SessionContext {
+    pub config: Arc<Config>,
+    pub registry: Arc<Registry>,
+    pub published: Arc<Published>,
+    pub analyser: Analyser,
+    pub maintain: maintain::Handle,
+    pub metrics: Arc<Metrics>,
+    pub(super) cancels: Cancels,
+    pub(super) positions: Positions,
+    pub(super) privileges: Privileges,
+    /// Open client connections.
+    pub(super) clients: AtomicUsize,
+}
+
+impl SessionContext {
+    /// Needs a running tokio runtime: the position queries of all sessions share one control connection and its task.
+    pub fn new(
+        config: Arc<Config>,
+        registry: Arc<Registry>,
+        published: Arc<Published>,
+        analyser: Analyser,
+        maintain: maintain::Handle,
+        metrics: Arc<Metrics>,
+    ) -> SessionContext {
+        let positions = Positions::start(config.upstream.clone());
+        SessionContext {
+            config,
+            registry,
+            published,
+            analyser,
+            maintain,
+            metrics,
+            cancels: Cancels::default(),
+            positions,
+            privileges: Privileges::default(),
+            clients: AtomicUsize::new(0),
+        }
+    }
+
+    /// The database whose stream tables Weir maintains; sessions in others are only forwarded.
+    pub(super) fn database(&self) -> &str {
+        let upstream = &self.config.upstream;
+        upstream.get_dbname().or(upstream.get_user()).unwrap_or_default()
+    }
+}

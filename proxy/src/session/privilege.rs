@@ -1,0 +1,101 @@
+//! May this role read this? Postgres' own verdict: `EXPLAIN` of the very statement on the client's own connection, which
+//! checks tables, columns, schemas, functions and the view owner's rights as the statement itself would. Kept per role,
+//! statement and everything that shapes the statement's meaning, until the registry's epoch moves.
+
+use super::exchange::ServerError;
+use super::relay::{Relay, SessionError};
+use crate::analysis::{AnalysisKey, Prepared};
+use crate::wire::frontend;
+use bytes::BytesMut;
+use moka::sync::Cache;
+use weir_planner::RelationId;
+
+/// Verdicts kept: each is a statement's text and a few words; an application with more distinct statements than this
+/// asks again.
+const MAX_VERDICTS: u64 = 20_000;
+
+const NAME: &str = "weir_explain";
+
+/// Whose right to do what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PrivilegeKey {
+    /// Text, parameter types, role, schemas.
+    pub(super) statement: AnalysisKey,
+    pub(super) session_user: String,
+    pub(super) epoch: u64,
+}
+
+pub(super) struct Privileges {
+    allowed: Cache<PrivilegeKey, ()>,
+}
+
+impl Default for Privileges {
+    fn default() -> Privileges {
+        Privileges { allowed: Cache::new(MAX_VERDICTS) }
+    }
+}
+
+impl Privileges {
+    pub(super) fn is_allowed(&self, key: &PrivilegeKey) -> bool {
+        self.allowed.get(key).is_some()
+    }
+}
+
+impl Relay {
+    /// Asks Postgres. A refusal is not kept: the statement is forwarded, and Postgres refuses it itself.
+    pub(super) async fn ask_privilege(
+        &mut self,
+        key: PrivilegeKey,
+        prepared: &Prepared,
+    ) -> Result<bool, SessionError> {
+        let mut allowed = self.explain(&key.statement.sql, &prepared.params).await?;
+        // Bound to NULL, a condition may fold to false and take the view's functions with it; where Postgres evaluates
+        // the view, ask about all of it as well.
+        if allowed && !prepared.params.is_empty() {
+            for whole in self.whole_tables(&prepared.tables) {
+                allowed = allowed && self.explain(&whole, &[]).await?;
+            }
+        }
+        if allowed {
+            self.context.privileges.allowed.insert(key, ());
+        }
+        Ok(allowed)
+    }
+
+    fn whole_tables(&self, tables: &[RelationId]) -> Vec<String> {
+        let known = self.context.registry.tables();
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        tables
+            .iter()
+            .filter_map(|id| known.by_id.get(id))
+            .filter(|table| table.evaluated_by_postgres)
+            .map(|table| format!("SELECT * FROM {}.{}", quoted(&table.schema), quoted(&table.name)))
+            .collect()
+    }
+
+    async fn explain(&mut self, sql: &str, types: &[u32]) -> Result<bool, SessionError> {
+        let mut request = BytesMut::new();
+        frontend::say_parse(&mut request, NAME, &format!("EXPLAIN {sql}"), types);
+        frontend::say_bind(&mut request, NAME, 0, vec![None; types.len()]);
+        frontend::say_execute(&mut request);
+        frontend::say_close_statement(&mut request, NAME);
+        frontend::say_sync(&mut request);
+        let mut refused = None;
+        self.exchange(&request, |tag, body| {
+            if tag == b'E' {
+                refused = Some(ServerError::read(body).sqlstate);
+            }
+        })
+        .await?;
+        if let Some(sqlstate) = refused {
+            tracing::debug!(sqlstate, "EXPLAIN refused");
+            // The statement may have been left behind by the error; a Close of a missing one is no error.
+            let mut request = BytesMut::new();
+            frontend::say_close_statement(&mut request, NAME);
+            frontend::say_sync(&mut request);
+            self.exchange(&request, |_, _| ()).await?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,90 @@
+//! Why a statement that mentions a stream table went to Postgres. Every fallback has a name here (or in the planner, for
+//! what a plan cannot do), is counted under it in the metrics and shown by `SHOW weir.last_route`.
+
+/// The statement mentions no stream table.
+pub const NO_STREAM_TABLE: &str = "no stream table";
+/// Writes, DDL, cursors, EXPLAIN, COPY …: only a SELECT, VALUES, TABLE or WITH can be answered.
+pub const NOT_A_READ: &str = "not a plain read";
+/// Longer than what is looked at (`MAX_STATEMENT_BYTES`).
+pub const TOO_LONG: &str = "statement too long";
+/// Earlier messages of this session have not been answered yet.
+pub const PIPELINED: &str = "pipelined behind a forwarded statement";
+/// The messages up to Sync hold something besides unnamed Parse, Bind, Describe, Execute and Close of reads.
+pub const BATCH: &str = "batch holds more than reads";
+/// A message is not laid out as the protocol says; Postgres complains.
+pub const MALFORMED: &str = "malformed message";
+/// Named portals and row limits are cursors.
+pub const PORTAL: &str = "named portal or row limit";
+/// Upstream's replies did not match what was forwarded; the session is only passed on.
+pub const DISTRUSTED: &str = "protocol not understood";
+/// The transaction has failed: Postgres says 25P02.
+pub const FAILED_TRANSACTION: &str = "failed transaction";
+/// The transaction block has done something besides reads from memory, or its state was not known when it began.
+pub const TRANSACTION: &str = "transaction block with forwarded statements";
+/// Idle or transaction timeouts run in this block, and upstream must see the client's activity.
+pub const TRANSACTION_TIMEOUT: &str = "timeout runs in transaction block";
+/// `now()` is the time of the block's BEGIN, which memory does not know.
+pub const CLOCK_IN_TRANSACTION: &str = "transaction time in transaction block";
+/// The probe failed (a standby, for example, has no write position).
+pub const PROBE: &str = "session state not known";
+/// A temporary object may shadow a name.
+pub const TEMPORARY_OBJECTS: &str = "session has temporary objects";
+/// Only UTF8 is rendered.
+pub const CLIENT_ENCODING: &str = "client encoding is not UTF8";
+/// Anything but READ COMMITTED holds a snapshot of its own.
+pub const ISOLATION: &str = "isolation level is not read committed";
+/// The session's settings differ from those the stream table was created under.
+pub const SETTINGS: &str = "settings differ from the definition's";
+/// `weir.consistency` holds none of scheduled, session, latest.
+pub const CONSISTENCY: &str = "unknown weir.consistency";
+/// Analysis has been started; the next execution may be answered.
+pub const ANALYSIS_PENDING: &str = "analysis under way";
+/// The statement reads no stream table (the name meant something else), or one that is gone.
+pub const UNKNOWN_TABLE: &str = "not a stream table";
+/// A stream table is being populated.
+pub const POPULATING: &str = "populating";
+/// A stream table is out of service; `pgtrickle.pgt_status()` says why.
+pub const OUT_OF_SERVICE: &str = "stream table out of service";
+/// The bookmark was not reached in time.
+pub const BEHIND: &str = "behind";
+/// Postgres evaluates this table, and its sources have moved since.
+pub const FULL_MOVED: &str = "sources of a FULL table have moved";
+/// The position that `latest` asks for could not be had.
+pub const POSITION: &str = "position not known";
+/// Postgres refuses EXPLAIN of the statement to this role: it will say why.
+pub const PRIVILEGE: &str = "privilege";
+/// Not asked before this block began, and not to be asked within it.
+pub const PRIVILEGE_UNKNOWN: &str = "privilege not asked yet in transaction block";
+/// A parameter's type or value cannot be read from this format.
+pub const PARAMETER: &str = "parameter not understood";
+/// The number of parameters or result formats is wrong; Postgres complains.
+pub const FORMATS: &str = "parameter or format count";
+/// A result column cannot be rendered in the format asked for.
+pub const RENDERING: &str = "result not rendered";
+/// Evaluation failed: errors are Postgres' to raise.
+pub const EVALUATION: &str = "evaluation failed";
+/// The answer exceeds `MAX_ANSWER_BYTES` or the read's row budget.
+pub const TOO_LARGE: &str = "answer too large";
+/// The cache cannot evaluate this plan as a read.
+pub const READ_UNSUPPORTED: &str = "read not supported in memory";
+/// The read was waiting for its bookmark in a transaction block when it was cancelled.
+pub const CANCELLED: &str = "cancelled";
+
+/// Which way the session's last statement went, for `SHOW weir.last_route`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Route {
+    #[default]
+    None,
+    Memory,
+    Forwarded(&'static str),
+}
+
+impl std::fmt::Display for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Route::None => f.write_str("none"),
+            Route::Memory => f.write_str("memory"),
+            Route::Forwarded(reason) => write!(f, "forwarded: {reason}"),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The session's loop: bytes in both directions, one task, no lock. Bodies stream through buffers of fixed size;
+//! when one side reads slowly, the other is not read from.
+
+use super::cancel::Cancel;
+use super::context::SessionContext;
+use super::environment::State;
+use super::expected::{Expected, Queue};
+use super::frontend::{ClientStep, Mode};
+use super::reason::Route;
+use super::statements::Statements;
+use super::upstream::UpstreamStep;
+use crate::wire::endpoint::{Endpoint, HIGH_WATER_BYTES};
+use crate::wire::frame::InvalidLength;
+use crate::wire::startup::StartupError;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::time::Sleep;
+
+/// Why a session ended other than by its client's or server's leave.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Startup(#[from] StartupError),
+    #[error("upstream: {0}")]
+    Frame(#[from] InvalidLength),
+    #[error("upstream closed the connection")]
+    UpstreamGone,
+}
+
+pub(super) struct Relay {
+    pub(super) client: Endpoint,
+    pub(super) upstream: Endpoint,
+    pub(super) context: Arc<SessionContext>,
+    /// Nothing is looked at: replication, or a database Weir does not watch.
+    pub(super) raw: bool,
+    /// Bytes of the message being streamed that have not arrived yet, per direction.
+    pub(super) client_body_left: usize,
+    pub(super) upstream_body_left: usize,
+    pub(super) mode: Mode,
+    pub(super) expected: Queue,
+    pub(super) statements: Statements,
+    pub(super) state: State,
+    pub(super) route: Route,
+    /// Why the batch being forwarded was not answered from memory; empty when it was not tried.
+    pub(super) declined: &'static str,
+    pub(super) cancel: Arc<Cancel>,
+    cancel_key: Option<Box<[u8]>>,
+    /// The probe's statement exists upstream, as far as is known.
+    pub(super) probe_prepared: bool,
+    /// Reused by every local answer.
+    pub(super) answer: Vec<u8>,
+    pub(super) candidate: Vec<u8>,
+    /// Fires when a session that only reads memory must show upstream that it lives; see `idle`.
+    pub(super) keepalive: Option<Pin<Box<Sleep>>>,
+    client_end_passed_on: bool,
+}
+
+impl Relay {
+    pub(super) fn new(client: Endpoint, upstream: Endpoint, context: Arc<SessionContext>, raw: bool) -> Relay {
+        let mut expected = Queue::default();
+        expected.push(Expected::Startup);
+        Relay {
+            client,
+            upstream,
+            context,
+            raw,
+            client_body_left: 0,
+            upstream_body_left: 0,
+            mode: Mode::Open,
+            expected,
+            statements: Statements::default(),
+            state: State::default(),
+            route: Route::default(),
+            cancel: Arc::default(),
+            cancel_key: None,
+            probe_prepared: false,
+            answer: Vec::new(),
+            candidate: Vec::new(),
+            declined: "",
+            keepalive: None,
+            client_end_passed_on: false,
+        }
+    }
+
+    /// Runs until one side leaves. The other is then closed too: a vanished client's transaction ends upstream.
+    pub(super) async fn run(mut self) -> Result<(), SessionError> {
+        let result = self.relay().await;
+        if let Some(key) = self.cancel_key.take() {
+            self.context.cancels.remove(&key);
+        }
+        result
+    }
+
+    async fn relay(&mut self) -> Result<(), SessionError> {
+        loop {
+            if let UpstreamStep::Held { status } = self.look_at_upstream()? {
+                self.release_when_settled(status).await?;
+                continue;
+            }
+            match self.look_at_client() {
+                ClientStep::Wait => {}
+                ClientStep::Attempt(bytes) => {
+                    self.attempt(bytes).await?;
+                    continue;
+                }
+                ClientStep::ProbeFirst => {
+                    self.probe_before_block().await?;
+                    continue;
+                }
+            }
+            if self.upstream.ended {
+                self.client.flush().await?;
+                let _ = self.client.shutdown().await;
+                return Ok(());
+            }
+            if self.client.ended && self.upstream.output.is_empty() && !self.client_end_passed_on {
+                // Half-close: what upstream still says is passed on; it ends by itself when it has read the end.
+                self.client_end_passed_on = true;
+                self.upstream.shutdown().await?;
+            }
+            if self.transfer().await? {
+                self.keep_alive().await?;
+            }
+        }
+    }
+
+    /// Waits until something moved; true when instead the keep-alive is due.
+    async fn transfer(&mut self) -> Result<bool, SessionError> {
+        poll_fn(|cx| {
+            let mut moved = false;
+            // Replies leave before requests are taken, so that a result in several reads does not pile up.
+            if let Poll::Ready(result) = self.client.poll_drain(cx) {
+                result?;
+                moved = true;
+            }
+            if let Poll::Ready(result) = self.upstream.poll_drain(cx) {
+                result?;
+                moved = true;
+            }
+            if self.client.output.len() < HIGH_WATER_BYTES
+                && let Poll::Ready(result) = self.upstream.poll_fill(cx)
+            {
+                result?;
+                moved = true;
+            }
+            if self.upstream.output.len() < HIGH_WATER_BYTES
+                && let Poll::Ready(result) = self.client.poll_fill(cx)
+            {
+                result?;
+                moved = true;
+            }
+            if moved {
+                return Poll::Ready(Ok(false));
+            }
+            match &mut self.keepalive {
+                Some(timer) => timer.as_mut().poll(cx).map(|()| Ok(true)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// BackendKeyData passed by: the key under which this session can be cancelled.
+    pub(super) fn register_key(&mut self, key: &[u8]) {
+        self.context.cancels.register(key, &self.cancel);
+        self.cancel_key = Some(key.into());
+    }
+}

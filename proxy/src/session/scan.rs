@@ -1,0 +1,251 @@
+//! A look at a statement's text that costs less than a microsecond: its first word, and whether it names anything Weir
+//! has to do with. It errs only towards forwarding; what a statement really means is decided by Postgres' own analysis.
+
+use crate::registry::Tables;
+use weir_planner::types;
+
+/// Longest identifier Postgres keeps (`NAMEDATALEN` - 1).
+const MAX_IDENTIFIER_BYTES: usize = 63;
+
+/// What a statement is to the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Mentions a stream table and begins as a read does: memory may be able to answer.
+    Read,
+    /// Mentions a stream table and does something else with it.
+    NotARead,
+    /// `SHOW weir.…`, answered by Weir.
+    Show(Show),
+    /// A plain `BEGIN`: opens a block and changes nothing else.
+    Begin,
+    /// A plain `COMMIT` or `ROLLBACK`: ends a block and changes nothing of itself.
+    Finish,
+    /// Begins with `SET`: may set the transaction's characteristics.
+    Set,
+    /// Calls a function of the `pgtrickle` schema that takes effect in Weir.
+    Maintenance,
+    /// Nothing Weir has to do with.
+    Plain,
+}
+
+/// What `SHOW` can be asked of Weir itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    LastRoute,
+    Frontier,
+    Version,
+}
+
+/// Type of the one column of a `SHOW` (`ShowGUCOption` results are text).
+pub const SHOW_TYPE: u32 = types::oid::TEXT;
+
+/// Calls that Weir waits for, as prefixes of the function's name within `pgtrickle`.
+const MAINTENANCE_CALLS: [&str; 6] = ["create_", "alter_", "drop_", "refresh", "resume_", "suspend_"];
+
+pub fn classify(text: &str, tables: &Tables) -> Kind {
+    let mut words = Words { rest: text.as_bytes() };
+    let Some(first) = words.next() else { return Kind::Plain };
+    let first = first.lowered();
+    match first.as_str() {
+        "select" | "with" | "values" | "table" => mentions(words, tables, Kind::Read),
+        "begin" | "start" if opens_plainly(text) => Kind::Begin,
+        "commit" | "end" | "rollback" | "abort" if finishes_plainly(text) => Kind::Finish,
+        "show" => show(text).map_or(Kind::Plain, Kind::Show),
+        "set" => Kind::Set,
+        "" => Kind::Plain,
+        _ => mentions(words, tables, Kind::NotARead),
+    }
+}
+
+fn mentions(words: Words<'_>, tables: &Tables, kind: Kind) -> Kind {
+    let mut found = Kind::Plain;
+    let mut after_pgtrickle = false;
+    for word in words {
+        let word = word.lowered();
+        if after_pgtrickle && MAINTENANCE_CALLS.iter().any(|call| word.starts_with(call)) {
+            return Kind::Maintenance;
+        }
+        after_pgtrickle = word == "pgtrickle";
+        if found == Kind::Plain && tables.names.contains_key(word.as_str()) {
+            found = kind;
+        }
+    }
+    found
+}
+
+/// The statement's lower-cased tokens when it is nothing but words; `None` otherwise.
+fn plain_words(text: &str) -> Option<Vec<String>> {
+    let text = text.trim().trim_end_matches(';').trim_end();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b.is_ascii_whitespace() || matches!(b, b'.' | b'_' | b',');
+    if text.len() > 128 || !text.bytes().all(plain) {
+        return None;
+    }
+    Some(text.to_ascii_lowercase().split_ascii_whitespace().map(str::to_owned).collect())
+}
+
+fn opens_plainly(text: &str) -> bool {
+    let Some(words) = plain_words(text) else { return false };
+    let mut rest = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["begin", "work" | "transaction", ref rest @ ..] | ["start", "transaction", ref rest @ ..] => rest.to_vec(),
+        ["begin", ref rest @ ..] => rest.to_vec(),
+        _ => return false,
+    };
+    // Modes under which a read sees exactly what it would see without them.
+    let harmless: [&[&str]; 3] = [&["read", "only"], &["read", "write"], &["isolation", "level", "read", "committed"]];
+    while let Some(mode) = harmless.iter().find(|mode| rest.starts_with(mode)) {
+        rest.drain(..mode.len());
+    }
+    rest.is_empty()
+}
+
+fn finishes_plainly(text: &str) -> bool {
+    let Some(words) = plain_words(text) else { return false };
+    matches!(
+        words.iter().map(String::as_str).collect::<Vec<_>>()[..],
+        ["commit" | "end" | "rollback" | "abort"] | ["commit" | "end" | "rollback" | "abort", "work" | "transaction"]
+    )
+}
+
+fn show(text: &str) -> Option<Show> {
+    match plain_words(text)?.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["show", "weir.last_route"] => Some(Show::LastRoute),
+        ["show", "weir.frontier"] => Some(Show::Frontier),
+        ["show", "weir.version"] => Some(Show::Version),
+        _ => None,
+    }
+}
+
+/// Identifiers, quoted or not, in order. Comments before the first word are skipped; later ones, and literals, are
+/// looked into like anything else.
+struct Words<'a> {
+    rest: &'a [u8],
+}
+
+enum Word<'a> {
+    Bare(&'a [u8]),
+    Quoted(&'a [u8]),
+}
+
+impl Word<'_> {
+    fn lowered(&self) -> String {
+        let (bytes, unescaped);
+        match self {
+            Word::Bare(word) => bytes = *word,
+            Word::Quoted(word) if !word.contains(&b'"') => bytes = *word,
+            Word::Quoted(word) => {
+                unescaped = String::from_utf8_lossy(word).replace("\"\"", "\"");
+                bytes = unescaped.as_bytes();
+            }
+        }
+        let kept = &bytes[..bytes.len().min(MAX_IDENTIFIER_BYTES)];
+        String::from_utf8_lossy(kept).to_lowercase()
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = Word<'a>;
+
+    fn next(&mut self) -> Option<Word<'a>> {
+        loop {
+            let first = *self.rest.first()?;
+            match first {
+                b'-' if self.rest.starts_with(b"--") => {
+                    let end = self.rest.iter().position(|b| *b == b'\n').unwrap_or(self.rest.len());
+                    self.rest = &self.rest[end..];
+                }
+                b'/' if self.rest.starts_with(b"/*") => {
+                    let end = self.rest.windows(2).position(|w| w == b"*/").map_or(self.rest.len(), |at| at + 2);
+                    self.rest = &self.rest[end..];
+                }
+                b'"' => {
+                    let mut end = 1;
+                    while end < self.rest.len() {
+                        match (self.rest[end], self.rest.get(end + 1)) {
+                            (b'"', Some(b'"')) => end += 2,
+                            (b'"', _) => break,
+                            _ => end += 1,
+                        }
+                    }
+                    let word = &self.rest[1..end.min(self.rest.len())];
+                    self.rest = self.rest.get(end + 1..).unwrap_or(&[]);
+                    return Some(Word::Quoted(word));
+                }
+                b if is_word(b) => {
+                    let end = self.rest.iter().position(|b| !is_word(*b)).unwrap_or(self.rest.len());
+                    let (word, rest) = self.rest.split_at(end);
+                    self.rest = rest;
+                    // Numbers and parameters are no identifiers.
+                    if !first.is_ascii_digit() && first != b'$' {
+                        return Some(Word::Bare(word));
+                    }
+                }
+                _ => self.rest = &self.rest[1..],
+            }
+        }
+    }
+}
+
+#[inline]
+fn is_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$') || b >= 0x80
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_planner::RelationId;
+
+    fn tables() -> Tables {
+        let mut tables = Tables::default();
+        for name in ["top_ten", "größe", "odd\"name"] {
+            tables.names.insert(name.to_owned(), vec![RelationId(1)]);
+        }
+        tables
+    }
+
+    #[test]
+    fn statements_are_told_apart() {
+        let tables = tables();
+        for (text, expected) in [
+            ("select * from top_ten", Kind::Read),
+            ("SELECT * FROM Top_Ten t where 1=1;", Kind::Read),
+            ("/* hint */ -- x\n select 1 from public.\"top_ten\"", Kind::Read),
+            ("(select a from top_ten)", Kind::Read),
+            ("with a as (select 1) table top_ten", Kind::Read),
+            ("select * from größe", Kind::Read),
+            ("select * from \"odd\"\"name\"", Kind::Read),
+            ("select * from top_tenth, atop_ten", Kind::Plain),
+            ("select 1", Kind::Plain),
+            ("", Kind::Plain),
+            (";", Kind::Plain),
+            ("-- top_ten", Kind::Plain),
+            ("insert into log select * from top_ten", Kind::NotARead),
+            ("begin", Kind::Begin),
+            ("START TRANSACTION READ ONLY;", Kind::Begin),
+            ("begin isolation level read committed read write", Kind::Begin),
+            ("begin isolation level serializable", Kind::Plain),
+            ("begin; select 1", Kind::Plain),
+            ("COMMIT", Kind::Finish),
+            ("rollback work ;", Kind::Finish),
+            ("rollback to a", Kind::Plain),
+            ("commit and chain", Kind::Plain),
+            ("set transaction read only", Kind::Set),
+            ("show weir.last_route;", Kind::Show(Show::LastRoute)),
+            ("SHOW weir.Frontier", Kind::Show(Show::Frontier)),
+            ("show timezone", Kind::Plain),
+            ("select pgtrickle.create_stream_table('top_ten', 'select 1')", Kind::Maintenance),
+            ("select * from pgtrickle.pgt_status()", Kind::Plain),
+            ("call pgtrickle.refresh_stream_table('x')", Kind::Maintenance),
+        ] {
+            assert_eq!(classify(text, &tables), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn unfinished_text_is_scanned_to_its_end() {
+        let tables = tables();
+        for text in ["select \"", "select \"\"\"", "/*", "--", "select $", "\"", "select 'top_ten"] {
+            classify(text, &tables);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The names a session has given to statements, as far as Weir has an interest in them. A name that is not here is
+//! simply forwarded, so ordinary applications keep this empty.
+
+use super::scan::Kind;
+use crate::analysis::Prepared;
+use arc_swap::ArcSwapOption;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Texts a session remembers decisions for; beyond it the memory starts anew. Applications send a few dozen different
+/// reads; texts with literals in them do not repeat anyway.
+const MAX_REMEMBERED_TEXTS: usize = 256;
+
+/// A statement of interest.
+#[derive(Debug)]
+pub struct Statement {
+    pub text: Arc<str>,
+    /// Parameter types as the client's Parse gave them; 0 where it left them to the server.
+    pub types: Vec<u32>,
+    pub kind: Kind,
+    /// What was found out about it, for the session state it was found under.
+    pub resolved: ArcSwapOption<Resolved>,
+}
+
+/// A read that this session may have answered from memory.
+#[derive(Debug)]
+pub struct Resolved {
+    pub prepared: Arc<Prepared>,
+    /// The probe under whose result this holds; see `State::generation`.
+    pub generation: u64,
+    /// The registry epoch this holds for.
+    pub epoch: u64,
+}
+
+impl Resolved {
+    pub fn new(prepared: Arc<Prepared>, generation: u64, epoch: u64) -> Result<Resolved, &'static str> {
+        Ok(Resolved { prepared, generation, epoch })
+    }
+}
+
+impl Statement {
+    pub fn new(text: &str, types: Vec<u32>, kind: Kind) -> Statement {
+        Statement { text: text.into(), types, kind, resolved: ArcSwapOption::empty() }
+    }
+}
+
+/// Where upstream's unnamed statement stands against what the client believes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unnamed {
+    #[default]
+    Same,
+    /// The client's Parse was answered from memory: upstream must be given it before it is used there.
+    Lacking,
+    /// A simple query answered from memory would have destroyed it: upstream must do so before it is used there.
+    Stale,
+}
+
+#[derive(Debug, Default)]
+pub struct Statements {
+    named: HashMap<Box<[u8]>, Arc<Statement>>,
+    /// The unnamed statement, when it is one of interest.
+    unnamed: Option<Arc<Statement>>,
+    pub unnamed_upstream: Unnamed,
+    texts: HashMap<Arc<str>, Arc<Statement>>,
+}
+
+impl Statements {
+    pub fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
+    }
+
+    /// No name can be of interest.
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.unnamed.is_none()
+    }
+
+    pub fn set(&mut self, name: &[u8], statement: Option<Arc<Statement>>) {
+        if name.is_empty() {
+            self.unnamed = statement;
+        } else if let Some(statement) = statement {
+            self.named.insert(name.into(), statement);
+        } else {
+            self.named.remove(name);
+        }
+    }
+
+    /// Forgets every named statement: one of them may have changed its meaning unseen.
+    pub fn forget_named(&mut self) {
+        self.named.clear();
+    }
+
+    /// Named reads, for the probe to verify that they still mean what they meant.
+    pub fn named_reads(&self) -> impl Iterator<Item = (&[u8], &Arc<Statement>)> {
+        self.named.iter().filter(|(_, s)| s.kind == Kind::Read).map(|(name, s)| (&**name, s))
+    }
+
+    /// The statement for a text that comes without a name, remembered so that its analysis is looked up once.
+    pub fn of_text(&mut self, text: &str, types: &[u32], kind: Kind) -> Arc<Statement> {
+        if let Some(known) = self.texts.get(text)
+            && known.types == types
+            && known.kind == kind
+        {
+            return known.clone();
+        }
+        if self.texts.len() >= MAX_REMEMBERED_TEXTS {
+            self.texts.clear();
+        }
+        let statement = Arc::new(Statement::new(text, types.to_vec(), kind));
+        self.texts.insert(statement.text.clone(), statement.clone());
+        statement
+    }
+}

@@ -1,0 +1,70 @@
+//! One side of a session: a transport with a queue of bytes that came in and a queue of bytes to go out.
+
+use super::buffer::Buffer;
+use super::stream::Stream;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// While this much waits to be written to one side, nothing more is read from the other: a slow reader slows the
+/// writer instead of filling memory.
+pub const HIGH_WATER_BYTES: usize = 64 * 1024;
+
+pub struct Endpoint {
+    stream: Stream,
+    pub input: Buffer,
+    pub output: Buffer,
+    /// The peer has closed its sending half.
+    pub ended: bool,
+}
+
+impl Endpoint {
+    pub fn new(stream: Stream) -> Endpoint {
+        Endpoint { stream, input: Buffer::default(), output: Buffer::default(), ended: false }
+    }
+
+    /// Reads once. Ready when something (or the end) arrived.
+    pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.ended {
+            return Poll::Pending;
+        }
+        let mut space = ReadBuf::new(self.input.space());
+        std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut space))?;
+        let n = space.filled().len();
+        self.ended = n == 0;
+        self.input.advance(n);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes once. Ready when some output has left; pending also when there is none.
+    pub fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.output.is_empty() {
+            return Poll::Pending;
+        }
+        let n = std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, self.output.filled()))?;
+        if n == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.output.consume(n);
+        Poll::Ready(Ok(()))
+    }
+
+    pub async fn fill(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    /// Writes all output.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        while !self.output.is_empty() {
+            poll_fn(|cx| self.poll_drain(cx)).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes the sending half; the peer reads the end after what was written.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await
+    }
+}
