@@ -31,3 +31,60 @@ impl Metrics {
         counter.fetch_add(n, Ordering::Relaxed);
     }
 }
+
+impl Metrics {
+    /// The Prometheus text format (exposition format 0.0.4).
+    pub fn render(&self) -> String {
+        use std::fmt::Write;
+        let mut out = String::new();
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let plain = [
+            ("weir_statements_answered_total", "Statements answered from memory.", get(&self.answered)),
+            ("weir_statements_passed_total", "Statements that mention no stream table.", get(&self.passed_through)),
+            ("weir_client_connections_total", "Client connections accepted.", get(&self.connections)),
+            ("weir_commits_applied_total", "Committed transactions applied.", get(&self.commits_applied)),
+            ("weir_changes_applied_total", "Row changes applied.", get(&self.changes_applied)),
+            ("weir_refreshes_total", "Refreshes done.", get(&self.refreshes)),
+            ("weir_refresh_microseconds_total", "Time spent in refreshes.", get(&self.refresh_micros)),
+        ];
+        for (name, help, value) in plain {
+            // Writing to a String does not fail.
+            let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n");
+        }
+        let name = "weir_statements_forwarded_total";
+        let help = "Statements that mention a stream table and were forwarded, by reason.";
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} counter\n");
+        for (reason, count) in self.forwarded_counts() {
+            let _ = writeln!(out, "{name}{{reason=\"{reason}\"}} {count}");
+        }
+        out
+    }
+
+    /// Forwarded statements per reason, by name.
+    pub fn forwarded_counts(&self) -> Vec<(&'static str, u64)> {
+        let mut counts: Vec<_> =
+            self.forwarded_by_reason.iter().map(|e| (*e.key(), e.value().load(Ordering::Relaxed))).collect();
+        counts.sort_unstable();
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_a_comment_or_a_sample() {
+        let metrics = Metrics::default();
+        metrics.forwarded("behind");
+        metrics.forwarded("behind");
+        Metrics::add(&metrics.answered, 3);
+        let text = metrics.render();
+        assert!(text.contains("weir_statements_answered_total 3\n"));
+        assert!(text.contains("weir_statements_forwarded_total{reason=\"behind\"} 2\n"));
+        for line in text.lines().filter(|line| !line.starts_with("# ")) {
+            let (_, value) = line.rsplit_once(' ').expect("a sample has a value");
+            value.parse::<u64>().expect("a counter is a number");
+        }
+    }
+}
