@@ -23,13 +23,13 @@ pub struct Services {
 
 impl Services {
     /// Starts everything that runs behind the sessions. Must be called within a tokio runtime.
-    pub fn start(config: Config) -> Services {
+    pub fn start(config: Config) -> std::io::Result<Services> {
         let config = Arc::new(config);
         let registry = Arc::new(Registry::default());
         let published = Arc::new(Published::default());
         let metrics = Arc::new(Metrics::default());
-        let maintenance = maintain::start(config.clone(), registry.clone(), published.clone(), metrics.clone());
-        Services { config, registry, published, metrics, maintenance }
+        let maintenance = maintain::start(config.clone(), registry.clone(), published.clone(), metrics.clone())?;
+        Ok(Services { config, registry, published, metrics, maintenance })
     }
 }
 

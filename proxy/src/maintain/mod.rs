@@ -1,13 +1,35 @@
 //! The maintenance of stream tables: owns the engine and the publisher on one thread, follows the catalog, schedules
 //! refreshes, writes status and history. Sessions talk to it through [`Handle`].
+//!
+//! `follow` takes capture's events: data goes to the `thread` (engine), marks to the `keeper` (catalog, `populate`,
+//! `schedule`, `full`, `questions`). Nothing is answered from memory between a mark and its reading (`suspension`).
 
+mod copy;
+mod demand;
+mod follow;
+mod full;
+mod history;
+mod hold;
+mod keeper;
+mod ledger;
+mod populate;
+mod questions;
+mod schedule;
+mod suspension;
+mod thread;
+mod upkeep;
+mod validate;
+mod verify;
+
+use crate::capture::Capture;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::registry::{Registry, State};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use thread::Work;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use weir_cache::{Position, Snapshot};
 use weir_planner::RelationId;
 
@@ -16,13 +38,14 @@ use weir_planner::RelationId;
 pub struct Handle {
     published: Arc<Published>,
     registry: Arc<Registry>,
-    demands: mpsc::UnboundedSender<Demand>,
+    work: mpsc::UnboundedSender<Work>,
+    shared: Arc<Shared>,
     settled: watch::Receiver<Settled>,
 }
 
 /// A reader waits until `tables` are right at one position ≥ `at_least`.
-#[derive(Debug)]
-pub struct Demand {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Demand {
     pub tables: Vec<RelationId>,
     pub at_least: Position,
 }
@@ -49,21 +72,51 @@ pub enum PullError {
     NotLive,
 }
 
+/// What the tasks of the maintenance share.
+pub(crate) struct Shared {
+    config: Arc<Config>,
+    registry: Arc<Registry>,
+    capture: OnceLock<Capture>,
+    ledger: ledger::Ledger,
+    suspension: suspension::Suspension,
+    /// Evaluations by Postgres that may run at once.
+    evaluations: Semaphore,
+}
+
+/// The publication all watched tables are members of.
+const PUBLICATION: &str = "weir";
+/// Heavy queries that Weir lets Postgres run at once.
+const EVALUATIONS_AT_ONCE: usize = 1;
+/// Events of capture that may wait for the follower; small, for commits wait in Postgres at no cost.
+const EVENTS_IN_FLIGHT: usize = 256;
+
 /// Starts the maintenance: installs Weir's SQL where it may, starts the capture, populates what the catalog names,
 /// and keeps doing so across restarts of Postgres. Returns at once; until tables are live, reads are forwarded.
 /// What stands in the way is in [`Registry::problems`].
 ///
-/// Must be called within a tokio runtime.
+/// Must be called within a tokio runtime. Err: the engine's thread could not be started.
 pub fn start(
     config: Arc<Config>,
     registry: Arc<Registry>,
     published: Arc<Published>,
-    _metrics: Arc<Metrics>,
-) -> Handle {
-    let (demands, _demanded) = mpsc::unbounded_channel();
-    let (_settle, settled) = watch::channel(Settled::default());
-    let _ = config;
-    Handle { published, registry, demands, settled }
+    metrics: Arc<Metrics>,
+) -> std::io::Result<Handle> {
+    let (ledger, settled) = ledger::Ledger::new();
+    let shared = Arc::new(Shared {
+        config,
+        registry: registry.clone(),
+        capture: OnceLock::new(),
+        ledger,
+        suspension: suspension::Suspension::new(registry.clone()),
+        evaluations: Semaphore::new(EVALUATIONS_AT_ONCE),
+    });
+    let (work, queue) = mpsc::unbounded_channel();
+    let (notices, inbox) = mpsc::unbounded_channel();
+    let (events, followed) = mpsc::channel(EVENTS_IN_FLIGHT);
+    thread::start(queue, published.clone(), metrics, notices.clone())?;
+    tokio::spawn(follow::follow(shared.clone(), followed, work.clone(), notices.clone()));
+    tokio::spawn(keeper::run(keeper::Inputs { shared: shared.clone(), work: work.clone(), notices, inbox, events }));
+    Ok(Handle { published, registry, work, shared, settled })
 }
 
 impl Handle {
@@ -81,8 +134,13 @@ impl Handle {
         }
         // Subscribed before the second look, so that no publication falls between the two.
         let mut changed = self.published.subscribe();
-        if self.demands.send(Demand { tables: tables.to_vec(), at_least }).is_err() {
+        if self.work.send(Work::Demand(Demand { tables: tables.to_vec(), at_least })).is_err() {
             return Err(PullError::NotLive);
+        }
+        if snapshot.frontier < at_least
+            && let Some(capture) = self.shared.capture.get()
+        {
+            capture.reach(at_least);
         }
         let waited = tokio::time::timeout(wait, async {
             loop {
@@ -99,6 +157,14 @@ impl Handle {
             }
         });
         waited.await.unwrap_or(Err(PullError::Timeout))
+    }
+
+    /// Accounted bytes per stream table (rows, indexes, operators) and per base table; empty when the thread is busy for
+    /// longer than a second.
+    pub async fn memory(&self) -> Vec<(RelationId, usize)> {
+        let (done, answer) = oneshot::channel();
+        let _ = self.work.send(Work::Memory(done));
+        tokio::time::timeout(Duration::from_secs(1), answer).await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// No refresh will make this true soon: a table is not live, or Postgres evaluates it and its sources have moved.
@@ -123,8 +189,9 @@ impl Handle {
         if settled.borrow_and_update().covers(position) {
             return Ok(());
         }
-        // An empty demand asks for a frontier only.
-        let _ = self.demands.send(Demand { tables: Vec::new(), at_least: position });
+        if let Some(capture) = self.shared.capture.get() {
+            capture.reach(position);
+        }
         match tokio::time::timeout(wait, settled.wait_for(|state| state.covers(position))).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => Err(PullError::NotLive),

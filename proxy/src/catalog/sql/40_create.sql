@@ -69,8 +69,8 @@ BEGIN
 END
 $body$;
 
--- Why the view `relation` cannot be maintained from deltas, as far as Postgres can tell; NULL when nothing was found.
-CREATE OR REPLACE FUNCTION pgtrickle.differential_obstacle(relation regclass) RETURNS text
+-- Functions called by a view or by the views below it.
+CREATE OR REPLACE FUNCTION pgtrickle.called_functions(relation regclass) RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     WITH RECURSIVE views (relid) AS (
         SELECT relation::oid
@@ -81,18 +81,40 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
         JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
             AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
         JOIN pg_class c ON c.oid = d.refobjid AND c.relkind = 'v'
-    ), called AS (
-        SELECT DISTINCT (m.part)[1]::oid AS function
-        FROM views v JOIN pg_rewrite r ON r.ev_class = v.relid AND r.rulename = '_RETURN',
-            LATERAL regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS m (part)
-    ), obstacles AS (
-        SELECT format('function %s is volatile', p.oid::regprocedure) AS reason
-        FROM called JOIN pg_proc p ON p.oid = called.function WHERE p.provolatile = 'v'
+    )
+    SELECT DISTINCT (m.part)[1]::oid
+    FROM views v JOIN pg_rewrite r ON r.ev_class = v.relid AND r.rulename = '_RETURN',
+        LATERAL regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS m (part)
+$body$;
+
+-- Why the view `relation` cannot be maintained from deltas, as far as Postgres can tell; NULL when nothing was found.
+CREATE OR REPLACE FUNCTION pgtrickle.differential_obstacle(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT reason FROM (
+        SELECT format('function %s is volatile', p.oid::regprocedure)
+        FROM pgtrickle.called_functions(relation) f JOIN pg_proc p ON p.oid = f WHERE p.provolatile = 'v'
         UNION ALL
         SELECT format('table %s cannot be watched: %s', b, pgtrickle.watch_obstacle(b))
         FROM pgtrickle.base_tables(relation) b WHERE pgtrickle.watch_obstacle(b) IS NOT NULL
-    )
-    SELECT reason FROM obstacles ORDER BY reason LIMIT 1
+    ) AS obstacles (reason) ORDER BY reason LIMIT 1
+$body$;
+
+-- Why one evaluation of the view `relation` cannot serve every reader and every moment; NULL when it can. Built-in
+-- functions that read nothing but TimeZone, DateStyle and the like are fine: those settings are compared per reader.
+CREATE OR REPLACE FUNCTION pgtrickle.reader_obstacle(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT coalesce(
+        (SELECT format('function %s may answer differently for another reader or moment', p.oid::regprocedure)
+         FROM pgtrickle.called_functions(relation) f JOIN pg_proc p ON p.oid = f
+         WHERE p.pronamespace <> 'pg_catalog'::regnamespace OR p.provolatile = 'v'
+            OR (p.provolatile = 's' AND p.proname NOT IN ('date_trunc', 'date_part', 'extract', 'to_char', 'timezone', 'date', 'timestamp',
+                'timestamptz', 'time', 'timetz', 'text', 'concat', 'concat_ws', 'format', 'to_json', 'to_jsonb', 'json_agg', 'jsonb_agg',
+                'json_object_agg', 'jsonb_object_agg', 'json_build_object', 'jsonb_build_object', 'json_build_array', 'jsonb_build_array',
+                'row_to_json', 'array_to_string', 'array_to_json', 'string_agg', 'make_timestamptz', 'timestamptz_pl_interval',
+                'timestamptz_mi_interval', 'interval_pl_timestamptz', 'to_timestamp', 'to_date', 'to_number', 'generate_series'))
+         ORDER BY 1 LIMIT 1),
+        (SELECT 'it reads the current user, date or time' FROM pg_rewrite r
+         WHERE r.ev_class = relation AND r.rulename = '_RETURN' AND r.ev_action::text LIKE '%{SQLVALUEFUNCTION %'))
 $body$;
 
 -- What CREATE VIEW accepts and a stream table must not be; raises.

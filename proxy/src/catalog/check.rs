@@ -1,0 +1,179 @@
+//! `weir check`: what the upstream or Weir's role lacks, each as the SQL that mends it.
+
+use super::install::{installed_version, version};
+use tokio_postgres::Client;
+
+/// One thing that is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What does not work because of it.
+    pub problem: String,
+    /// SQL (for a role that may) that mends it, or a comment that says what to do.
+    pub remedy: String,
+    /// Without it nothing is maintained; otherwise only something is lost.
+    pub fatal: bool,
+}
+
+impl Finding {
+    fn fatal(problem: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { problem: problem.into(), remedy: remedy.into(), fatal: true }
+    }
+    fn minor(problem: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { problem: problem.into(), remedy: remedy.into(), fatal: false }
+    }
+}
+
+/// Oldest major version with `BEGIN ATOMIC`, which analysis needs, and binary logical streams.
+const OLDEST_MAJOR: i32 = 14;
+
+/// Settings and privileges of the connected role. Empty: everything is in place.
+pub async fn check(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
+    let mut findings = settings(client).await?;
+    findings.extend(privileges(client).await?);
+    findings.extend(installation(client).await?);
+    Ok(findings)
+}
+
+/// The findings as a script: problems as comments, remedies as statements.
+pub fn script(findings: &[Finding]) -> String {
+    if findings.is_empty() {
+        return "-- Everything Weir needs is in place.\n".to_owned();
+    }
+    let line = |finding: &Finding| {
+        let weight = if finding.fatal { "needed" } else { "recommended" };
+        format!("-- {weight}: {}\n{}\n", finding.problem, finding.remedy)
+    };
+    findings.iter().map(line).collect()
+}
+
+async fn settings(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
+    let row = client
+        .query_one(
+            "SELECT current_setting('server_version_num')::int / 10000, current_setting('wal_level'), \
+                 current_setting('max_replication_slots')::int - (SELECT count(*)::int FROM pg_catalog.pg_replication_slots), \
+                 current_setting('max_wal_senders')::int - (SELECT count(*)::int FROM pg_catalog.pg_stat_replication), \
+                 pg_catalog.pg_is_in_recovery(), \
+                 EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name LIKE 'weir%' AND database = current_database())",
+            &[],
+        )
+        .await?;
+    let mut findings = Vec::new();
+    if row.get::<_, i32>(0) < OLDEST_MAJOR {
+        findings.push(Finding::fatal("Postgres 14 or newer is needed", "-- upgrade the server"));
+    }
+    let wal_level: String = row.get(1);
+    if wal_level != "logical" {
+        let remedy = "ALTER SYSTEM SET wal_level = logical; -- then restart Postgres";
+        findings.push(Finding::fatal(format!("wal_level is {wal_level}: changes cannot be followed"), remedy));
+    }
+    let running: bool = row.get(5);
+    if row.get::<_, i32>(2) < 1 && !running {
+        let remedy = "ALTER SYSTEM SET max_replication_slots = 20; -- then restart Postgres";
+        findings.push(Finding::fatal("no replication slot is free", remedy));
+    }
+    if row.get::<_, i32>(3) < 1 && !running {
+        let remedy = "ALTER SYSTEM SET max_wal_senders = 20; -- then restart Postgres";
+        findings.push(Finding::fatal("no WAL sender is free", remedy));
+    }
+    if row.get(4) {
+        findings.push(Finding::fatal(
+            "the server is a standby: Weir forwards everything",
+            "-- point --upstream at the primary",
+        ));
+    }
+    Ok(findings)
+}
+
+async fn privileges(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
+    let row = client
+        .query_one(
+            "SELECT quote_ident(current_user), quote_ident(current_database()), r.rolsuper, r.rolsuper OR r.rolreplication, \
+                 has_database_privilege(current_database(), 'CREATE'), has_database_privilege(current_database(), 'TEMP'), \
+                 has_language_privilege('sql', 'USAGE') \
+             FROM pg_catalog.pg_roles r WHERE r.rolname = current_user",
+            &[],
+        )
+        .await?;
+    let (role, database): (String, String) = (row.get(0), row.get(1));
+    let mut findings = Vec::new();
+    if !row.get::<_, bool>(3) {
+        let remedy = format!("ALTER ROLE {role} REPLICATION;");
+        findings.push(Finding::fatal(format!("role {role} may not replicate: changes cannot be followed"), remedy));
+    }
+    if !row.get::<_, bool>(4) {
+        let remedy = format!("GRANT CREATE ON DATABASE {database} TO {role};");
+        findings.push(Finding::fatal(
+            format!("role {role} may not create the schema pgtrickle and the publication"),
+            remedy,
+        ));
+    }
+    if !row.get::<_, bool>(5) {
+        let remedy = format!("GRANT TEMP ON DATABASE {database} TO {role};");
+        findings.push(Finding::fatal(
+            format!("role {role} may not create temporary objects, which analysis needs"),
+            remedy,
+        ));
+    }
+    if !row.get::<_, bool>(6) {
+        let remedy = format!("GRANT USAGE ON LANGUAGE sql TO {role};");
+        findings.push(Finding::fatal(format!("role {role} may not use language sql, which analysis needs"), remedy));
+    }
+    if !row.get::<_, bool>(2) {
+        let remedy = format!(
+            "ALTER ROLE {role} SUPERUSER; -- or accept that DDL and revoked privileges take effect after 100 ms"
+        );
+        findings.push(Finding::minor(format!("role {role} may not install event triggers"), remedy));
+    }
+    Ok(findings)
+}
+
+async fn installation(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
+    let Some((installed, _)) = installed_version(client).await? else {
+        let remedy = "-- weir serve installs it when the privileges above are there";
+        return Ok(vec![Finding::minor("Weir's SQL is not installed", remedy)]);
+    };
+    let mut findings = Vec::new();
+    if installed != version() {
+        let remedy = "-- weir serve installs its own version when it starts";
+        findings.push(Finding::minor(format!("the installed SQL is of another version ({installed})"), remedy));
+    }
+    let publication =
+        client.query_one("SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = 'weir')", &[]);
+    if !publication.await?.get::<_, bool>(0) {
+        findings.push(Finding::fatal("publication weir does not exist", "CREATE PUBLICATION weir;"));
+    }
+    let unwatched = client
+        .query(
+            "SELECT b::text, pgtrickle.watch_obstacle(b), bool_or(pg_has_role(c.relowner, 'USAGE')), pg_get_userbyid(c.relowner)::text \
+             FROM pgtrickle.pgt_stream_tables s, pg_class v, pgtrickle.base_tables(v.oid) b, pg_class c \
+             WHERE v.oid = s.pgt_relid AND v.relkind = 'v' AND c.oid = b \
+               AND (NOT EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid \
+                        WHERE p.pubname = 'weir' AND r.prrelid = b) \
+                    OR EXISTS (SELECT FROM pgtrickle.unwatched_leaves(b))) \
+             GROUP BY b, c.relowner ORDER BY 1",
+            &[],
+        )
+        .await?;
+    for row in unwatched {
+        let (table, obstacle): (String, Option<String>) = (row.get(0), row.get(1));
+        let finding = match obstacle {
+            Some(obstacle) => Finding::minor(
+                format!("table {table} cannot be watched: {obstacle}"),
+                "-- Postgres evaluates what reads it",
+            ),
+            None if row.get::<_, bool>(2) => {
+                let remedy = format!("SELECT pgtrickle.watch(ARRAY['{}'::regclass]);", table.replace('\'', "''"));
+                Finding::minor(format!("table {table} is not watched"), remedy)
+            }
+            None => {
+                let remedy = format!(
+                    "GRANT \"{}\" TO CURRENT_USER; -- or run watch() as the owner",
+                    row.get::<_, String>(3).replace('"', "\"\"")
+                );
+                Finding::minor(format!("table {table} is not watched and belongs to another role"), remedy)
+            }
+        };
+        findings.push(finding);
+    }
+    Ok(findings)
+}

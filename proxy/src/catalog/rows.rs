@@ -1,0 +1,182 @@
+//! The catalog of stream tables as the maintenance needs it: definitions, what they read, and a fingerprint of everything a
+//! plan is made of.
+
+use crate::capture::TableSpec;
+use tokio_postgres::Client;
+use weir_planner::RelationId;
+use weir_planner::catalog::ColumnEntry;
+use weir_planner::settings::Settings;
+
+/// One row of `pgtrickle.pgt_stream_tables` whose view exists.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamTableRow {
+    pub pgt_id: i64,
+    /// The view of that name now; the recorded OID may be of another life (dump and restore).
+    pub id: RelationId,
+    pub schema: String,
+    pub name: String,
+    /// None: `calculated`.
+    pub schedule_seconds: Option<u64>,
+    /// AUTO, FULL, DIFFERENTIAL or IMMEDIATE.
+    pub requested_mode: String,
+    pub suspended: bool,
+    /// False: not to be populated before the first manual refresh.
+    pub initialize: bool,
+    /// It was populated before, in this or another life of Weir.
+    pub populated: bool,
+    pub pinned: Settings,
+    /// Stream tables and tables it reads, through ordinary views.
+    pub sources: Vec<RelationId>,
+    /// Changes whenever something does that the plan or the content is made of.
+    pub fingerprint: String,
+    /// A relation below has row-level security.
+    pub row_security: bool,
+}
+
+/// Rows whose view is gone are dropped stream tables; rows whose view has another OID are corrected.
+const REPAIR: &str = "WITH present AS ( \
+         SELECT s.pgt_id, c.oid FROM pgtrickle.pgt_stream_tables s \
+         LEFT JOIN (pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND c.relkind = 'v') \
+             ON n.nspname = s.pgt_schema AND c.relname = s.pgt_name), \
+     gone AS (DELETE FROM pgtrickle.pgt_stream_tables s USING present p \
+         WHERE p.pgt_id = s.pgt_id AND p.oid IS NULL \
+           AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.pgt_relid AND c.relkind = 'v') RETURNING 1) \
+     SELECT count(*) FROM gone";
+/// A stream table renamed or moved by ALTER VIEW keeps its row; a restored one gets its view's OID.
+const REIDENTIFY: &str = "UPDATE pgtrickle.pgt_stream_tables s SET pgt_relid = c.oid, pgt_schema = n.nspname, pgt_name = c.relname \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind = 'v' AND ((n.nspname = s.pgt_schema AND c.relname = s.pgt_name AND c.oid <> s.pgt_relid) \
+        OR (c.oid = s.pgt_relid AND (n.nspname <> s.pgt_schema OR c.relname <> s.pgt_name) \
+            AND NOT EXISTS (SELECT FROM pg_class o JOIN pg_namespace m ON m.oid = o.relnamespace \
+                WHERE m.nspname = s.pgt_schema AND o.relname = s.pgt_name)))";
+
+const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
+         SELECT s.pgt_id, s.pgt_relid FROM pgtrickle.pgt_stream_tables s \
+         UNION \
+         SELECT b.pgt_id, d.refobjid FROM below b \
+         JOIN pg_rewrite r ON r.ev_class = b.relid AND r.rulename = '_RETURN' \
+         JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \
+             AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class), \
+     prints (relid, print, secured) AS ( \
+         SELECT c.oid, concat_ws('|', c.oid, c.relkind, c.relpersistence, c.relrowsecurity, \
+             (SELECT md5(r.ev_action::text) FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN'), \
+             (SELECT string_agg(concat_ws(':', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated, \
+                     a.attcollation, CASE WHEN c.relkind = 'v' THEN NULL ELSE a.xmin END), ',' ORDER BY a.attnum) \
+              FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), \
+             (SELECT string_agg(concat_ws(':', i.indkey, i.indimmediate, i.indpred IS NULL), ',' ORDER BY i.indexrelid) \
+              FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid), \
+             (SELECT string_agg(concat_ws(':', p.oid, p.xmin), ',' ORDER BY p.oid) FROM pg_rewrite r \
+              JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_proc'::regclass \
+              JOIN pg_proc p ON p.oid = d.refobjid WHERE r.ev_class = c.oid)), \
+             c.relrowsecurity \
+         FROM pg_class c WHERE c.oid IN (SELECT relid FROM below)) \
+     SELECT s.pgt_id, s.pgt_relid, s.pgt_schema, s.pgt_name, \
+         CASE WHEN s.schedule IS NULL THEN NULL ELSE pgtrickle.parse_duration_seconds(s.schedule) END, \
+         s.requested_refresh_mode, s.status = 'SUSPENDED', s.initialize, s.last_refresh_at IS NOT NULL, s.pinned_settings::text, \
+         coalesce((SELECT array_agg(d.source_relid ORDER BY d.source_relid) FROM pgtrickle.pgt_dependencies d WHERE d.pgt_id = s.pgt_id), '{}'::oid[]), \
+         md5(concat_ws('|', s.requested_refresh_mode, s.pinned_settings, (SELECT string_agg(p.print, E'\\n' ORDER BY p.relid) \
+             FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id))), \
+         coalesce((SELECT bool_or(p.secured) FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id), false) \
+     FROM pgtrickle.pgt_stream_tables s JOIN pg_class c ON c.oid = s.pgt_relid AND c.relkind = 'v' ORDER BY s.pgt_id";
+
+/// Reads all stream tables after correcting rows whose view was dropped, renamed or restored.
+pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres::Error> {
+    client.query(REPAIR, &[]).await?;
+    client.execute(REIDENTIFY, &[]).await?;
+    let rows = client.query(LOAD, &[]).await?;
+    Ok(rows
+        .iter()
+        .map(|row| StreamTableRow {
+            pgt_id: row.get(0),
+            id: RelationId(row.get(1)),
+            schema: row.get(2),
+            name: row.get(3),
+            schedule_seconds: row.get::<_, Option<i64>>(4).map(|seconds| seconds.unsigned_abs()),
+            requested_mode: row.get(5),
+            suspended: row.get(6),
+            initialize: row.get(7),
+            populated: row.get(8),
+            pinned: pinned(row.get(9)),
+            sources: row.get::<_, Vec<u32>>(10).into_iter().map(RelationId).collect(),
+            fingerprint: row.get(11),
+            row_security: row.get(12),
+        })
+        .collect())
+}
+
+/// The creator's settings; what an older row does not name has Postgres' default.
+pub fn pinned(json: &str) -> Settings {
+    let values: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+    let mut settings = Settings::default();
+    let text = |name: &str| values.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    settings.time_zone = text("TimeZone").unwrap_or(settings.time_zone);
+    settings.date_style = text("DateStyle").unwrap_or(settings.date_style);
+    settings.interval_style = text("IntervalStyle").unwrap_or(settings.interval_style);
+    settings.bytea_output = text("bytea_output").unwrap_or(settings.bytea_output);
+    if let Some(digits) = text("extra_float_digits").and_then(|digits| digits.parse().ok()) {
+        settings.extra_float_digits = digits;
+    }
+    settings
+}
+
+/// A base table as it is to be captured.
+#[derive(Clone, Debug)]
+pub struct BaseTable {
+    pub spec: TableSpec,
+    /// Positions of the primary key's columns.
+    pub key: Option<Vec<usize>>,
+    /// Member of the publication, with old rows in the stream.
+    pub watched: bool,
+}
+
+/// Base tables with these OIDs, those that exist.
+pub async fn base_tables(client: &Client, ids: &[RelationId]) -> Result<Vec<BaseTable>, tokio_postgres::Error> {
+    let oids: Vec<u32> = ids.iter().map(|id| id.0).collect();
+    let tables = client
+        .query(
+            "SELECT c.oid, n.nspname::text, c.relname::text, \
+                 (SELECT i.indkey::int2[] FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid), \
+                 pgtrickle.watch_obstacle(c.oid) IS NULL AND NOT EXISTS (SELECT FROM pgtrickle.unwatched_leaves(c.oid)) \
+                 AND EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = 'weir' \
+                     AND (r.prrelid = c.oid OR r.prrelid IN (SELECT a.relid FROM pg_partition_ancestors(c.oid) a))) \
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.oid = ANY ($1) AND c.relkind IN ('r', 'p')",
+            &[&oids],
+        )
+        .await?;
+    let mut found = Vec::with_capacity(tables.len());
+    for row in tables {
+        let id: u32 = row.get(0);
+        let columns = columns(client, id).await?;
+        let position = |number: &i16| columns.iter().position(|column| column.number == *number);
+        let key: Option<Vec<i16>> = row.get(3);
+        let key = key.and_then(|key| key.iter().map(position).collect());
+        let spec = TableSpec { id: RelationId(id), schema: row.get(1), name: row.get(2), columns };
+        found.push(BaseTable { spec, key, watched: row.get(4) });
+    }
+    Ok(found)
+}
+
+/// Live columns by attribute number.
+pub async fn columns(client: &Client, relation: u32) -> Result<Vec<ColumnEntry>, tokio_postgres::Error> {
+    let rows = client
+        .query(
+            "SELECT attname::text, attnum, atttypid, atttypmod, attcollation, attnotnull, attgenerated \
+             FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            &[&relation],
+        )
+        .await?;
+    let generated = |byte: i8| if byte == 0 { ' ' } else { byte as u8 as char };
+    Ok(rows
+        .iter()
+        .map(|row| ColumnEntry {
+            name: row.get(0),
+            number: row.get(1),
+            type_oid: row.get(2),
+            typmod: row.get(3),
+            collation: row.get(4),
+            not_null: row.get(5),
+            generated: generated(row.get(6)),
+        })
+        .collect())
+}

@@ -1,0 +1,328 @@
+//! Keeps what is maintained in step with the catalog in Postgres: reads it again after every mark, plans what is new, has its
+//! tables captured, hands it to the engine thread, and says in the registry which tables memory may speak for.
+
+use super::history::{Entry, Initiator, Record};
+use super::populate::{Base, Managed, Phase};
+use super::thread::Work;
+use super::upkeep::Progress;
+use super::{Shared, history, questions, schedule};
+use crate::catalog::install;
+use crate::catalog::system::{CatalogError, SystemCatalog};
+use crate::registry::{State, StreamTable};
+use crate::{capture, catalog, control};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_postgres::Client;
+use weir_cache::Position;
+use weir_planner::RelationId;
+
+/// Pause before another attempt to reach Postgres.
+const RETRY: Duration = Duration::from_secs(1);
+/// Pace of the scheduler: schedules are whole seconds, so a tenth is prompt enough.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What the keeper reacts to.
+pub(super) enum Notice {
+    /// A definition, or anything a plan may be made of, was changed by the transaction at `position`.
+    Marked {
+        position: Position,
+    },
+    /// A table's rows were rewritten without events.
+    Rewritten {
+        table: RelationId,
+        position: Position,
+    },
+    RefreshRequested {
+        pgt_id: i64,
+        position: Position,
+    },
+    Asked(String),
+    Joined(RelationId),
+    Shed {
+        table: RelationId,
+        reason: String,
+    },
+    Interrupted {
+        reason: String,
+    },
+    Restarted {
+        reason: String,
+    },
+    CatalogChanged,
+    /// The engine thread has added a view (or could not).
+    Added {
+        id: RelationId,
+        generation: u64,
+        result: Result<Progress, String>,
+    },
+    /// Postgres has evaluated a table and its rows are published (or not).
+    Evaluated {
+        id: RelationId,
+        generation: u64,
+        result: Result<Progress, String>,
+        initiator: Initiator,
+    },
+    /// A due round of the scheduler is over.
+    Refreshed(Vec<Progress>),
+    /// A manual refresh is done and recorded.
+    RefreshDone {
+        position: Position,
+    },
+    Quarantined {
+        id: RelationId,
+        reason: String,
+    },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeeperError {
+    #[error("control connection: {0}")]
+    Control(#[from] control::ControlError),
+    #[error("{}", install::describe(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error(transparent)]
+    Install(#[from] install::InstallError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// Nothing can be maintained until somebody mends this.
+    #[error("{0}")]
+    Missing(String),
+}
+
+pub(super) struct Keeper {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client: Client,
+    pub(super) system: SystemCatalog,
+    pub(super) work: mpsc::UnboundedSender<Work>,
+    pub(super) notices: mpsc::UnboundedSender<Notice>,
+    pub(super) records: mpsc::UnboundedSender<Record>,
+    pub(super) tables: HashMap<RelationId, Base>,
+    pub(super) views: HashMap<RelationId, Managed>,
+    /// Counts managed views, so that late outcomes of a replaced one are recognised.
+    pub(super) generation: u64,
+    /// Catalog changes read but not in effect: position, and the views it waits for.
+    pub(super) unsettled: Vec<(Position, HashSet<RelationId>)>,
+    /// Catalog changes not read yet.
+    marked: Vec<Position>,
+    pub(super) must_read: bool,
+    /// Manual refreshes that wait for their table.
+    pub(super) requested: Vec<(i64, Position)>,
+    pub(super) refreshing: bool,
+}
+
+/// Everything the keeper is started with.
+pub(super) struct Inputs {
+    pub shared: Arc<Shared>,
+    pub work: mpsc::UnboundedSender<Work>,
+    pub notices: mpsc::UnboundedSender<Notice>,
+    pub inbox: mpsc::UnboundedReceiver<Notice>,
+    pub events: mpsc::Sender<capture::Event>,
+}
+
+/// Runs for as long as the process; a lost connection is opened again.
+pub(super) async fn run(mut inputs: Inputs) {
+    let (records, written) = mpsc::unbounded_channel();
+    tokio::spawn(history::write(inputs.shared.config.upstream.clone(), written));
+    let mut keeper: Option<Keeper> = None;
+    loop {
+        let error = match attend(&mut inputs, &mut keeper, &records).await {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        let problem = error.to_string();
+        if inputs.shared.registry.problems().first() != Some(&problem) {
+            tracing::warn!(%error, "stream tables are not maintained at the moment; everything is forwarded");
+        }
+        inputs.shared.registry.set_problems(vec![problem]);
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// One life of the control connection.
+async fn attend(
+    inputs: &mut Inputs,
+    kept: &mut Option<Keeper>,
+    records: &mpsc::UnboundedSender<Record>,
+) -> Result<(), KeeperError> {
+    let client = control::connect(&inputs.shared.config.upstream, "catalog").await?;
+    let findings = catalog::check::check(&client).await?;
+    if let Some(finding) = findings.iter().find(|finding| finding.fatal) {
+        // Installing what can be installed lets the SQL functions themselves say what is missing.
+        let _ = install::install(&client).await;
+        return Err(KeeperError::Missing(format!("{} (remedy: {})", finding.problem, finding.remedy)));
+    }
+    let installed = install::install(&client).await?;
+    if !installed.has_marks {
+        tracing::info!("no event triggers: DDL and revoked privileges take effect when the catalogue stamp is polled");
+    }
+    let system = SystemCatalog::load(&client).await?;
+    let keeper = match kept {
+        Some(keeper) => {
+            keeper.client = client;
+            keeper.system = system;
+            keeper.must_read = true;
+            keeper
+        }
+        None => kept.insert(Keeper {
+            shared: inputs.shared.clone(),
+            client,
+            system,
+            work: inputs.work.clone(),
+            notices: inputs.notices.clone(),
+            records: records.clone(),
+            tables: HashMap::new(),
+            views: HashMap::new(),
+            generation: 0,
+            unsettled: Vec::new(),
+            marked: Vec::new(),
+            must_read: true,
+            requested: Vec::new(),
+            refreshing: false,
+        }),
+    };
+    inputs.shared.capture.get_or_init(|| {
+        capture::start(inputs.shared.config.upstream.clone(), super::PUBLICATION, inputs.events.clone())
+    });
+    inputs.shared.registry.set_problems(Vec::new());
+    let bell = tokio::spawn(questions::answer_the_bell(inputs.shared.clone()));
+    let result = keeper.attend(&mut inputs.inbox).await;
+    bell.abort();
+    result
+}
+
+impl Keeper {
+    async fn attend(&mut self, inbox: &mut mpsc::UnboundedReceiver<Notice>) -> Result<(), KeeperError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            if self.must_read {
+                self.read_catalog().await?;
+            }
+            self.advance().await?;
+            self.settle();
+            tokio::select! {
+                notice = inbox.recv() => {
+                    let Some(notice) = notice else { return Ok(()) };
+                    self.take(notice).await?;
+                    // One reading of the catalog serves all marks that have arrived.
+                    while let Ok(notice) = inbox.try_recv() {
+                        self.take(notice).await?;
+                    }
+                }
+                _ = tick.tick() => {
+                    if self.client.is_closed() {
+                        return Err(control::ControlError::Gone.into());
+                    }
+                    schedule::tick(self);
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, notice: Notice) -> Result<(), KeeperError> {
+        match notice {
+            Notice::Marked { position } => {
+                self.marked.push(position);
+                self.must_read = true;
+            }
+            Notice::Rewritten { table, position } => {
+                self.marked.push(position);
+                self.must_read = true;
+                self.resynchronise(table, "its rows were rewritten");
+            }
+            Notice::CatalogChanged => self.must_read = true,
+            Notice::RefreshRequested { pgt_id, position } => self.requested.push((pgt_id, position)),
+            Notice::Asked(question) => questions::answer(self, &question),
+            Notice::Joined(table) => self.joined(table),
+            Notice::Shed { table, reason } => {
+                tracing::warn!(?table, reason, "a table can no longer be captured; trying again");
+                self.shed(table, &reason);
+                self.must_read = true;
+            }
+            Notice::Interrupted { reason } => {
+                tracing::warn!(reason, "the replication stream broke");
+                self.shared.registry.set_problems(vec![format!("the replication stream broke: {reason}")]);
+            }
+            Notice::Restarted { reason } => {
+                tracing::info!(reason, "the replication stream starts afresh; all stream tables are populated again");
+                self.shared.registry.set_problems(Vec::new());
+                self.forget_everything();
+            }
+            Notice::Added { id, generation, result } => self.added(id, generation, result).await?,
+            Notice::Evaluated { id, generation, result, initiator } => {
+                self.evaluated(id, generation, result, initiator).await?;
+            }
+            Notice::Refreshed(progress) => schedule::refreshed(self, progress),
+            Notice::RefreshDone { position } => self.shared.ledger.close(position),
+            Notice::Quarantined { id, reason } => self.quarantined(id, &reason).await?,
+        }
+        Ok(())
+    }
+
+    /// Reads the catalog and brings what is maintained in line with it.
+    async fn read_catalog(&mut self) -> Result<(), KeeperError> {
+        let unread = self.shared.suspension.unread();
+        let before: HashSet<RelationId> = self.unfinished();
+        self.reconcile().await?;
+        self.must_read = false;
+        self.shared.suspension.read(unread);
+        let waiting: HashSet<RelationId> = self.unfinished().difference(&before).copied().collect();
+        for position in std::mem::take(&mut self.marked) {
+            self.unsettled.push((position, waiting.clone()));
+        }
+        self.publish_registry();
+        Ok(())
+    }
+
+    fn unfinished(&self) -> HashSet<RelationId> {
+        self.views.iter().filter(|(_, view)| view.is_unfinished()).map(|(id, _)| *id).collect()
+    }
+
+    /// Reports catalog changes that have taken effect.
+    fn settle(&mut self) {
+        let views = &self.views;
+        let ledger = &self.shared.ledger;
+        self.unsettled.retain_mut(|(position, waiting)| {
+            waiting.retain(|id| views.get(id).is_some_and(Managed::is_unfinished));
+            if waiting.is_empty() {
+                ledger.close(*position);
+            }
+            !waiting.is_empty()
+        });
+    }
+
+    fn forget_everything(&mut self) {
+        self.tables.clear();
+        self.views.clear();
+        self.marked.clear();
+        self.unsettled.clear();
+        self.requested.clear();
+        self.refreshing = false;
+        self.must_read = true;
+    }
+
+    /// Tells sessions which tables memory may speak for.
+    pub(super) fn publish_registry(&self) {
+        let tables = self.views.values().map(|view| StreamTable {
+            id: view.row.id,
+            pgt_id: view.row.pgt_id,
+            schema: view.row.schema.clone(),
+            name: view.row.name.clone(),
+            state: match &view.phase {
+                Phase::Live => State::Live,
+                Phase::Out(reason) => State::Out { reason },
+                Phase::Waiting | Phase::Adding | Phase::Evaluating => State::Populating,
+            },
+            depends_on: view.depends_on,
+            pinned: view.row.pinned.clone(),
+            evaluated_by_postgres: view.is_evaluated(),
+        });
+        self.shared.suspension.publish(tables.collect());
+    }
+
+    pub(super) fn record(&self, entry: Entry) {
+        let _ = self.records.send(Record::Refresh(entry));
+    }
+}

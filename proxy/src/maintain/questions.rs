@@ -1,0 +1,87 @@
+//! Questions that the installed SQL asks from inside a function (`pgtrickle.ask_weir`), and the bell that announces them.
+
+use super::Shared;
+use super::keeper::Keeper;
+use super::populate::Managed;
+use super::{validate, verify};
+use crate::catalog::install::LOCK_CLASS;
+use crate::control;
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use std::time::Duration;
+use weir_cache::Position;
+
+/// How often the bell is looked at: the delay of a question on a server on which nothing else commits.
+const BELL_INTERVAL: Duration = Duration::from_millis(50);
+/// Answers older than this were read or given up (the longest wait in the installed SQL is 60 s).
+const KEEP_ANSWERS: &str = "5 minutes";
+
+/// Shows the installed SQL that a Weir is here (advisory lock), and pushes questions out of an idle server's WAL buffers.
+/// Ends with its connection.
+pub(super) async fn answer_the_bell(shared: Arc<Shared>) {
+    let Ok(client) = control::connect(&shared.config.upstream, "bell").await else { return };
+    let present = format!("SELECT pg_advisory_lock_shared({LOCK_CLASS}, 0)");
+    if client.batch_execute(&present).await.is_err() {
+        return;
+    }
+    let rung = format!(
+        "SELECT pg_current_wal_insert_lsn()::text WHERE EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' \
+             AND classid = {LOCK_CLASS} AND objid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+    );
+    let Ok(rung) = client.prepare(&rung).await else { return };
+    let mut tick = tokio::time::interval(BELL_INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Ok(row) = client.query_opt(&rung, &[]).await else { return };
+        let position = row.and_then(|row| row.get::<_, String>(0).parse::<Position>().ok());
+        if let (Some(position), Some(capture)) = (position, shared.capture.get()) {
+            capture.reach(position);
+        }
+    }
+}
+
+/// Answers one question on a task of its own. A question that cannot be read is ignored: its asker times out.
+pub(super) fn answer(keeper: &Keeper, question: &str) {
+    let Ok(question) = serde_json::from_str::<Json>(question) else { return };
+    let Some(request) = question["request"].as_str().map(str::to_owned) else { return };
+    let shared = keeper.shared.clone();
+    match question["ask"].as_str() {
+        Some("verify") => {
+            let id = question["pgt_id"].as_i64();
+            let subject = keeper.views.values().find(|view| Some(view.row.pgt_id) == id).map(verify::Subject::of);
+            let work = keeper.work.clone();
+            tokio::spawn(async move {
+                let answer = match subject {
+                    Some(Ok(subject)) => verify::verify(&shared, &work, &subject).await,
+                    Some(Err(reason)) => Err(reason),
+                    None => Err("Weir does not know it yet".to_owned()),
+                };
+                let answer = answer.map_or_else(|error| json!({ "error": error }), |verdict| verdict.to_json());
+                reply(&shared, &request, &answer).await;
+            });
+        }
+        Some("validate") => {
+            let stream_tables: Vec<_> = keeper.views.values().map(|view: &Managed| view.row.id).collect();
+            tokio::spawn(async move {
+                let answer = validate::validate(&shared, &question, stream_tables).await;
+                reply(&shared, &request, &answer).await;
+            });
+        }
+        _ => tracing::debug!(%question, "an unknown question"),
+    }
+}
+
+async fn reply(shared: &Shared, request: &str, answer: &Json) {
+    let write = async {
+        let client = control::connect(&shared.config.upstream, "answer").await.map_err(|error| error.to_string())?;
+        let insert = "INSERT INTO pgtrickle.weir_answers (request, answer) VALUES ($1::text::uuid, $2::text::jsonb)";
+        client.execute(insert, &[&request, &answer.to_string()]).await.map_err(|error| error.to_string())?;
+        let delete =
+            format!("DELETE FROM pgtrickle.weir_answers WHERE answered_at < now() - interval '{KEEP_ANSWERS}'");
+        client.batch_execute(&delete).await.map_err(|error| error.to_string())
+    };
+    if let Err(error) = write.await {
+        tracing::warn!(error, "an answer could not be written");
+    }
+}

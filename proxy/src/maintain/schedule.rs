@@ -1,0 +1,198 @@
+//! The scheduler: which tables are due, manual refreshes, and what of it goes into the history.
+
+use super::full;
+use super::history::{Entry, Freshness, Initiator, Record, Status};
+use super::keeper::{Keeper, KeeperError, Notice};
+use super::populate::Phase;
+use super::thread::Work;
+use super::upkeep::Progress;
+use std::collections::HashSet;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::oneshot;
+use weir_cache::Position;
+use weir_planner::RelationId;
+
+/// Cadence of a `calculated` or IMMEDIATE table that reads base tables only (pg_trickle's `default_schedule_seconds`).
+const DEFAULT_SECONDS: u64 = 1;
+/// The catalog row of a table in which nothing changes is brought up to date no more often than this: every such update is
+/// a write to the application's database.
+const QUIET_TELL: Duration = Duration::from_secs(10);
+
+/// Starts a round for the tables that are due. One round runs at a time; all its tables are brought to one position.
+pub(super) fn tick(keeper: &mut Keeper) {
+    if keeper.refreshing {
+        return;
+    }
+    let due = take_due(keeper, Instant::now());
+    if due.is_empty() {
+        return;
+    }
+    let (done, answer) = oneshot::channel();
+    if keeper.work.send(Work::Refresh { tables: due, done }).is_err() {
+        return;
+    }
+    keeper.refreshing = true;
+    let notices = keeper.notices.clone();
+    tokio::spawn(async move {
+        let _ = notices.send(Notice::Refreshed(answer.await.unwrap_or_default()));
+    });
+}
+
+/// Live tables whose schedule has come, and `calculated` ones over them, transitively.
+fn take_due(keeper: &mut Keeper, now: Instant) -> Vec<RelationId> {
+    let mut due: HashSet<RelationId> = HashSet::new();
+    for (id, view) in keeper.views.iter_mut().filter(|(_, view)| view.phase == Phase::Live) {
+        let follows =
+            view.row.schedule_seconds.is_none() && view.sources.iter().any(|id| keeper_is_stream(id, &keeper.tables));
+        if follows || view.due.is_some_and(|due| due > now) {
+            continue;
+        }
+        view.due = Some(now + Duration::from_secs(view.row.schedule_seconds.unwrap_or(DEFAULT_SECONDS)));
+        due.insert(*id);
+    }
+    loop {
+        let more: Vec<RelationId> = keeper
+            .views
+            .iter()
+            .filter(|(id, view)| {
+                view.phase == Phase::Live
+                    && view.row.schedule_seconds.is_none()
+                    && !due.contains(id)
+                    && view.sources.iter().any(|source| due.contains(source))
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        if more.is_empty() {
+            return due.into_iter().collect();
+        }
+        due.extend(more);
+    }
+}
+
+fn keeper_is_stream(id: &RelationId, tables: &std::collections::HashMap<RelationId, super::populate::Base>) -> bool {
+    !tables.contains_key(id)
+}
+
+/// A round is over: history for what changed, evaluation by Postgres for what has moved.
+pub(super) fn refreshed(keeper: &mut Keeper, round: Vec<Progress>) {
+    keeper.refreshing = false;
+    let mut evaluate = Vec::new();
+    for progress in round {
+        let Some(view) = keeper.views.get_mut(&progress.table) else { continue };
+        if view.is_evaluated() {
+            if progress.moved && !view.evaluating {
+                evaluate.push(progress.table);
+            }
+            if progress.moved {
+                continue;
+            }
+        }
+        let pgt_id = view.row.pgt_id;
+        let changed = !progress.is_empty();
+        if !changed && view.told.elapsed() < QUIET_TELL {
+            continue;
+        }
+        view.told = Instant::now();
+        let action = view.action();
+        if changed {
+            keeper.record(Entry::completed(pgt_id, action, Initiator::Scheduler, &progress));
+        } else {
+            let fresh = Freshness { pgt_id, at: SystemTime::now(), position: progress.position.to_string() };
+            let _ = keeper.records.send(Record::Fresh(fresh));
+        }
+    }
+    for table in evaluate {
+        full::spawn(keeper, table, Initiator::Scheduler);
+    }
+}
+
+impl Keeper {
+    /// Postgres has evaluated a table: its first time makes it live.
+    pub(super) async fn evaluated(
+        &mut self,
+        id: RelationId,
+        generation: u64,
+        result: Result<Progress, String>,
+        initiator: Initiator,
+    ) -> Result<(), KeeperError> {
+        if let Initiator::Manual(position) = initiator {
+            self.shared.ledger.close(position);
+        }
+        let Some(view) = self.views.get_mut(&id).filter(|view| view.generation == generation) else { return Ok(()) };
+        view.evaluating = false;
+        let (pgt_id, action, first) = (view.row.pgt_id, view.action(), view.phase == Phase::Evaluating);
+        let progress = match result {
+            Ok(progress) => progress,
+            Err(reason) => {
+                tracing::warn!(table = view.row.name, reason, "Postgres could not evaluate a stream table");
+                if first {
+                    view.phase = Phase::Out("evaluation failed");
+                    Status::Error(reason.clone()).write(&self.client, pgt_id).await?;
+                    self.publish_registry();
+                }
+                self.record(Entry::failed(pgt_id, action, initiator, reason));
+                return Ok(());
+            }
+        };
+        view.told = Instant::now();
+        let entry = Entry::completed(pgt_id, action, initiator, &progress);
+        if first {
+            view.phase = Phase::Live;
+            let reason = Some("evaluated by Postgres".to_owned());
+            Status::Live { effective: "FULL".into(), reason }.write(&self.client, pgt_id).await?;
+            entry.write_freshness(&self.client).await?;
+            self.publish_registry();
+        }
+        if !progress.is_empty() || initiator != Initiator::Scheduler {
+            self.record(entry);
+        }
+        Ok(())
+    }
+
+    /// Starts the manual refreshes whose table is there.
+    pub(super) async fn serve_requests(&mut self) -> Result<(), KeeperError> {
+        for (pgt_id, position) in std::mem::take(&mut self.requested) {
+            let Some((id, view)) = self.views.iter().find(|(_, view)| view.row.pgt_id == pgt_id) else {
+                if self.must_read {
+                    self.requested.push((pgt_id, position))
+                } else {
+                    self.shared.ledger.close(position)
+                }
+                continue;
+            };
+            let id = *id;
+            match &view.phase {
+                Phase::Waiting | Phase::Adding | Phase::Evaluating => self.requested.push((pgt_id, position)),
+                Phase::Out("not populated") => {
+                    self.requested.push((pgt_id, position));
+                    self.tear_down(&[id]);
+                    self.must_read = true;
+                }
+                Phase::Out(_) => self.shared.ledger.close(position),
+                Phase::Live if view.is_evaluated() && view.evaluating => self.requested.push((pgt_id, position)),
+                Phase::Live if view.is_evaluated() => full::spawn(self, id, Initiator::Manual(position)),
+                Phase::Live => self.refresh_now(id, pgt_id, position),
+            }
+        }
+        Ok(())
+    }
+
+    fn refresh_now(&self, id: RelationId, pgt_id: i64, position: Position) {
+        let Some(view) = self.views.get(&id) else { return };
+        let action = view.action();
+        let (done, answer) = oneshot::channel();
+        let _ = self.work.send(Work::Refresh { tables: vec![id], done });
+        let (records, notices) = (self.records.clone(), self.notices.clone());
+        tokio::spawn(async move {
+            for progress in answer.await.unwrap_or_default() {
+                let _ = records.send(Record::Refresh(Entry::completed(
+                    pgt_id,
+                    action,
+                    Initiator::Manual(position),
+                    &progress,
+                )));
+            }
+            let _ = notices.send(Notice::RefreshDone { position });
+        });
+    }
+}

@@ -1,0 +1,377 @@
+//! The engine thread: sole owner of the engine and the publisher. Takes [`Work`] in order, steps, publishes.
+
+use super::demand::Demands;
+use super::hold::{Hold, HoldAnswer, Settlement};
+use super::keeper::Notice;
+use super::upkeep::{Progress, Upkeep, View};
+use crate::capture::{Change, Commit};
+use crate::metrics::Metrics;
+use crate::published::Published;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use weir_cache::engine::{Content, TableChange};
+use weir_cache::{Delta, Engine, Position, Publisher, Snapshot};
+use weir_planner::{ColumnType, Plan, RelationId, Row};
+
+use super::Demand;
+
+/// Work taken in before a step: bounds how long a reader waits behind a burst.
+const WORK_PER_STEP: usize = 256;
+/// Applying base changes for longer than this ends the intake of a step.
+const INTAKE_MICROS: u128 = 3_000;
+
+/// What the thread is asked to do, in the order of the stream.
+pub(super) enum Work {
+    /// Visible commits; the permit bounds how much may be on its way.
+    Commits {
+        commits: Vec<Commit>,
+        frontier: Position,
+        permit: OwnedSemaphorePermit,
+    },
+    Frontier(Position),
+    /// A base table is being joined; its rows come with [`Work::Joined`].
+    AddTable {
+        table: RelationId,
+        key: Option<Vec<usize>>,
+    },
+    Joined {
+        table: RelationId,
+        rows: Vec<Row>,
+        late: Vec<Change>,
+        position: Position,
+    },
+    /// The table's changes no longer arrive: nothing above it may be answered.
+    Shed(RelationId),
+    DropTable(RelationId),
+    AddView {
+        view: NewView,
+        done: oneshot::Sender<Result<Progress, String>>,
+    },
+    /// Dependants first.
+    DropView(RelationId),
+    /// Postgres is about to evaluate this table: remember from now on what its snapshot may not see.
+    BeginEvaluation(RelationId),
+    /// Rows of a table that Postgres evaluated at `settlement`'s snapshot.
+    SetRows {
+        table: RelationId,
+        rows: Vec<Row>,
+        settlement: Settlement,
+        done: oneshot::Sender<Result<Progress, String>>,
+    },
+    Demand(Demand),
+    /// Brings tables to the present and takes their counters for the history.
+    Refresh {
+        tables: Vec<RelationId>,
+        done: oneshot::Sender<Vec<Progress>>,
+    },
+    /// Stop applying commits until [`Work::Settle`]; then one table's rows exactly as that snapshot sees them.
+    Hold(oneshot::Sender<bool>),
+    Settle {
+        table: RelationId,
+        settlement: Settlement,
+        done: oneshot::Sender<HoldAnswer>,
+    },
+    Release,
+    Memory(oneshot::Sender<Vec<(RelationId, usize)>>),
+    /// Forget everything: the stream starts afresh.
+    Reset,
+}
+
+/// A stream table to be maintained.
+pub(super) struct NewView {
+    pub id: RelationId,
+    pub columns: Vec<ColumnType>,
+    /// Relations it reads directly (base tables and stream tables).
+    pub sources: Vec<RelationId>,
+    pub how: How,
+}
+
+pub(super) enum How {
+    Maintained(Box<Plan>),
+    /// Rows come from Postgres, as of snapshots ([`Work::SetRows`]). What reads such a table is evaluated by Postgres too,
+    /// so the engine never mixes its rows with those of another moment. `blind`: some source cannot be followed.
+    Evaluated {
+        blind: bool,
+    },
+}
+
+pub(super) struct Thread {
+    pub(super) engine: Engine,
+    pub(super) publisher: Publisher,
+    pub(super) published: Arc<Published>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Ancestors before dependants.
+    pub(super) views: Upkeep,
+    pub(super) demands: Demands,
+    pub(super) hold: Hold,
+    pub(super) frontier: Position,
+    /// Newest commit time applied (µs since 2000): the clock is never behind a commit it shows.
+    pub(super) newest_commit_micros: i64,
+    /// Quarantines already reported.
+    reported: HashMap<RelationId, String>,
+    notices: mpsc::UnboundedSender<Notice>,
+}
+
+/// Starts the thread. It ends when all senders of `work` are gone.
+pub(super) fn start(
+    work: mpsc::UnboundedReceiver<Work>,
+    published: Arc<Published>,
+    metrics: Arc<Metrics>,
+    notices: mpsc::UnboundedSender<Notice>,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name("weir-engine".into()).spawn(move || {
+        let mut thread = Thread {
+            engine: Engine::new(),
+            publisher: Publisher::new(),
+            published,
+            metrics,
+            views: Upkeep::default(),
+            demands: Demands::default(),
+            hold: Hold::default(),
+            frontier: Position::default(),
+            newest_commit_micros: 0,
+            reported: HashMap::new(),
+            notices,
+        };
+        thread.run(work);
+    })
+}
+
+impl Thread {
+    fn run(&mut self, mut work: mpsc::UnboundedReceiver<Work>) {
+        while let Some(first) = work.blocking_recv() {
+            let started = Instant::now();
+            self.take(first);
+            for _ in 1..WORK_PER_STEP {
+                if started.elapsed().as_micros() > INTAKE_MICROS {
+                    break;
+                }
+                let Ok(next) = work.try_recv() else { break };
+                self.take(next);
+            }
+            self.step();
+        }
+    }
+
+    pub(super) fn take(&mut self, work: Work) {
+        let Some(work) = self.hold.intercept(work) else { return };
+        match work {
+            Work::Commits { commits, frontier, permit } => {
+                self.apply_commits(&commits);
+                self.frontier = self.frontier.max(frontier);
+                drop(permit);
+            }
+            Work::Frontier(frontier) => self.frontier = self.frontier.max(frontier),
+            Work::AddTable { table, key } => {
+                if let Err(error) = self.engine.add_table(table, key) {
+                    tracing::error!(?table, %error, "a base table could not be added to the engine");
+                }
+            }
+            Work::Joined { table, rows, late, position } => self.join(table, rows, late, position),
+            Work::Shed(table) => self.shed(table),
+            Work::DropTable(table) => {
+                if let Err(error) = self.engine.drop_table(table) {
+                    tracing::debug!(?table, %error, "a base table could not be dropped from the engine");
+                }
+            }
+            Work::AddView { view, done } => {
+                let _ = done.send(self.add_view(view));
+            }
+            Work::DropView(view) => self.drop_view(view),
+            Work::BeginEvaluation(table) => self.views.begin_evaluation(table),
+            Work::SetRows { table, rows, settlement, done } => {
+                let _ = done.send(self.set_rows(table, rows, &settlement));
+            }
+            Work::Demand(demand) => self.demands.add(demand),
+            Work::Refresh { tables, done } => {
+                self.refresh(&tables);
+                self.publish();
+                let progress = tables.iter().filter_map(|table| self.views.take_progress(*table, self.frontier));
+                let _ = done.send(progress.collect());
+            }
+            Work::Hold(done) => {
+                let _ = done.send(self.hold.begin());
+            }
+            Work::Settle { table, settlement, done } => self.hold.settle(table, settlement, done),
+            Work::Release => self.release_hold(),
+            Work::Memory(done) => {
+                let mut memory: HashMap<RelationId, usize> = self.engine.memory().into_iter().collect();
+                for (table, bytes) in self.publisher.memory() {
+                    *memory.entry(table).or_default() += bytes;
+                }
+                let _ = done.send(memory.into_iter().collect());
+            }
+            Work::Reset => self.reset(),
+        }
+    }
+
+    /// One step: refresh what is due or demanded, publish, tell who waits.
+    fn step(&mut self) {
+        self.settle_hold();
+        let wanted = self.demands.wanted(self.frontier);
+        self.refresh(&wanted);
+        self.refresh_cheap();
+        self.publish();
+        self.demands.forget_satisfied(&self.published.load());
+    }
+
+    pub(super) fn apply_commits(&mut self, commits: &[Commit]) {
+        let mut changes: Vec<(RelationId, Vec<TableChange>)> = Vec::new();
+        let mut count = 0;
+        for commit in commits {
+            self.newest_commit_micros = self.newest_commit_micros.max(commit.time_micros);
+            for change in &commit.changes {
+                let (table, change) = match change {
+                    Change::Row { table, old, new } => {
+                        (*table, TableChange::Row { old: old.clone(), new: new.clone() })
+                    }
+                    Change::Truncate { table } => (*table, TableChange::Truncate),
+                    Change::Mark(_) => continue,
+                };
+                count += 1;
+                match changes.iter_mut().find(|(known, _)| *known == table) {
+                    Some((_, list)) => list.push(change),
+                    None => changes.push((table, vec![change])),
+                }
+                self.views.source_changed(table, commit.xid);
+            }
+        }
+        Metrics::add(&self.metrics.commits_applied, commits.len() as u64);
+        Metrics::add(&self.metrics.changes_applied, count);
+        for (table, changes) in changes {
+            // A table that was unwatched meanwhile may still have changes on their way.
+            if let Err(error) = self.engine.apply(table, changes) {
+                tracing::debug!(?table, %error, "changes of a table the engine does not know");
+            }
+        }
+    }
+
+    fn join(&mut self, table: RelationId, rows: Vec<Row>, late: Vec<Change>, position: Position) {
+        let loaded = self.engine.load(table, rows);
+        let late: Vec<TableChange> = late
+            .into_iter()
+            .filter_map(|change| match change {
+                Change::Row { old, new, .. } => Some(TableChange::Row { old, new }),
+                Change::Truncate { .. } => Some(TableChange::Truncate),
+                Change::Mark(_) => None,
+            })
+            .collect();
+        if let Err(error) = loaded.and_then(|()| self.engine.apply(table, late)) {
+            tracing::error!(?table, %error, "a base table could not be loaded");
+        }
+        self.frontier = self.frontier.max(position);
+    }
+
+    fn shed(&mut self, table: RelationId) {
+        for view in self.views.above(table) {
+            self.publisher.remove(view);
+            self.views.withhold(view);
+        }
+    }
+
+    fn add_view(&mut self, new: NewView) -> Result<Progress, String> {
+        let started = Instant::now();
+        let NewView { id, columns, sources, how } = new;
+        let mut rows = Delta::new();
+        if let How::Maintained(plan) = &how {
+            let ancestors: Vec<RelationId> = sources.iter().copied().filter(|id| self.views.contains(*id)).collect();
+            self.refresh(&ancestors);
+            self.publish();
+            let content = PublishedContent(self.published.load());
+            let changes = self.engine.add_view(id, plan, &content).map_err(|error| error.to_string())?;
+            for (changed, change) in changes {
+                if changed == id {
+                    rows.extend(change.delta);
+                } else {
+                    self.publisher.apply(changed, &change.delta);
+                    self.views.account(changed, &change.delta);
+                }
+            }
+        }
+        self.publisher.add(id, columns);
+        self.publisher.apply(id, &rows);
+        self.views.add(View::new(id, sources, &how));
+        if matches!(how, How::Maintained(_)) {
+            self.publisher.stamp(id, self.frontier);
+        }
+        self.views.account(id, &rows);
+        self.views.spend(id, started.elapsed());
+        self.publish();
+        Ok(self.views.take_progress(id, self.frontier).unwrap_or_else(|| Progress::none(id)))
+    }
+
+    fn drop_view(&mut self, view: RelationId) {
+        let Some(known) = self.views.remove(view) else { return };
+        self.publisher.remove(view);
+        self.reported.remove(&view);
+        if !known.is_evaluated()
+            && let Err(error) = self.engine.drop_view(view)
+        {
+            tracing::error!(?view, %error, "a stream table could not be dropped from the engine");
+        }
+        self.publish();
+    }
+
+    /// Replaces the rows of a table that Postgres evaluated.
+    fn set_rows(&mut self, table: RelationId, rows: Vec<Row>, settlement: &Settlement) -> Result<Progress, String> {
+        let started = Instant::now();
+        if !self.views.contains(table) {
+            return Err("the stream table is gone".to_owned());
+        }
+        let mut delta: Delta = rows.into_iter().map(|row| (row, 1)).collect();
+        // Not in the snapshot: its first rows.
+        if let Some(present) = self.published.load().tables.get(&table) {
+            present.for_each(&mut |row, weight| delta.push((row.clone(), -weight)));
+        }
+        weir_cache::delta::consolidate(&mut delta);
+        self.publisher.apply(table, &delta);
+        self.publisher.stamp(table, settlement.position);
+        self.views.account(table, &delta);
+        self.views.spend(table, started.elapsed());
+        self.views.evaluated(table, settlement);
+        self.publish();
+        self.views.take_progress(table, settlement.position).ok_or_else(|| "the stream table is gone".into())
+    }
+
+    fn reset(&mut self) {
+        self.engine = Engine::new();
+        self.publisher = Publisher::new();
+        self.views = Upkeep::default();
+        self.demands = Demands::default();
+        self.hold = Hold::default();
+        self.reported.clear();
+        self.frontier = Position::default();
+        self.publish();
+    }
+
+    pub(super) fn publish(&mut self) {
+        for view in self.views.unmoved(&self.engine) {
+            self.publisher.stamp(view, self.frontier);
+        }
+        self.published.publish(self.publisher.publish(self.frontier));
+        let mut failed = self.engine.quarantined();
+        failed.extend(self.publisher.broken());
+        for (table, reason) in failed {
+            if self.reported.get(&table) != Some(&reason) {
+                tracing::error!(?table, reason, "a stream table was quarantined; Postgres answers its reads");
+                self.publisher.remove(table);
+                self.views.withhold(table);
+                self.reported.insert(table, reason.clone());
+                let _ = self.notices.send(Notice::Quarantined { id: table, reason });
+            }
+        }
+    }
+}
+
+/// Published rows of stream tables, for views that read them.
+struct PublishedContent(Arc<Snapshot>);
+
+impl Content for PublishedContent {
+    fn for_each(&self, relation: RelationId, f: &mut dyn FnMut(&Row, i64)) {
+        if let Some(table) = self.0.tables.get(&relation) {
+            table.for_each(f);
+        }
+    }
+}

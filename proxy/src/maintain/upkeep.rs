@@ -1,0 +1,260 @@
+//! What each maintained view costs, what has changed in it since the history last heard, and which ones to refresh now.
+
+use super::hold::Settlement;
+use super::thread::{How, Thread};
+use crate::metrics::Metrics;
+use std::time::{Duration, Instant, SystemTime};
+use weir_cache::{Delta, Engine, Position};
+use weir_planner::RelationId;
+
+/// Views are refreshed with every batch of commits as long as that takes no longer than this; the costly ones wait for
+/// their schedule or for a reader. The promise "commit to visible within a few milliseconds" is made of it.
+const CHEAP_MICROS: f64 = 1_500.0;
+/// Weight of the newest measurement in a view's cost: a burst is forgotten after a few refreshes.
+const COST_WEIGHT: f64 = 0.3;
+/// Commits remembered while Postgres evaluates a table; beyond, the table counts as moved.
+const REMEMBERED_COMMITS: usize = 65_536;
+
+/// One maintained (or Postgres-evaluated) stream table.
+#[derive(Debug)]
+pub(super) struct View {
+    id: RelationId,
+    sources: Vec<RelationId>,
+    /// Moving average over refreshes, µs.
+    cost_micros: f64,
+    progress: Progress,
+    evaluated: Option<Evaluated>,
+    /// Not to be published any more.
+    withheld: bool,
+}
+
+/// State of a table whose rows come from Postgres.
+#[derive(Debug, Default)]
+struct Evaluated {
+    /// A source has changed since the snapshot of its rows.
+    moved: bool,
+    /// Transactions that changed a source since the running evaluation began.
+    since: Vec<u32>,
+    overflow: bool,
+    /// Some source cannot be followed: it may always have moved.
+    blind: bool,
+}
+
+impl Evaluated {
+    fn before_the_first(blind: bool) -> Evaluated {
+        Evaluated { moved: true, blind, ..Evaluated::default() }
+    }
+}
+
+/// What happened to a view since the last report.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    pub table: RelationId,
+    pub inserted: u64,
+    pub deleted: u64,
+    pub spent: Duration,
+    /// Where the view is right now.
+    pub position: Position,
+    /// Postgres evaluates it and its sources have moved since.
+    pub moved: bool,
+}
+
+impl Progress {
+    pub(super) fn none(table: RelationId) -> Progress {
+        Progress { table, inserted: 0, deleted: 0, spent: Duration::ZERO, position: Position::default(), moved: false }
+    }
+    pub(super) fn is_empty(&self) -> bool {
+        self.inserted == 0 && self.deleted == 0
+    }
+}
+
+impl View {
+    pub(super) fn new(id: RelationId, sources: Vec<RelationId>, how: &How) -> View {
+        let evaluated = match how {
+            How::Maintained(_) => None,
+            How::Evaluated { blind } => Some(Evaluated::before_the_first(*blind)),
+        };
+        View { id, sources, cost_micros: 0.0, progress: Progress::none(id), evaluated, withheld: false }
+    }
+
+    pub(super) fn is_evaluated(&self) -> bool {
+        self.evaluated.is_some()
+    }
+}
+
+/// All views, ancestors before dependants (they are added in that order).
+#[derive(Debug, Default)]
+pub(super) struct Upkeep {
+    views: Vec<View>,
+}
+
+impl Upkeep {
+    pub(super) fn contains(&self, id: RelationId) -> bool {
+        self.views.iter().any(|view| view.id == id)
+    }
+
+    pub(super) fn is_evaluated(&self, id: RelationId) -> bool {
+        self.views.iter().any(|view| view.id == id && view.is_evaluated())
+    }
+
+    pub(super) fn add(&mut self, view: View) {
+        self.views.push(view);
+    }
+
+    pub(super) fn remove(&mut self, id: RelationId) -> Option<View> {
+        let index = self.views.iter().position(|view| view.id == id)?;
+        Some(self.views.remove(index))
+    }
+
+    fn get_mut(&mut self, id: RelationId) -> Option<&mut View> {
+        self.views.iter_mut().find(|view| view.id == id)
+    }
+
+    /// Everything that reads `table`, directly or not.
+    pub(super) fn above(&self, table: RelationId) -> Vec<RelationId> {
+        let mut reached = vec![table];
+        for view in &self.views {
+            if view.sources.iter().any(|source| reached.contains(source)) {
+                reached.push(view.id);
+            }
+        }
+        reached.split_off(1)
+    }
+
+    pub(super) fn withhold(&mut self, id: RelationId) {
+        if let Some(view) = self.get_mut(id) {
+            view.withheld = true;
+        }
+    }
+
+    pub(super) fn spend(&mut self, id: RelationId, spent: Duration) {
+        if let Some(view) = self.get_mut(id) {
+            view.progress.spent += spent;
+        }
+    }
+
+    pub(super) fn account(&mut self, id: RelationId, delta: &Delta) {
+        let Some(view) = self.get_mut(id) else { return };
+        for (_, weight) in delta {
+            match *weight > 0 {
+                true => view.progress.inserted += weight.unsigned_abs(),
+                false => view.progress.deleted += weight.unsigned_abs(),
+            }
+        }
+    }
+
+    pub(super) fn take_progress(&mut self, id: RelationId, position: Position) -> Option<Progress> {
+        let view = self.get_mut(id).filter(|view| !view.withheld)?;
+        let moved = view.evaluated.as_ref().is_some_and(|state| state.moved);
+        Some(Progress { position, moved, ..std::mem::replace(&mut view.progress, Progress::none(id)) })
+    }
+
+    /// A relation changed: tables that Postgres evaluates over it are no longer of the present.
+    pub(super) fn source_changed(&mut self, source: RelationId, xid: u32) {
+        let mut changed = vec![source];
+        for view in &mut self.views {
+            if !view.sources.iter().any(|source| changed.contains(source)) {
+                continue;
+            }
+            changed.push(view.id);
+            if let Some(state) = &mut view.evaluated {
+                state.moved = true;
+                if state.since.len() < REMEMBERED_COMMITS {
+                    if state.since.last() != Some(&xid) {
+                        state.since.push(xid);
+                    }
+                } else {
+                    state.overflow = true;
+                }
+            }
+        }
+    }
+
+    pub(super) fn begin_evaluation(&mut self, id: RelationId) {
+        if let Some(state) = self.get_mut(id).and_then(|view| view.evaluated.as_mut()) {
+            state.since.clear();
+            state.overflow = false;
+        }
+    }
+
+    /// New rows arrived: the table has moved only by what their snapshot does not see.
+    pub(super) fn evaluated(&mut self, id: RelationId, settlement: &Settlement) {
+        if let Some(state) = self.get_mut(id).and_then(|view| view.evaluated.as_mut()) {
+            state.moved = state.blind || state.overflow || state.since.iter().any(|xid| !settlement.sees(*xid));
+            state.since.clear();
+        }
+    }
+
+    /// Tables that are right at the present: nothing they read has changed since they were brought there.
+    pub(super) fn unmoved(&self, engine: &Engine) -> Vec<RelationId> {
+        let right = |view: &&View| match &view.evaluated {
+            Some(state) => !state.moved,
+            None => !engine.is_stale(view.id),
+        };
+        self.views.iter().filter(|view| !view.withheld).filter(right).map(|view| view.id).collect()
+    }
+}
+
+impl Thread {
+    /// Brings these views and their ancestors to the present.
+    pub(super) fn refresh(&mut self, wanted: &[RelationId]) {
+        let due: Vec<RelationId> = self
+            .views
+            .views
+            .iter()
+            .filter(|view| wanted.contains(&view.id) && !view.withheld && !view.is_evaluated())
+            .map(|view| view.id)
+            .filter(|id| self.engine.is_stale(*id))
+            .collect();
+        for view in due {
+            self.refresh_one(view);
+        }
+    }
+
+    /// Brings as many views to the present as the budget of one step allows, the cheapest first.
+    pub(super) fn refresh_cheap(&mut self) {
+        let mut stale: Vec<(usize, f64, RelationId)> = self
+            .views
+            .views
+            .iter()
+            .enumerate()
+            .filter(|(_, view)| !view.withheld && !view.is_evaluated() && self.engine.is_stale(view.id))
+            .map(|(order, view)| (order, view.cost_micros, view.id))
+            .collect();
+        stale.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let mut budget = CHEAP_MICROS;
+        stale.retain(|(_, cost, _)| {
+            budget -= cost;
+            budget >= 0.0
+        });
+        stale.sort_by_key(|(order, _, _)| *order);
+        for (_, _, view) in stale {
+            self.refresh_one(view);
+        }
+    }
+
+    fn refresh_one(&mut self, view: RelationId) {
+        let started = Instant::now();
+        let changes = self.engine.refresh(&[view], self.now_micros());
+        for (changed, change) in changes {
+            self.publisher.apply(changed, &change.delta);
+            self.views.account(changed, &change.delta);
+        }
+        let spent = started.elapsed();
+        self.views.spend(view, spent);
+        if let Some(known) = self.views.get_mut(view) {
+            let micros = spent.as_secs_f64() * 1e6;
+            known.cost_micros += COST_WEIGHT * (micros - known.cost_micros);
+        }
+        Metrics::add(&self.metrics.refreshes, 1);
+        Metrics::add(&self.metrics.refresh_micros, spent.as_micros() as u64);
+    }
+
+    /// The cache's clock, µs since 2000-01-01 UTC: never behind a commit it shows.
+    fn now_micros(&self) -> i64 {
+        /// Seconds from 1970 to 2000.
+        const POSTGRES_EPOCH_SECONDS: i64 = 946_684_800;
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        (unix.as_micros() as i64 - POSTGRES_EPOCH_SECONDS * 1_000_000).max(self.newest_commit_micros)
+    }
+}
