@@ -23,7 +23,7 @@ pub struct Services {
 
 impl Services {
     /// Starts everything that runs behind the sessions. Must be called within a tokio runtime.
-    pub fn start(config: Config) -> std::io::Result<Services> {
+    pub fn start(config: Config) -> io::Result<Services> {
         let config = Arc::new(config);
         let registry = Arc::new(Registry::default());
         let published = Arc::new(Published::default());
@@ -39,7 +39,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> io::Result<(
     let http_listener = tokio::net::TcpListener::bind(config.http).await?;
     let upstream = config::describe_upstream(&config.upstream);
     tracing::info!(listen = %listener.local_addr()?, http = %http_listener.local_addr()?, upstream, "serving");
-    let services = Services::start(config);
+    let services = Services::start(config)?;
     let context = SessionContext::new(
         services.config.clone(),
         services.registry.clone(),
