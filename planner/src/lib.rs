@@ -11,6 +11,7 @@ pub mod lower;
 pub mod optimize;
 pub mod parse;
 pub mod plan;
+mod plan_text;
 pub mod query;
 pub mod render;
 pub mod settings;

@@ -114,21 +114,20 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
         let varno = node.index("varno")?;
         let attribute = node.int("varattno")?;
         let Some(frame) = self.frames.get(level).copied() else { return unsupported("correlated subquery") };
-        match frame.level.query.range.get(varno.wrapping_sub(1)).map(|entry| &entry.kind) {
-            // A column of a join or of 18's group entry stands for an expression at that query level.
-            Some(RangeKind::Join { columns } | RangeKind::Group { columns }) => {
-                let meaning = usize::try_from(attribute - 1).ok().and_then(|index| columns.get(index));
-                let Some(meaning) = meaning.and_then(Tree::as_node) else {
-                    return unsupported("whole-row reference");
-                };
-                let outer = self.frames.split_off(level);
-                let inner = std::mem::replace(&mut self.frames, outer);
-                let lowered = self.expr(meaning);
-                let outer = std::mem::replace(&mut self.frames, inner);
-                self.frames.extend(outer);
-                return lowered;
-            }
-            _ => {}
+        // A column of a join or of 18's group entry stands for an expression at that query level.
+        if let Some(RangeKind::Join { columns } | RangeKind::Group { columns }) =
+            frame.level.query.range.get(varno.wrapping_sub(1)).map(|entry| &entry.kind)
+        {
+            let meaning = usize::try_from(attribute - 1).ok().and_then(|index| columns.get(index));
+            let Some(meaning) = meaning.and_then(Tree::as_node) else {
+                return unsupported("whole-row reference");
+            };
+            let outer = self.frames.split_off(level);
+            let inner = std::mem::replace(&mut self.frames, outer);
+            let lowered = self.expr(meaning);
+            let outer = std::mem::replace(&mut self.frames, inner);
+            self.frames.extend(outer);
+            return lowered;
         }
         let kind = self.lowering.kind(node.oid("vartype")?, node.int32("vartypmod")?, node.oid("varcollid")?)?;
         match frame.columns.positions.get(&(varno, attribute)) {

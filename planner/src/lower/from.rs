@@ -11,10 +11,10 @@ use crate::tree::Tree;
 
 impl Lowering<'_> {
     /// All items of the FROM list, joined without condition. An empty list is one row without columns.
-    pub(super) fn from_clause(&mut self, level: &Level<'_>) -> Result<(Plan, Columns), LowerError> {
+    pub(super) fn join_all(&mut self, level: &Level<'_>) -> Result<(Plan, Columns), LowerError> {
         let mut joined: Option<(Plan, Columns)> = None;
         for item in &level.query.from {
-            let (right, right_columns) = self.from_item(item, level)?;
+            let (right, right_columns) = self.item(item, level)?;
             joined = Some(match joined {
                 None => (right, right_columns),
                 Some((left, columns)) => {
@@ -28,13 +28,13 @@ impl Lowering<'_> {
         }))
     }
 
-    fn from_item(&mut self, item: &FromItem<'_>, level: &Level<'_>) -> Result<(Plan, Columns), LowerError> {
+    fn item(&mut self, item: &FromItem<'_>, level: &Level<'_>) -> Result<(Plan, Columns), LowerError> {
         let (kind, left, right, quals) = match item {
             FromItem::Range(varno) => return self.range_entry(*varno, level),
             FromItem::Join { kind, left, right, quals } => (*kind, left, right, *quals),
         };
-        let (left, left_columns) = self.from_item(left, level)?;
-        let (right, right_columns) = self.from_item(right, level)?;
+        let (left, left_columns) = self.item(left, level)?;
+        let (right, right_columns) = self.item(right, level)?;
         let width = left.columns.len();
         let columns = left_columns.concat(right_columns, width);
         let condition = match quals {

@@ -31,7 +31,7 @@ impl Lowering<'_> {
         let (plan, columns) = match query.set_operation {
             Some(root) => self.set_operation(root, level)?,
             None => {
-                let (plan, columns) = self.from_clause(level)?;
+                let (plan, columns) = self.join_all(level)?;
                 (self.where_clause(plan, &columns, level)?, columns)
             }
         };

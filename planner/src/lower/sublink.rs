@@ -73,7 +73,7 @@ impl Lowering<'_> {
             return unsupported("correlated subquery with grouping, set operation or LIMIT");
         }
         let inner = Level { query: &query, parent: Some(level) };
-        let (mut right, inner_columns) = self.from_clause(&inner)?;
+        let (mut right, inner_columns) = self.join_all(&inner)?;
         let shifted = inner_columns.shifted(width);
         let frames = vec![Frame { level: &inner, columns: &shifted }, Frame { level, columns }];
         let mut lowerer = ExprLowerer::new(self, frames.clone());

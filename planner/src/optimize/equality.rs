@@ -1,31 +1,43 @@
 //! Which calls are equalities, so that a join can look its partners up.
 
 use crate::expr::Expr;
-use crate::functions::lookup;
+use crate::functions::{Function, lookup};
 
 /// An equality of two operands of one type, or the casts that make it one without losing anything.
 struct Equality {
+    /// C symbol of the equality of the common type.
+    same_type: &'static str,
     /// C symbol of the cast of the left operand, if one is needed.
     left: Option<&'static str>,
     right: Option<&'static str>,
 }
 
-fn equality(symbol: &str) -> Option<Equality> {
-    let (left, right) = match symbol {
+fn equality(symbol: &'static str) -> Option<Equality> {
+    let (same_type, left, right) = match symbol {
         "booleq" | "int2eq" | "int4eq" | "int8eq" | "float4eq" | "float8eq" | "numeric_eq" | "texteq" | "bpchareq"
         | "nameeq" | "byteaeq" | "date_eq" | "time_eq" | "timestamp_eq" | "timestamptz_eq" | "interval_eq"
-        | "uuid_eq" => (None, None),
-        "int24eq" => (Some("i2toi4"), None),
-        "int42eq" => (None, Some("i2toi4")),
-        "int28eq" => (Some("int28"), None),
-        "int82eq" => (None, Some("int28")),
-        "int48eq" => (Some("int48"), None),
-        "int84eq" => (None, Some("int48")),
-        "float48eq" => (Some("ftod"), None),
-        "float84eq" => (None, Some("ftod")),
+        | "uuid_eq" => (symbol, None, None),
+        "int24eq" => ("int4eq", Some("i2toi4"), None),
+        "int42eq" => ("int4eq", None, Some("i2toi4")),
+        "int28eq" => ("int8eq", Some("int28"), None),
+        "int82eq" => ("int8eq", None, Some("int28")),
+        "int48eq" => ("int8eq", Some("int48"), None),
+        "int84eq" => ("int8eq", None, Some("int48")),
+        "float48eq" => ("float8eq", Some("ftod"), None),
+        "float84eq" => ("float8eq", None, Some("ftod")),
         _ => return None,
     };
-    Some(Equality { left, right })
+    Some(Equality { same_type, left, right })
+}
+
+/// An equality of two types as the equality of one, where it is one of those.
+pub fn in_one_type(function: &Function, args: &[Expr]) -> Option<Expr> {
+    let Equality { same_type, left, right } = equality(function.symbol)?;
+    let [first, second] = args else { return None };
+    if left.is_none() && right.is_none() {
+        return None;
+    }
+    Some(Expr::Call { function: lookup(same_type)?, args: vec![cast(first, left)?, cast(second, right)?] })
 }
 
 /// Pairs that a join can look up, each over its own side's row, and the conditions that are left (over left columns,

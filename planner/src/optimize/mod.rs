@@ -1,14 +1,64 @@
 //! Rewrites of plans into cheaper plans with the same answer. Each pass is one file and says why it is an
 //! equivalence. An expression that can raise an error is never evaluated for rows Postgres would not evaluate it for.
 
+mod eager;
 mod equality;
+mod facts;
+mod fold;
+mod joins;
+mod prune;
+mod pushdown;
+mod safety;
 
 pub use equality::split_equalities;
 
 use crate::catalog::Catalog;
-use crate::plan::Plan;
+use crate::plan::{Node, Plan};
 
 /// All passes, in the order in which each prepares the next.
-pub fn optimize(plan: Plan, _catalog: &Catalog) -> Plan {
+pub fn optimize(plan: Plan, catalog: &Catalog) -> Plan {
+    let plan = fold::fold(plan);
+    let plan = pushdown::push_filters(plan);
+    let plan = prune::prune(plan);
+    let plan = eager::aggregate_before_join(plan, catalog);
+    let plan = facts::count_rows(plan, catalog);
+    prune::prune(plan)
+}
+
+/// The plan with each direct input replaced by what `f` makes of it, which must have the same columns.
+fn map_inputs(mut plan: Plan, f: &mut dyn FnMut(Plan) -> Plan) -> Plan {
+    fn replace(slot: &mut Plan, f: &mut dyn FnMut(Plan) -> Plan) {
+        let input = std::mem::replace(slot, empty());
+        *slot = f(input);
+    }
+    match &mut plan.node {
+        Node::Scan { .. } | Node::Values { .. } => {}
+        Node::Filter { input, .. }
+        | Node::Project { input, .. }
+        | Node::Aggregate { input, .. }
+        | Node::Distinct { input }
+        | Node::Window { input, .. }
+        | Node::Sort { input, .. } => replace(input, f),
+        Node::Join(join) => {
+            replace(&mut join.left, f);
+            replace(&mut join.right, f);
+        }
+        Node::UnionAll { inputs } => inputs.iter_mut().for_each(|input| replace(input, f)),
+    }
     plan
+}
+
+/// A placeholder while a plan is taken apart.
+fn empty() -> Plan {
+    Plan { node: Node::Values { rows: vec![] }, columns: vec![] }
+}
+
+fn filter(input: Plan, predicates: Vec<crate::Expr>) -> Plan {
+    match crate::Expr::conjunction(predicates) {
+        None => input,
+        Some(predicate) => {
+            let columns = input.columns.clone();
+            Plan { node: Node::Filter { input: Box::new(input), predicate }, columns }
+        }
+    }
 }

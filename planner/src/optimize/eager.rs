@@ -1,0 +1,158 @@
+//! Aggregation before a join.
+//!
+//! `SELECT u.id, u.name, sum(t.amount) FROM u LEFT JOIN t ON t.user_id = u.id GROUP BY u.id, u.name`, with u.id unique,
+//! has one group per row of u, and that group holds the rows of t with this user_id. So t can be aggregated by user_id
+//! first, and u joined to one row each: a change of t then touches one group instead of moving joined rows.
+//!
+//! Equivalence. Let D be the side whose unique key is among the grouping columns and F the other side; all grouping
+//! columns are D's, all aggregates read F only, and the join has equalities only (each one-sided).
+//! - A group is one row d of D; its members are the partners of d in F, which are the group of F whose keys equal d's
+//!   (SQL equality on both sides; a NULL key is in no join and its group finds no partner).
+//! - Inner join: a row without partner makes no group, before and after.
+//! - D outer: a row without partner makes a group of one padded row. Aggregates of an argument that is NULL there give
+//!   NULL, `count` of it 0, `count(*)` 1; the join pads NULL, which is put right by COALESCE. Other arguments are
+//!   left alone.
+//! - An argument that fails for a row of F without partner makes an error in a group that nothing joins.
+
+use super::facts::unique_keys;
+use super::map_inputs;
+use super::safety::{is_null_when, rejects_null};
+use crate::catalog::Catalog;
+use crate::expr::Expr;
+use crate::plan::{AggregateCall, AggregateKind, Join, JoinKind, Node, Plan};
+use crate::types::{ColumnType, oid};
+use crate::value::Value;
+
+pub fn aggregate_before_join(plan: Plan, catalog: &Catalog) -> Plan {
+    let plan = map_inputs(plan, &mut |input| aggregate_before_join(input, catalog));
+    match rewritten(&plan, catalog) {
+        Some(better) => better,
+        None => plan,
+    }
+}
+
+/// The dimension side of the join: the one with a row per group.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dimension {
+    Left,
+    Right,
+}
+
+fn rewritten(plan: &Plan, catalog: &Catalog) -> Option<Plan> {
+    let Node::Aggregate { input, keys, aggregates } = &plan.node else { return None };
+    let Node::Join(join) = &input.node else { return None };
+    if join.residual.is_some() || join.equal.is_empty() {
+        return None;
+    }
+    let sides: &[Dimension] = match join.kind {
+        JoinKind::Inner => &[Dimension::Left, Dimension::Right],
+        JoinKind::Left => &[Dimension::Left],
+        JoinKind::Right => &[Dimension::Right],
+        _ => return None,
+    };
+    sides.iter().find_map(|side| with_dimension(plan, join, keys, aggregates, *side, catalog))
+}
+
+fn with_dimension(
+    plan: &Plan,
+    join: &Join,
+    keys: &[Expr],
+    aggregates: &[AggregateCall],
+    side: Dimension,
+    catalog: &Catalog,
+) -> Option<Plan> {
+    let width = join.left.columns.len();
+    let total = width + join.right.columns.len();
+    let (dimension, facts) = match side {
+        Dimension::Left => (&join.left, &join.right),
+        Dimension::Right => (&join.right, &join.left),
+    };
+    let (dimension_range, facts_range) = match side {
+        Dimension::Left => (0..width, width..total),
+        Dimension::Right => (width..total, 0..width),
+    };
+    let columns: Vec<usize> = keys.iter().flat_map(Expr::columns).collect();
+    if !columns.iter().all(|column| dimension_range.contains(column)) {
+        return None;
+    }
+    let is_key = |column: &usize| keys.contains(&Expr::Column(*column + dimension_range.start));
+    if !unique_keys(dimension, catalog).iter().any(|key| key.iter().all(is_key)) {
+        return None;
+    }
+    let outer = join.kind != JoinKind::Inner;
+    let padded = |column: usize| facts_range.contains(&column);
+    let mut inner = Vec::with_capacity(aggregates.len());
+    for call in aggregates {
+        let read: Vec<usize> = call.args.iter().chain(&call.filter).flat_map(Expr::columns).collect();
+        let same_for_padding = !outer || padded_row_is_known(call, &padded);
+        if !read.iter().all(|column| facts_range.contains(column)) || !same_for_padding {
+            return None;
+        }
+        let shift = |expr: &Expr| expr.map_columns(&mut |column| column - facts_range.start);
+        inner.push(AggregateCall {
+            args: call.args.iter().map(shift).collect(),
+            filter: call.filter.as_ref().map(shift),
+            ..call.clone()
+        });
+    }
+    // The facts by their side of the equalities.
+    let (fact_keys, dimension_keys): (Vec<Expr>, Vec<Expr>) = match side {
+        Dimension::Left => join.equal.iter().map(|(l, r)| (r.clone(), l.clone())).unzip(),
+        Dimension::Right => join.equal.iter().cloned().unzip(),
+    };
+    // Types of key expressions are only known for plain columns.
+    let mut grouped_columns: Vec<ColumnType> = Vec::new();
+    for key in &fact_keys {
+        match key {
+            Expr::Column(column) => grouped_columns.push(facts.columns[*column].clone()),
+            _ => return None,
+        }
+    }
+    grouped_columns.extend(inner.iter().map(|call| call.output.clone()));
+    let group_count = fact_keys.len();
+    let grouped = Plan {
+        node: Node::Aggregate { input: Box::new(facts.clone()), keys: fact_keys, aggregates: inner },
+        columns: grouped_columns,
+    };
+    let joined = join_dimension(join.kind, side, dimension, grouped, dimension_keys);
+    // Columns of the new join: the dimension's and the group's, in the sides' order.
+    let (dimension_at, group_at) = match side {
+        Dimension::Left => (0, dimension.columns.len()),
+        Dimension::Right => (group_count + aggregates.len(), 0),
+    };
+    let mut exprs: Vec<Expr> =
+        keys.iter().map(|key| key.map_columns(&mut |column| column - dimension_range.start + dimension_at)).collect();
+    for (index, call) in aggregates.iter().enumerate() {
+        exprs.push(padded_value(call, Expr::Column(group_at + group_count + index), outer));
+    }
+    Some(Plan { node: Node::Project { input: Box::new(joined), exprs }, columns: plan.columns.clone() })
+}
+
+fn join_dimension(kind: JoinKind, side: Dimension, dimension: &Plan, grouped: Plan, keys: Vec<Expr>) -> Plan {
+    let pairs = keys.into_iter().enumerate().map(|(index, key)| (key, Expr::Column(index)));
+    let (left, right, equal) = match side {
+        Dimension::Left => (dimension.clone(), grouped, pairs.collect()),
+        Dimension::Right => (grouped, dimension.clone(), pairs.map(|(key, column)| (column, key)).collect()),
+    };
+    let columns = left.columns.iter().chain(&right.columns).cloned().collect();
+    Plan { node: Node::Join(Box::new(Join { kind, left, right, equal, residual: None })), columns }
+}
+
+/// What this aggregate gives for one padded row is NULL, or a count that [`padded_value`] knows.
+fn padded_row_is_known(call: &AggregateCall, padded: &dyn Fn(usize) -> bool) -> bool {
+    match (&call.filter, call.args.as_slice()) {
+        (None, []) => true,
+        (Some(filter), []) => rejects_null(filter, padded),
+        (_, args) => args.iter().any(|arg| is_null_when(arg, padded)),
+    }
+}
+
+fn padded_value(call: &AggregateCall, column: Expr, outer: bool) -> Expr {
+    let count = matches!(call.kind, AggregateKind::Count | AggregateKind::CountRows);
+    if !outer || !count {
+        return column;
+    }
+    debug_assert_eq!(call.output.oid, oid::INT8, "count gives bigint");
+    let of_padding = i64::from(call.kind == AggregateKind::CountRows && call.filter.is_none());
+    Expr::Coalesce(vec![column, Expr::Const(Value::Int8(of_padding))])
+}

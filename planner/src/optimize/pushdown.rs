@@ -1,0 +1,138 @@
+//! Filters move towards the scans, and conditions into the joins they belong to.
+//!
+//! A condition moves below a node only if it cannot fail ([`is_safe`]): Postgres may evaluate it later, or not at all.
+//! It moves below
+//! - a projection, with the projected expressions put in (only if these cannot fail either);
+//! - an inner join, to the side it reads; an outer join, only to the side that is never padded with NULLs;
+//! - grouping and DISTINCT, if it reads keys only: equal keys pass or fail together;
+//! - UNION ALL, into every branch.
+//!
+//! An outer join whose padded rows a condition above rejects is an inner join.
+
+use super::joins::{Region, is_dissolvable, rebuild};
+use super::safety::{is_safe, rejects_null};
+use super::{empty, filter, map_inputs};
+use crate::expr::Expr;
+use crate::plan::{Join, JoinKind, Node, Plan};
+
+pub fn push_filters(plan: Plan) -> Plan {
+    push(plan, vec![])
+}
+
+/// The plan under the AND of `conjuncts` over its columns.
+pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
+    match plan.node {
+        Node::Filter { input, predicate } => {
+            let mut all = predicate.into_conjuncts();
+            all.append(&mut conjuncts);
+            push(*input, all)
+        }
+        Node::Project { input, exprs } => {
+            let substitute = |conjunct: &Expr| {
+                conjunct.replace(&mut |part| match part {
+                    Expr::Column(column) => Some(exprs[*column].clone()),
+                    _ => None,
+                })
+            };
+            let (below, above) = split(conjuncts, |conjunct| is_safe(&substitute(conjunct)));
+            let below = below.iter().map(substitute).collect();
+            plan.node = Node::Project { input: Box::new(push(*input, below)), exprs };
+            filter(plan, above)
+        }
+        Node::Join(join) => push_join(*join, plan.columns, conjuncts),
+        Node::Aggregate { input, keys, aggregates } if !keys.is_empty() => {
+            let substitute = |conjunct: &Expr| {
+                conjunct.replace(&mut |part| match part {
+                    Expr::Column(column) => Some(keys[*column].clone()),
+                    _ => None,
+                })
+            };
+            let (below, above) = split(conjuncts, |conjunct| {
+                !conjunct.columns().is_empty()
+                    && conjunct.columns().iter().all(|column| *column < keys.len())
+                    && is_safe(&substitute(conjunct))
+            });
+            let below = below.iter().map(substitute).collect();
+            plan.node = Node::Aggregate { input: Box::new(push(*input, below)), keys, aggregates };
+            filter(plan, above)
+        }
+        Node::Distinct { input } => {
+            let (below, above) = split(conjuncts, is_safe);
+            plan.node = Node::Distinct { input: Box::new(push(*input, below)) };
+            filter(plan, above)
+        }
+        Node::UnionAll { inputs } => {
+            let (below, above) = split(conjuncts, is_safe);
+            let inputs = inputs.into_iter().map(|input| push(input, below.clone())).collect();
+            plan.node = Node::UnionAll { inputs };
+            filter(plan, above)
+        }
+        _ => filter(map_inputs(plan, &mut push_filters), conjuncts),
+    }
+}
+
+fn split(conjuncts: Vec<Expr>, below: impl Fn(&Expr) -> bool) -> (Vec<Expr>, Vec<Expr>) {
+    conjuncts.into_iter().partition(below)
+}
+
+fn push_join(mut join: Join, columns: Vec<crate::ColumnType>, conjuncts: Vec<Expr>) -> Plan {
+    let width = join.left.columns.len();
+    join.kind = strengthened(join.kind, &conjuncts, width);
+    if join.kind == JoinKind::Inner && !is_dissolvable(&join) {
+        let plan = Plan { node: Node::Join(Box::new(join)), columns };
+        return filter(map_inputs(plan, &mut push_filters), conjuncts);
+    }
+    if join.kind == JoinKind::Inner {
+        let mut region = Region::default();
+        region.add(Plan { node: Node::Join(Box::new(join)), columns });
+        region.conditions.extend(conjuncts);
+        return rebuild(region);
+    }
+    let left_only = |expr: &Expr| !expr.columns().is_empty() && expr.columns().iter().all(|c| *c < width);
+    let right_only = |expr: &Expr| !expr.columns().is_empty() && expr.columns().iter().all(|c| *c >= width);
+    // WHERE: a side that is never padded may be filtered before the join.
+    let (to_left, rest): (Vec<Expr>, Vec<Expr>) = conjuncts.into_iter().partition(|conjunct| {
+        matches!(join.kind, JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
+            && left_only(conjunct)
+            && is_safe(conjunct)
+    });
+    let (mut to_right, above): (Vec<Expr>, Vec<Expr>) = rest
+        .into_iter()
+        .partition(|conjunct| join.kind == JoinKind::Right && right_only(conjunct) && is_safe(conjunct));
+    let mut to_left = to_left;
+    // ON: a side whose unmatched rows do not appear may be filtered before the join.
+    let conditions = join.residual.take().map(Expr::into_conjuncts).unwrap_or_default();
+    let mut residual = Vec::new();
+    for condition in conditions {
+        match join.kind {
+            JoinKind::Left | JoinKind::Semi | JoinKind::Anti if right_only(&condition) && is_safe(&condition) => {
+                to_right.push(condition);
+            }
+            JoinKind::Right if left_only(&condition) && is_safe(&condition) => to_left.push(condition),
+            _ => residual.push(condition),
+        }
+    }
+    join.residual = Expr::conjunction(residual);
+    let to_right = to_right.into_iter().map(|expr| expr.map_columns(&mut |c| c - width)).collect();
+    join.left = push(std::mem::replace(&mut join.left, empty()), to_left);
+    join.right = push(std::mem::replace(&mut join.right, empty()), to_right);
+    filter(Plan { node: Node::Join(Box::new(join)), columns }, above)
+}
+
+/// The join kind once rows that a condition above rejects are not produced.
+fn strengthened(kind: JoinKind, conjuncts: &[Expr], width: usize) -> JoinKind {
+    let rejects_left = || conjuncts.iter().any(|conjunct| rejects_null(conjunct, &|column| column < width));
+    let rejects_right = || conjuncts.iter().any(|conjunct| rejects_null(conjunct, &|column| column >= width));
+    match kind {
+        JoinKind::Left if rejects_right() => JoinKind::Inner,
+        JoinKind::Right if rejects_left() => JoinKind::Inner,
+        JoinKind::Full => match (rejects_left(), rejects_right()) {
+            (true, true) => JoinKind::Inner,
+            // Rows without a left partner go: what is left keeps every left row.
+            (true, false) => JoinKind::Left,
+            (false, true) => JoinKind::Right,
+            (false, false) => JoinKind::Full,
+        },
+        kind => kind,
+    }
+}

@@ -1,0 +1,81 @@
+//! Which expressions may be evaluated for more rows than Postgres would, and which reject NULL.
+
+use crate::expr::Expr;
+use crate::value::Value;
+
+/// Comparisons of values of one type, and of numbers of two: they do not fail, and do not tell equal values apart.
+fn is_total_comparison(symbol: &str) -> bool {
+    const ENDINGS: [&str; 6] = ["eq", "ne", "lt", "le", "gt", "ge"];
+    const TYPES: [&str; 29] = [
+        "bool",
+        "int2",
+        "int4",
+        "int8",
+        "int24",
+        "int42",
+        "int28",
+        "int82",
+        "int48",
+        "int84",
+        "float4",
+        "float8",
+        "float48",
+        "float84",
+        "numeric_",
+        "text",
+        "text_",
+        "bpchar",
+        "name",
+        "bytea",
+        "date_",
+        "time_",
+        "timestamp_",
+        "timestamptz_",
+        "interval_",
+        "uuid_",
+        "char",
+        "oid",
+        "cash_",
+    ];
+    symbol
+        .get(symbol.len().wrapping_sub(2)..)
+        .is_some_and(|ending| ENDINGS.contains(&ending) && TYPES.contains(&&symbol[..symbol.len() - 2]))
+}
+
+/// The expression never fails on values that are not errors themselves, and gives the same for equal values.
+pub fn is_safe(expr: &Expr) -> bool {
+    let this = match expr {
+        Expr::Column(_) | Expr::Param(_) => true,
+        Expr::Const(value) => !matches!(value, Value::Error(_)),
+        Expr::Call { function, .. } | Expr::ScalarArray { function, .. } => is_total_comparison(function.symbol),
+        Expr::Distinct { equal, .. } => is_total_comparison(equal.symbol),
+        Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::BooleanTest { .. } => {
+            true
+        }
+        Expr::Case { .. } | Expr::Coalesce(_) | Expr::NullIf { .. } | Expr::MinMax { .. } | Expr::ViaText { .. } => {
+            false
+        }
+    };
+    this && expr.children().into_iter().all(is_safe)
+}
+
+/// NULL whenever every column for which `null` holds is NULL: strict calls down to such a column.
+pub fn is_null_when(expr: &Expr, null: &dyn Fn(usize) -> bool) -> bool {
+    match expr {
+        Expr::Column(column) => null(*column),
+        Expr::Call { function, args } => function.strict && args.iter().any(|arg| is_null_when(arg, null)),
+        Expr::Not(arg) | Expr::ViaText { arg, .. } => is_null_when(arg, null),
+        _ => false,
+    }
+}
+
+/// Not true whenever every column for which `null` holds is NULL.
+pub fn rejects_null(expr: &Expr, null: &dyn Fn(usize) -> bool) -> bool {
+    match expr {
+        Expr::And(args) => args.iter().any(|arg| rejects_null(arg, null)),
+        Expr::Or(args) => args.iter().all(|arg| rejects_null(arg, null)),
+        Expr::IsNotNull(arg) => is_null_when(arg, null),
+        Expr::ScalarArray { function, any: true, left, .. } => function.strict && is_null_when(left, null),
+        other => is_null_when(other, null),
+    }
+}
