@@ -159,7 +159,10 @@ mod tests {
     fn libpq_variables_fill_what_the_string_leaves_out() {
         let config = upstream_config("", &variables).unwrap();
         assert_eq!(config.get_hosts(), [Host::Unix("/run/pg".into())]);
-        assert_eq!((config.get_ports(), config.get_user(), config.get_dbname()), (&[5555][..], Some("alice"), Some("alice")));
+        assert_eq!(
+            (config.get_ports(), config.get_user(), config.get_dbname()),
+            (&[5555][..], Some("alice"), Some("alice"))
+        );
         assert_eq!(config.get_password(), Some(&b"secret"[..]));
     }
 
@@ -167,7 +170,10 @@ mod tests {
     fn the_string_comes_first() {
         let config = upstream_config("postgres://bob@db.example:6000/shop", &variables).unwrap();
         assert_eq!(config.get_hosts(), [Host::Tcp("db.example".into())]);
-        assert_eq!((config.get_ports(), config.get_user(), config.get_dbname()), (&[6000][..], Some("bob"), Some("shop")));
+        assert_eq!(
+            (config.get_ports(), config.get_user(), config.get_dbname()),
+            (&[6000][..], Some("bob"), Some("shop"))
+        );
         assert_eq!(describe_upstream(&config), "db.example:6000/shop");
     }
 

@@ -12,6 +12,8 @@ pub struct Metrics {
     pub forwarded_by_reason: DashMap<&'static str, AtomicU64>,
     /// Statements that mention no stream table.
     pub passed_through: AtomicU64,
+    /// Statements analysed, successfully or not.
+    pub analyses: AtomicU64,
     /// Client connections accepted.
     pub connections: AtomicU64,
     /// Committed transactions applied.

@@ -44,7 +44,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> io::Result<(
         services.config.clone(),
         services.registry.clone(),
         services.published.clone(),
-        Analyser {},
+        Analyser::start(services.config.upstream.clone(), services.registry.clone(), services.metrics.clone()),
         services.maintenance.clone(),
         services.metrics.clone(),
     );

@@ -1,8 +1,12 @@
 //! From a client's statement to a plan over stream tables, by Postgres' own analysis on a control session (never the
 //! client's), cached by everything that shapes the tree.
 
+mod analyser;
+mod session;
+mod statement;
 mod view;
 
+pub use analyser::Analyser;
 pub use view::{PlanError, PlannedView, Sources, plan_view};
 
 use std::sync::Arc;
@@ -65,14 +69,4 @@ pub enum Lookup {
     },
     /// Analysis has been started; forward this time.
     Pending,
-}
-
-#[derive(Clone)]
-pub struct Analyser {}
-
-impl Analyser {
-    /// Never blocks: a miss starts the analysis in the background.
-    pub fn lookup(&self, _key: &AnalysisKey) -> Lookup {
-        Lookup::Pending
-    }
 }

@@ -14,10 +14,17 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) enum Op<'a> {
     /// A simple query: description, rows and completion in one.
-    Simple { statement: Arc<Statement> },
+    Simple {
+        statement: Arc<Statement>,
+    },
     Parse,
-    Bind { statement: Arc<Statement>, bind: Bind<'a> },
-    DescribeStatement { statement: Arc<Statement> },
+    Bind {
+        statement: Arc<Statement>,
+        bind: Bind<'a>,
+    },
+    DescribeStatement {
+        statement: Arc<Statement>,
+    },
     /// Of the portal bound last.
     DescribePortal,
     Execute,

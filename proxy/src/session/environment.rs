@@ -75,9 +75,10 @@ impl State {
 
     /// Takes over a probe's answer.
     pub(super) fn learn(&mut self, probed: Probed, bookmark: Position, epoch: u64) {
-        let same = self.probed.as_ref().is_some_and(|old| {
-            old.environment == probed.environment && old.session_user == probed.session_user
-        });
+        let same = self
+            .probed
+            .as_ref()
+            .is_some_and(|old| old.environment == probed.environment && old.session_user == probed.session_user);
         let mut probed = probed;
         match &self.probed {
             // The same allocation, so that comparing keys stays a pointer comparison in the common case.

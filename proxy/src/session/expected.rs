@@ -9,14 +9,23 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub enum Expected {
     /// Answered by ParseComplete.
-    Parse { injected: bool, outcome: ParseOutcome },
+    Parse {
+        injected: bool,
+        outcome: ParseOutcome,
+    },
     /// Answered by CloseComplete.
-    Close { injected: bool },
+    Close {
+        injected: bool,
+    },
     /// CopyDone or CopyFail; has no reply of its own, ends copy-in mode.
     CopyEnd,
     /// Answered by ReadyForQuery.
-    Sync { hold: bool },
-    Query { hold: bool },
+    Sync {
+        hold: bool,
+    },
+    Query {
+        hold: bool,
+    },
     FunctionCall,
     /// The start-up, which also ends in ReadyForQuery.
     Startup,

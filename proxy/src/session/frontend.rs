@@ -246,7 +246,8 @@ impl Relay {
             (Kind::Plain | Kind::NotARead | Kind::Show(_), _) | (_, Err(_)) => None,
             (_, Ok(text)) => Some(Arc::new(Statement::new(text, parse.types, kind))),
         };
-        let known = self.statements.get(parse.name).is_some() || self.expected.statement_under_way(parse.name).is_some();
+        let known =
+            self.statements.get(parse.name).is_some() || self.expected.statement_under_way(parse.name).is_some();
         let outcome = match statement {
             None if !known => ParseOutcome::Nothing,
             statement => ParseOutcome::Named(parse.name.into(), statement),

@@ -43,11 +43,7 @@ impl Privileges {
 
 impl Relay {
     /// Asks Postgres. A refusal is not kept: the statement is forwarded, and Postgres refuses it itself.
-    pub(super) async fn ask_privilege(
-        &mut self,
-        key: PrivilegeKey,
-        prepared: &Prepared,
-    ) -> Result<bool, SessionError> {
+    pub(super) async fn ask_privilege(&mut self, key: PrivilegeKey, prepared: &Prepared) -> Result<bool, SessionError> {
         let mut allowed = self.explain(&key.statement.sql, &prepared.params).await?;
         // Bound to NULL, a condition may fold to false and take the view's functions with it; where Postgres evaluates
         // the view, ask about all of it as well.

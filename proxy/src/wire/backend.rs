@@ -91,11 +91,7 @@ impl DataRow {
         out.put_i32(-1);
     }
     /// `write` appends the value's bytes.
-    pub fn value<E>(
-        &self,
-        out: &mut Vec<u8>,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn value<E>(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
         let start = out.len();
         out.put_u32(0);
         write(out)?;
@@ -146,15 +142,8 @@ mod tests {
     #[test]
     fn lengths_count_what_was_written() {
         let mut out = Vec::new();
-        let field = Field {
-            name: "a",
-            table_oid: 1,
-            column_number: 2,
-            type_oid: 23,
-            type_length: 4,
-            typmod: -1,
-            format: 0,
-        };
+        let field =
+            Field { name: "a", table_oid: 1, column_number: 2, type_oid: 23, type_length: 4, typmod: -1, format: 0 };
         row_description(&mut out, std::iter::once(field));
         let row = DataRow::begin(&mut out, 2);
         row.null(&mut out);

@@ -1,0 +1,181 @@
+//! One analysis: the client's text, what Postgres made of it, what the planner makes of that.
+
+use super::session::{Analysed, AnalysisSession};
+use super::{AnalysisKey, Prepared, ResultColumn};
+use crate::registry::Registry;
+use std::collections::BTreeSet;
+use tokio_postgres::error::SqlState;
+use weir_planner::RelationId;
+use weir_planner::catalog::RelationKind;
+use weir_planner::lower::{LowerError, has_equality, lower_statement};
+use weir_planner::tree::{Node, ParseError, Tree, parse, references};
+use weir_planner::types::oid;
+
+/// Longer texts are forwarded: they are loads or generated code, and their trees are a hundred times as long.
+const MAX_STATEMENT_BYTES: usize = 64 * 1024;
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Stays so until DDL: kept in the cache.
+    Unsupported { reason: &'static str, detail: String },
+    /// A lock or a timeout; may work next time.
+    Transient(String),
+    /// The control session is gone or in an unknown state.
+    Broken(String),
+}
+
+impl Failure {
+    pub fn unsupported(reason: &'static str, detail: impl Into<String>) -> Failure {
+        Failure::Unsupported { reason, detail: detail.into() }
+    }
+
+    /// What Postgres' answer means.
+    pub fn of(error: tokio_postgres::Error) -> Failure {
+        let transient = [
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::QUERY_CANCELED,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::OUT_OF_MEMORY,
+            SqlState::TOO_MANY_CONNECTIONS,
+        ];
+        match error.as_db_error() {
+            None => Failure::Broken(error.to_string()),
+            Some(answer) if transient.contains(answer.code()) => Failure::Transient(error.to_string()),
+            Some(answer) => {
+                Failure::unsupported("refused by Postgres", format!("{} {}", answer.code().code(), answer.message()))
+            }
+        }
+    }
+}
+
+pub(super) async fn analyse(
+    session: &mut AnalysisSession,
+    key: &AnalysisKey,
+    registry: &Registry,
+    epoch: u64,
+) -> Result<Prepared, Failure> {
+    if key.sql.len() > MAX_STATEMENT_BYTES {
+        return Err(Failure::unsupported("too long", format!("{} bytes", key.sql.len())));
+    }
+    session.follow(registry, epoch);
+    let Analysed { statement, tree: text } = session.analyse(&key.sql, &key.declared_params, &key.environment).await?;
+    let tree = parse(&text).map_err(|error| match error {
+        ParseError::TooDeep => Failure::unsupported("unsupported construct", "expression nested too deeply"),
+        other => Failure::unsupported("unknown tree", other.to_string()),
+    })?;
+    if may_hold_a_moment(&key.sql) && has_moment_constant(&tree) {
+        return Err(Failure::unsupported("moment literal", "now, today, tomorrow or yesterday in a literal"));
+    }
+    session.require(&tree).await?;
+    let catalog = session.catalog.planner();
+    let tables = stream_tables(&tree, session)?;
+    let lowered = lower_statement(&text, catalog).map_err(|error| match error {
+        LowerError::Unsupported(unsupported) => Failure::unsupported("unsupported construct", unsupported.to_string()),
+        LowerError::Missing { .. } => Failure::unsupported("catalogue", error.to_string()),
+        LowerError::Parse(_) | LowerError::Shape(_) => Failure::unsupported("unknown tree", error.to_string()),
+    })?;
+    let params: Vec<u32> = statement.params().iter().map(|parameter| parameter.oid()).collect();
+    if lowered.params > params.len() {
+        return Err(Failure::unsupported("unknown tree", "a parameter the statement does not have"));
+    }
+    if let Some(unknown) = params.iter().find(|oid| !has_equality(**oid)) {
+        return Err(Failure::unsupported("parameter type", format!("no known values of type {unknown}")));
+    }
+    let mut columns = Vec::with_capacity(lowered.columns.len());
+    for column in statement.columns() {
+        let type_oid = column.type_().oid();
+        let Some(entry) = catalog.types.get(&type_oid) else {
+            return Err(Failure::unsupported("result type", format!("type {type_oid} of column {}", column.name())));
+        };
+        columns.push(ResultColumn {
+            name: column.name().to_owned(),
+            table_oid: column.table_oid().unwrap_or(0),
+            column_number: column.column_id().unwrap_or(0),
+            type_oid,
+            type_length: entry.length,
+            typmod: column.type_modifier(),
+        });
+    }
+    // The description and the tree are of one statement: they must agree.
+    let described = columns.iter().map(|column| column.type_oid);
+    if !described.eq(lowered.columns.iter().map(|column| column.kind.oid)) {
+        return Err(Failure::unsupported("unknown tree", "its columns are not those of the description"));
+    }
+    Ok(Prepared { plan: lowered.plan, params, columns, tables, settings: lowered.uses.settings, epoch })
+}
+
+/// The stream tables the statement reads, ordinary views followed; anything else makes it Postgres' business.
+fn stream_tables(tree: &Tree, session: &AnalysisSession) -> Result<Vec<RelationId>, Failure> {
+    let mut found = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<u32> = references(tree).relations.into_iter().collect();
+    while let Some(relation) = open.pop() {
+        if !seen.insert(relation) {
+            continue;
+        }
+        let Some(entry) = session.catalog.planner().relations.get(&relation) else {
+            return Err(Failure::unsupported("catalogue", format!("relation {relation} is gone")));
+        };
+        match &entry.kind {
+            RelationKind::StreamTable => {
+                found.insert(RelationId(relation));
+            }
+            RelationKind::View { tree } => match parse(tree) {
+                Ok(tree) => open.extend(references(&tree).relations),
+                Err(error) => return Err(Failure::unsupported("unknown tree", error.to_string())),
+            },
+            RelationKind::Table => {
+                return Err(Failure::unsupported("reads a base table", format!("{}.{}", entry.schema, entry.name)));
+            }
+            RelationKind::Other { reason } => {
+                let detail = format!("{reason} {}.{}", entry.schema, entry.name);
+                return Err(Failure::unsupported("reads a base table", detail));
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(Failure::unsupported("reads no stream table", ""));
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// A literal of this text could be one of the words that mean the moment of analysis (`'today'::date`). Escapes can
+/// hide them.
+fn may_hold_a_moment(sql: &str) -> bool {
+    let lower = sql.to_ascii_lowercase();
+    ["now", "today", "tomorrow", "yesterday", "\\", "u&'"].iter().any(|word| lower.contains(word))
+}
+
+/// The tree holds a constant of a type whose input knows those words (or of a type not known not to).
+fn has_moment_constant(tree: &Tree) -> bool {
+    const TIMELESS: [u32; 16] = [
+        oid::BOOL,
+        oid::BYTEA,
+        oid::CHAR,
+        oid::NAME,
+        oid::INT8,
+        oid::INT2,
+        oid::INT4,
+        oid::TEXT,
+        oid::OID,
+        oid::FLOAT4,
+        oid::FLOAT8,
+        oid::BPCHAR,
+        oid::VARCHAR,
+        oid::INTERVAL,
+        oid::NUMERIC,
+        oid::UUID,
+    ];
+    let is_moment = |node: &Node| {
+        node.label == "CONST"
+            && node.bool("constisnull") != Ok(true)
+            && node.oid("consttype").map_or(true, |oid| !TIMELESS.contains(&oid))
+    };
+    match tree {
+        Tree::Node(node) => is_moment(node) || node.fields.iter().any(|(_, value)| has_moment_constant(value)),
+        Tree::List(items) => items.iter().any(has_moment_constant),
+        _ => false,
+    }
+}
