@@ -1,20 +1,99 @@
 //! A change to a bag of rows.
 
-use weir_planner::Row;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use weir_planner::{Row, Value};
 
 /// Rows with weights: +n inserted n times, -n deleted n times. Need not be consolidated unless said.
 pub type Delta = Vec<(Row, i64)>;
 
-/// Sums the weights of equal rows (image identity) and drops zeros; order is not kept.
+/// Below this many rows comparing all pairs is cheaper than hashing every row.
+const PAIRWISE_LIMIT: usize = 8;
+
+/// Hash of an image: equal for identical values. One random seed per process, so that data cannot aim at collisions.
+#[inline]
+pub fn hash_values(values: &[Value]) -> u64 {
+    use std::hash::{BuildHasher, Hash, Hasher};
+    static SEED: std::sync::LazyLock<foldhash::fast::RandomState> = std::sync::LazyLock::new(Default::default);
+    let mut hasher = SEED.build_hasher();
+    for value in values {
+        value.hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Sums the weights of equal rows (image identity) and drops zeros. Rows keep the order of their first appearance.
 pub fn consolidate(delta: &mut Delta) {
-    if delta.len() < 2 {
-        delta.retain(|(_, weight)| *weight != 0);
+    if delta.len() <= PAIRWISE_LIMIT {
+        consolidate_pairwise(delta);
         return;
     }
-    let mut sums: hashbrown::HashMap<Row, i64, foldhash::fast::RandomState> =
-        hashbrown::HashMap::with_capacity_and_hasher(delta.len(), Default::default());
-    for (row, weight) in delta.drain(..) {
-        *sums.entry(row).or_insert(0) += weight;
+    // The table holds positions in the delta; each entry keeps its hash so that growth never touches a row again.
+    let mut table: HashTable<(u64, u32)> = HashTable::with_capacity(delta.len());
+    let mut duplicates = false;
+    for index in 0..delta.len() {
+        let hash = hash_values(&delta[index].0);
+        let same = |&(other, position): &(u64, u32)| {
+            other == hash && {
+                let (a, b) = (&delta[position as usize].0, &delta[index].0);
+                std::sync::Arc::ptr_eq(a, b) || a == b
+            }
+        };
+        match table.entry(hash, same, |&(hash, _)| hash) {
+            Entry::Occupied(entry) => {
+                let first = entry.get().1 as usize;
+                delta[first].1 += delta[index].1;
+                delta[index].1 = 0;
+                duplicates = true;
+            }
+            Entry::Vacant(entry) => {
+                entry.insert((hash, index as u32));
+            }
+        }
     }
-    delta.extend(sums.into_iter().filter(|(_, weight)| *weight != 0));
+    if duplicates || delta.iter().any(|(_, weight)| *weight == 0) {
+        delta.retain(|(_, weight)| *weight != 0);
+    }
+}
+
+fn consolidate_pairwise(delta: &mut Delta) {
+    for index in 1..delta.len() {
+        let (earlier, rest) = delta.split_at_mut(index);
+        let (row, weight) = &mut rest[0];
+        if let Some(first) = earlier.iter_mut().find(|(other, w)| *w != 0 && other == row) {
+            first.1 += *weight;
+            *weight = 0;
+        }
+    }
+    delta.retain(|(_, weight)| *weight != 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(n: i32) -> Row {
+        Row::from(vec![Value::Int4(n)])
+    }
+
+    #[test]
+    fn sums_equal_rows_and_drops_zeros_at_any_size() {
+        for copies in [1, 3, 50] {
+            let mut delta = Delta::new();
+            for n in 0..copies {
+                delta.push((row(n), 1));
+                delta.push((row(n + 1), -1));
+            }
+            consolidate(&mut delta);
+            delta.sort_by_key(|(_, weight)| *weight);
+            assert_eq!(delta, vec![(row(copies), -1), (row(0), 1)]);
+        }
+    }
+
+    #[test]
+    fn images_are_not_confused() {
+        let mut delta = vec![(Row::from(vec![Value::Int4(1)]), 1), (Row::from(vec![Value::Int8(1)]), -1)];
+        consolidate(&mut delta);
+        assert_eq!(delta.len(), 2);
+    }
 }

@@ -1,8 +1,10 @@
 //! The incremental engine (plans and deltas in, deltas out), the published snapshot with its indexes, and one-shot
 //! reads over it. Knows nothing of SQL text, sockets, tokio, Postgres or the wall clock: time comes in as a value.
 
+pub mod aggregate;
 pub mod delta;
 pub mod engine;
+pub(crate) mod key;
 pub mod position;
 pub mod read;
 pub mod snapshot;

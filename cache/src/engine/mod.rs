@@ -1,6 +1,48 @@
 //! The incremental engine: base-table deltas in, stream-table deltas out.
+//!
+//! Every plan node is a node of one graph ([`graph`]), shared between views that need the same. A base-table change is
+//! applied at once and queued at its readers; a refresh steps the nodes above the asked views, inputs first
+//! ([`refresh`]). Operators are one file each; [`build`] makes nodes of plans, [`backfill`] fills new ones.
+//!
+//! **Errors.** An expression that fails where it yields a *value* (a projection, an aggregate's argument) yields an
+//! error value: the row is there, and whoever reads that column is forwarded. Where it decides whether a row *exists*
+//! (a filter, a join key or condition, a group, DISTINCT, partition or sort key) the row is left out and counted at
+//! that node; a view is in error while any node above it counts such rows, and all reads of it are to be forwarded.
+//! Both heal when the bad rows leave.
+
+mod aggregate;
+mod arrangement;
+mod backfill;
+mod bag;
+mod build;
+mod build_join;
+mod columns;
+mod distinct;
+mod graph;
+mod images;
+mod join;
+mod map;
+mod memory;
+mod operator;
+mod order;
+mod outer_join;
+mod quarantine;
+mod refresh;
+mod spec;
+mod table;
+mod topk;
+mod window;
+
+#[cfg(test)]
+mod tests;
 
 use crate::Delta;
+use graph::{Body, Graph, NodeId};
+use operator::Batch;
+use std::collections::HashMap;
+use std::sync::Arc;
+use table::Table;
+use weir_planner::settings::Settings;
 use weir_planner::{Plan, RelationId, Row};
 
 /// Gives the engine the present rows of a relation it does not store itself (published stream tables).
@@ -32,6 +74,9 @@ pub enum EngineError {
     Quarantined { relation: RelationId, reason: String },
     #[error("relation {0:?} is still read by other stream tables")]
     InUse(RelationId),
+    /// The stored rows and the stream of changes disagree: the table must be copied again.
+    #[error("a row to delete is not in relation {0:?}")]
+    MissingRow(RelationId),
 }
 
 /// What a refresh did to one view.
@@ -39,6 +84,8 @@ pub enum EngineError {
 pub struct ViewChange {
     /// Consolidated.
     pub delta: Delta,
+    /// The view now misses rows whose existence an error leaves undecided: its reads are to be forwarded.
+    pub in_error: bool,
 }
 
 /// The operators, their indexes and the base tables' rows. Single-threaded: one owner steps it.
@@ -46,72 +93,188 @@ pub struct ViewChange {
 /// Base tables change with [`Engine::apply`]; views stand still until [`Engine::refresh`] brings them and all
 /// their ancestors to the present, so a costly view can be refreshed less often than a cheap one.
 #[derive(Default)]
-pub struct Engine {}
+pub struct Engine {
+    graph: Graph,
+    relations: HashMap<RelationId, Relation>,
+    /// Which views a node is the root of.
+    roots: HashMap<NodeId, Vec<RelationId>>,
+    schedule: refresh::Schedule,
+    /// Accounted bytes above which views are given up.
+    budget_bytes: Option<usize>,
+}
+
+/// What the engine knows by name.
+enum Relation {
+    Table(NodeId),
+    View(View),
+    Quarantined { reason: String },
+}
+
+struct View {
+    root: NodeId,
+    /// Relations its plan scans.
+    reads: Vec<RelationId>,
+    /// Every node above it and its root, in topological order.
+    nodes: Vec<NodeId>,
+    in_error: bool,
+}
 
 impl Engine {
     pub fn new() -> Engine {
         Engine::default()
     }
 
+    /// Sets the accounted bytes above which a refresh or a backfill gives up the largest view it worked on.
+    pub fn set_memory_budget(&mut self, bytes: Option<usize>) {
+        self.budget_bytes = bytes;
+    }
+
     /// Adds a base table with no rows. `key`: positions of its primary key, if any.
-    pub fn add_table(&mut self, _id: RelationId, _key: Option<Vec<usize>>) -> Result<(), EngineError> {
-        todo!()
+    pub fn add_table(&mut self, id: RelationId, key: Option<Vec<usize>>) -> Result<(), EngineError> {
+        if self.relations.contains_key(&id) {
+            return Err(EngineError::Duplicate(id));
+        }
+        let node = self.graph.add_table(Table::new(key));
+        self.graph.node_mut(node).users = 1;
+        self.relations.insert(id, Relation::Table(node));
+        Ok(())
     }
 
     /// Forgets a base table that no view reads.
-    pub fn drop_table(&mut self, _id: RelationId) -> Result<(), EngineError> {
-        todo!()
+    pub fn drop_table(&mut self, id: RelationId) -> Result<(), EngineError> {
+        let node = self.table_node(id)?;
+        if self.graph.node(node).users > 1 {
+            return Err(EngineError::InUse(id));
+        }
+        self.graph.release(node);
+        self.relations.remove(&id);
+        Ok(())
     }
 
     /// Adds rows to a table (initial copy, in chunks of any size).
-    pub fn load(&mut self, _id: RelationId, _rows: Vec<Row>) -> Result<(), EngineError> {
-        todo!()
+    pub fn load(&mut self, id: RelationId, rows: Vec<Row>) -> Result<(), EngineError> {
+        let changes = rows.into_iter().map(|row| TableChange::Row { old: None, new: Some(row) }).collect();
+        self.apply(id, changes)
     }
 
     /// Present rows of a base table.
-    pub fn table_rows(&self, _id: RelationId) -> Result<Vec<(Row, i64)>, EngineError> {
-        todo!()
+    pub fn table_rows(&self, id: RelationId) -> Result<Vec<(Row, i64)>, EngineError> {
+        let node = self.table_node(id)?;
+        let mut rows = vec![];
+        self.graph.content(node, &mut |row, weight| rows.push((row.clone(), weight)));
+        Ok(rows)
+    }
+
+    /// Changes a base table, in order. Rows to delete that are not there leave the other changes done and are
+    /// reported as [`EngineError::MissingRow`].
+    pub fn apply(&mut self, table: RelationId, changes: Vec<TableChange>) -> Result<(), EngineError> {
+        let node = self.table_node(table)?;
+        let single = changes.len() == 1;
+        let mut delta = Delta::with_capacity(changes.len());
+        let mut result = Ok(());
+        if let Body::Table(stored) = &mut self.graph.node_mut(node).body {
+            for change in changes {
+                if let Err(error) = stored.change(table, change, &mut delta) {
+                    result = result.and(Err(error));
+                }
+            }
+        }
+        self.emit_from_table(node, delta, single);
+        result
+    }
+
+    /// Sets the rows of a relation that is evaluated elsewhere (FULL tables computed by Postgres), added with
+    /// [`Engine::add_table`] without a key. The difference is returned and is a delta to its readers.
+    pub fn set_rows(&mut self, id: RelationId, rows: Vec<Row>) -> Result<ViewChange, EngineError> {
+        let node = self.table_node(id)?;
+        let delta = match &mut self.graph.node_mut(node).body {
+            Body::Table(stored) => stored.replace(rows),
+            Body::Operator(_) => return Err(EngineError::UnknownRelation(id)),
+        };
+        self.emit_from_table(node, delta.clone(), true);
+        Ok(ViewChange { delta, in_error: false })
+    }
+
+    fn emit_from_table(&mut self, node: NodeId, mut delta: Delta, mut consolidated: bool) {
+        // One changed row that was updated to itself is the only way a single change repeats a row.
+        if let [(old, _), (new, _)] = delta.as_slice()
+            && old == new
+        {
+            delta.clear();
+            consolidated = true;
+        }
+        if !delta.is_empty() {
+            self.graph.emit(node, Arc::new(Batch { rows: delta, consolidated }));
+        }
     }
 
     /// Installs a view and evaluates it over the present state of its sources; returns its rows as a delta.
     /// Base tables and views it scans must exist; ancestors are refreshed first and their changes are returned too.
+    /// Expressions are evaluated under default settings; see [`Engine::add_view_under`].
     pub fn add_view(
         &mut self,
-        _id: RelationId,
-        _plan: &Plan,
-        _content: &dyn Content,
+        id: RelationId,
+        plan: &Plan,
+        content: &dyn Content,
     ) -> Result<Vec<(RelationId, ViewChange)>, EngineError> {
-        todo!()
+        self.add_view_under(id, plan, content, &Settings::default())
     }
 
     /// Removes a view nobody reads; shared nodes go when their last user goes.
-    pub fn drop_view(&mut self, _id: RelationId) -> Result<(), EngineError> {
-        todo!()
-    }
-
-    /// A relation whose rows are set from outside (FULL tables evaluated by Postgres): the difference is a delta to its readers.
-    pub fn apply(&mut self, _table: RelationId, _changes: Vec<TableChange>) -> Result<(), EngineError> {
-        todo!()
-    }
-
-    /// Brings these views, and every view they read, to the present. Changes come in dependency order, unchanged views left out.
-    /// A view whose operator panics or whose budget is exceeded is quarantined with its dependants and reported by
-    /// [`Engine::quarantined`].
-    pub fn refresh(&mut self, _views: &[RelationId], _now_micros: i64) -> Vec<(RelationId, ViewChange)> {
-        todo!()
+    pub fn drop_view(&mut self, id: RelationId) -> Result<(), EngineError> {
+        match self.relations.get(&id) {
+            Some(Relation::View(_)) => {}
+            Some(Relation::Quarantined { .. }) => {
+                self.relations.remove(&id);
+                return Ok(());
+            }
+            _ => return Err(EngineError::UnknownRelation(id)),
+        }
+        if self.views().any(|(_, view)| view.reads.contains(&id)) {
+            return Err(EngineError::InUse(id));
+        }
+        self.uninstall(id);
+        Ok(())
     }
 
     /// True when a refresh of this view would find pending input.
-    pub fn is_stale(&self, _view: RelationId) -> bool {
-        todo!()
+    pub fn is_stale(&self, view: RelationId) -> bool {
+        match self.relations.get(&view) {
+            Some(Relation::View(view)) => view.nodes.iter().any(|&node| self.graph.is_pending(node)),
+            _ => false,
+        }
     }
 
+    /// True while an error leaves the existence of some of the view's rows undecided (as of its last refresh).
+    pub fn is_in_error(&self, view: RelationId) -> bool {
+        matches!(self.relations.get(&view), Some(Relation::View(view)) if view.in_error)
+    }
+
+    /// Views that were given up, with the reason. [`Engine::drop_view`] and [`Engine::add_view`] build them anew.
     pub fn quarantined(&self) -> Vec<(RelationId, String)> {
-        todo!()
+        let reason = |(id, relation): (&RelationId, &Relation)| match relation {
+            Relation::Quarantined { reason } => Some((*id, reason.clone())),
+            _ => None,
+        };
+        self.relations.iter().filter_map(reason).collect()
     }
 
-    /// Accounted bytes per view (its own nodes) and per base table.
-    pub fn memory(&self) -> Vec<(RelationId, usize)> {
-        todo!()
+    /// Operators and base tables at work.
+    pub fn node_count(&self) -> usize {
+        self.graph.len()
+    }
+
+    fn table_node(&self, id: RelationId) -> Result<NodeId, EngineError> {
+        match self.relations.get(&id) {
+            Some(Relation::Table(node)) => Ok(*node),
+            _ => Err(EngineError::UnknownRelation(id)),
+        }
+    }
+
+    fn views(&self) -> impl Iterator<Item = (RelationId, &View)> {
+        self.relations.iter().filter_map(|(id, relation)| match relation {
+            Relation::View(view) => Some((*id, view)),
+            _ => None,
+        })
     }
 }

@@ -1,0 +1,14 @@
+//! Aggregates that can take rows back: what `count`, `sum`, `min` … hold for one group. The engine adds and removes
+//! rows as deltas come; one-shot reads only add. No plans, no storage: an [`Accumulator`] sees evaluated values.
+//!
+//! A failing argument or filter is counted apart, so the result is an error while any such row is in the group and
+//! heals when the last one leaves.
+
+mod accumulator;
+mod distinct;
+mod float_sum;
+mod ordered;
+
+pub use accumulator::Accumulator;
+pub use float_sum::FloatSum;
+pub(crate) use ordered::image_order;

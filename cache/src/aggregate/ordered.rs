@@ -1,0 +1,94 @@
+//! An ordered multiset of values, for MIN and MAX.
+
+use crate::delta::hash_values;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use weir_planner::Value;
+use weir_planner::value::compare;
+
+/// What a tree entry costs beyond the value's own heap: the value, its count, and the tree's slack.
+const ENTRY_BYTES: usize = (size_of::<Value>() + size_of::<i64>()) * 3 / 2;
+
+/// Values by SQL order, images told apart, so that the extreme is always an image that is present.
+#[derive(Debug, Default)]
+pub(crate) struct OrderedValues {
+    counts: BTreeMap<ByOrder, i64>,
+    /// The last change, not yet in the tree: an update that leaves this argument alone takes it back at once.
+    held: Option<(Value, i64)>,
+}
+
+#[derive(Debug)]
+struct ByOrder(Value);
+
+impl Ord for ByOrder {
+    fn cmp(&self, other: &ByOrder) -> Ordering {
+        image_order(&self.0, &other.0)
+    }
+}
+impl PartialOrd for ByOrder {
+    fn partial_cmp(&self, other: &ByOrder) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl PartialEq for ByOrder {
+    fn eq(&self, other: &ByOrder) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+impl Eq for ByOrder {}
+
+/// SQL order; different images of equal values in some fixed order.
+pub(crate) fn image_order(a: &Value, b: &Value) -> Ordering {
+    compare(a, b).then_with(|| {
+        if a == b {
+            Ordering::Equal
+        } else {
+            hash_values(std::slice::from_ref(a)).cmp(&hash_values(std::slice::from_ref(b)))
+        }
+    })
+}
+
+impl OrderedValues {
+    #[inline]
+    pub fn add(&mut self, value: &Value, weight: i64) {
+        match &mut self.held {
+            Some((held, held_weight)) if held == value => {
+                *held_weight += weight;
+                if *held_weight == 0 {
+                    self.held = None;
+                }
+            }
+            _ => {
+                self.flush();
+                self.held = Some((value.clone(), weight));
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        let Some((value, weight)) = self.held.take() else { return };
+        let key = ByOrder(value);
+        if let Some(count) = self.counts.get_mut(&key) {
+            *count += weight;
+            if *count == 0 {
+                self.counts.remove(&key);
+            }
+        } else {
+            self.counts.insert(key, weight);
+        }
+    }
+
+    pub fn min(&mut self) -> Option<Value> {
+        self.flush();
+        self.counts.first_key_value().map(|(key, _)| key.0.clone())
+    }
+
+    pub fn max(&mut self) -> Option<Value> {
+        self.flush();
+        self.counts.last_key_value().map(|(key, _)| key.0.clone())
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.counts.len() * ENTRY_BYTES
+    }
+}

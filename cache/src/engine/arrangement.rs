@@ -1,0 +1,73 @@
+//! Arrangements: a node's present output, indexed by key. Attached to the node that produces the rows, always at
+//! that node's present, and shared by every join that looks up by the same key expressions.
+
+use super::bag::Bag;
+use super::memory::{ENTRY_BYTES, row_bytes};
+use crate::Delta;
+use crate::key::{KeyMap, KeySpec, KeyState};
+use weir_planner::eval::EvalContext;
+use weir_planner::{Row, Value};
+
+/// Hash index from canonical key to a bag of rows. Rows whose key is NULL or failed match nothing and are left out.
+#[derive(Debug)]
+pub(crate) struct Arrangement {
+    pub key: KeySpec,
+    index: KeyMap<Bag>,
+    /// Rows that are not in the index because their key is NULL or failed.
+    left_out: i64,
+    /// False while a backfill has yet to fill it; deltas are not applied before.
+    pub filled: bool,
+    /// Rows are owned by somebody else (a base table's bag): count only our entries.
+    shared_rows: bool,
+    bytes: usize,
+}
+
+impl Arrangement {
+    pub fn new(key: KeySpec, shared_rows: bool) -> Arrangement {
+        Arrangement { key, index: KeyMap::default(), left_out: 0, filled: false, shared_rows, bytes: 0 }
+    }
+
+    pub fn apply(&mut self, delta: &Delta, context: &EvalContext) {
+        for (row, weight) in delta {
+            self.add(row, *weight, context);
+        }
+    }
+
+    #[inline]
+    pub fn add(&mut self, row: &Row, weight: i64, context: &EvalContext) {
+        let Arrangement { key, index, left_out, bytes, shared_rows, .. } = self;
+        key.with_key(row, context, |values, state| {
+            if state != KeyState::Present {
+                *left_out += weight;
+                return;
+            }
+            let bag = index.get_or_insert(values, Bag::default);
+            bag.add(row, weight);
+            if bag.is_empty() {
+                index.remove(values);
+            }
+            let size = ENTRY_BYTES + if *shared_rows { 0 } else { row_bytes(row) };
+            *bytes = bytes.saturating_add_signed(size as isize * weight as isize);
+        });
+    }
+
+    #[inline]
+    pub fn get(&self, key: &[Value]) -> Option<&Bag> {
+        self.index.get(key)
+    }
+
+    /// True when every row of the node is in the index.
+    pub fn is_complete(&self) -> bool {
+        self.filled && self.left_out == 0
+    }
+
+    pub fn for_each(&self, f: &mut dyn FnMut(&Row, i64)) {
+        for (_, bag) in self.index.iter() {
+            bag.for_each(|row, weight| f(row, weight));
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.index.bytes()
+    }
+}

@@ -1,0 +1,162 @@
+//! Installing a view: its new nodes and arrangements are filled from the present content of what exists, in chunks.
+
+use super::build::Builder;
+use super::graph::{BACKFILL_CHUNK_ROWS, Body, NodeId, SlotId, panic_text};
+use super::operator::{Batch, Operator, Output, StepContext};
+use super::{Content, Engine, EngineError, Relation, View, ViewChange};
+use crate::Delta;
+use std::collections::HashSet;
+use std::sync::Arc;
+use weir_planner::eval::EvalContext;
+use weir_planner::settings::Settings;
+use weir_planner::{Plan, RelationId};
+
+impl Engine {
+    /// [`Engine::add_view`] with the settings (time zone and the like) under which its expressions are evaluated.
+    pub fn add_view_under(
+        &mut self,
+        id: RelationId,
+        plan: &Plan,
+        _content: &dyn Content,
+        settings: &Settings,
+    ) -> Result<Vec<(RelationId, ViewChange)>, EngineError> {
+        if self.relations.contains_key(&id) {
+            return Err(EngineError::Duplicate(id));
+        }
+        let relations = &self.relations;
+        let relation = |id: RelationId| match relations.get(&id) {
+            Some(Relation::Table(node)) => Ok(*node),
+            Some(Relation::View(view)) => Ok(view.root),
+            Some(Relation::Quarantined { reason, .. }) => {
+                Err(EngineError::Quarantined { relation: id, reason: reason.clone() })
+            }
+            None => Err(EngineError::UnknownRelation(id)),
+        };
+        let context = Arc::new(EvalContext { settings: settings.clone(), ..EvalContext::default() });
+        let mut builder =
+            Builder { graph: &mut self.graph, relation: &relation, context, fresh: vec![], fresh_slots: vec![] };
+        let built = builder.build_root(plan);
+        let (fresh, fresh_slots) = (builder.fresh, builder.fresh_slots);
+        let root = match built {
+            Ok(root) => root,
+            Err(error) => {
+                fresh.iter().rev().for_each(|&node| self.graph.remove_unused(node));
+                return Err(error);
+            }
+        };
+        self.graph.node_mut(root).users += 1;
+        let nodes = self.nodes_above(root);
+        let view = View { root, reads: plan.relations(), nodes: nodes.clone(), in_error: false };
+        self.roots.entry(root).or_default().push(id);
+        self.relations.insert(id, Relation::View(view));
+        self.schedule.invalidate();
+
+        // What exists is brought to the present; what it queues at the new nodes is part of what they are filled with.
+        let existing: Vec<NodeId> = nodes.iter().copied().filter(|node| !fresh.contains(node)).collect();
+        let mut changes = vec![];
+        self.step_nodes(&existing, &mut changes);
+        if let Some(Relation::Quarantined { reason, .. }) = self.relations.get(&id) {
+            let reason = reason.clone();
+            self.relations.remove(&id);
+            return Err(EngineError::Quarantined { relation: id, reason });
+        }
+        changes.retain(|(changed, _)| *changed != id);
+        let filled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.fill(&fresh, &fresh_slots, root)));
+        let failure = match filled {
+            Ok(Ok(delta)) => {
+                let in_error = nodes.iter().any(|&node| self.graph.node(node).errors.get() != 0);
+                if let Some(Relation::View(view)) = self.relations.get_mut(&id) {
+                    view.in_error = in_error;
+                }
+                changes.push((id, ViewChange { delta, in_error }));
+                return Ok(changes);
+            }
+            Ok(Err(reason)) => reason,
+            Err(panic) => format!("operator failed: {}", panic_text(panic.as_ref())),
+        };
+        self.uninstall(id);
+        Err(EngineError::Quarantined { relation: id, reason: failure })
+    }
+
+    /// A node and all nodes above it but base tables, in topological order.
+    fn nodes_above(&self, root: NodeId) -> Vec<NodeId> {
+        let mut found = HashSet::new();
+        let mut open = vec![root];
+        while let Some(node) = open.pop() {
+            if matches!(self.graph.node(node).body, Body::Operator(_)) && found.insert(node) {
+                open.extend(&self.graph.node(node).inputs);
+            }
+        }
+        let mut nodes: Vec<NodeId> = found.into_iter().collect();
+        nodes.sort_unstable_by_key(|&node| self.graph.node(node).order);
+        nodes
+    }
+
+    /// Fills new arrangements and states, inputs first; returns the root's rows, consolidated.
+    fn fill(&mut self, fresh: &[NodeId], fresh_slots: &[SlotId], root: NodeId) -> Result<Delta, String> {
+        for &node in fresh {
+            self.graph.node_mut(node).pending.iter_mut().for_each(|pending| *pending = Default::default());
+        }
+        for slot in fresh_slots.iter().filter(|slot| !fresh.contains(&slot.node)) {
+            self.fill_slot(*slot)?;
+        }
+        for &node in fresh {
+            self.fill_state(node)?;
+            for slot in fresh_slots.iter().filter(|slot| slot.node == node) {
+                self.fill_slot(*slot)?;
+            }
+        }
+        let mut rows = Delta::new();
+        self.graph.content(root, &mut |row, weight| rows.push((row.clone(), weight)));
+        crate::delta::consolidate(&mut rows);
+        self.check_budget()?;
+        Ok(rows)
+    }
+
+    fn fill_slot(&mut self, slot: SlotId) -> Result<(), String> {
+        let taken = self.graph.node_mut(slot.node).slots[slot.index].take();
+        let mut filling = taken.expect("a slot being filled is in use");
+        let context = filling.context.clone();
+        self.graph.content(slot.node, &mut |row, weight| filling.arrangement.add(row, weight, &context));
+        filling.arrangement.filled = true;
+        self.graph.node_mut(slot.node).slots[slot.index] = Some(filling);
+        self.check_budget()
+    }
+
+    /// Runs the inputs' content through a new operator that keeps state.
+    fn fill_state(&mut self, id: NodeId) -> Result<(), String> {
+        let node = self.graph.node_mut(id);
+        let Body::Operator(slot) = &mut node.body else { return Ok(()) };
+        let mut operator = slot.take().expect("a new node has its operator");
+        if operator.is_stateful() {
+            let (inputs, context) = (node.inputs.clone(), node.context.clone());
+            let errors = self.run_content(&mut *operator, &inputs, &context);
+            self.graph.node_mut(id).errors.set(errors);
+        }
+        self.graph.node_mut(id).body = Body::Operator(Some(operator));
+        self.check_budget()
+    }
+
+    fn run_content(&self, operator: &mut dyn Operator, inputs: &[NodeId], context: &EvalContext) -> i64 {
+        let step_context = StepContext { graph: &self.graph, eval: context };
+        let mut errors = 0;
+        for (port, &input) in inputs.iter().enumerate() {
+            let mut chunk = Delta::with_capacity(BACKFILL_CHUNK_ROWS);
+            let mut run = |chunk: &mut Delta| {
+                let mut batches = vec![vec![]; inputs.len()];
+                batches[port] = vec![Arc::new(Batch { rows: std::mem::take(chunk), consolidated: false })];
+                let mut out = Output::default();
+                operator.step(&batches, &step_context, &mut out);
+                errors += out.errors;
+            };
+            self.graph.content(input, &mut |row, weight| {
+                chunk.push((row.clone(), weight));
+                if chunk.len() >= BACKFILL_CHUNK_ROWS {
+                    run(&mut chunk);
+                }
+            });
+            run(&mut chunk);
+        }
+        errors
+    }
+}

@@ -1,0 +1,355 @@
+//! From plans to nodes. Columns nobody reads are not carried, projections that only pick columns cost nothing, and a
+//! node that exists already is used again.
+
+use super::EngineError;
+use super::aggregate::AggregateOperator;
+use super::columns::{remap, require, unmaintainable};
+use super::distinct::DistinctOperator;
+use super::graph::{Graph, NodeId, SlotId};
+use super::images::has_many_images;
+use super::map::{Filter, Map, Union, Values};
+use super::operator::Operator;
+use super::spec::{NodeSpec, OperatorSpec, OrderColumn, OrderSpec};
+use super::topk::TopKOperator;
+use super::window::WindowOperator;
+use crate::key::KeySpec;
+use std::sync::Arc;
+use weir_planner::eval::{EvalContext, Tuple};
+use weir_planner::plan::{AggregateCall, Node, SortKey, WindowCall};
+use weir_planner::{Expr, Plan, RelationId, Value};
+
+/// A plan's place in the graph: the node, how much of its rows belongs to the plan, and where each plan column is.
+#[derive(Clone, Debug)]
+pub(crate) struct Built {
+    pub node: NodeId,
+    /// Rows of the node have at least this many values; later ones are none of this plan's business.
+    pub width: usize,
+    /// Position of each plan column in the node's row; [`PRUNED`] for columns that were not required.
+    pub columns: Vec<usize>,
+}
+
+/// No position: the column is not carried.
+pub(crate) const PRUNED: usize = usize::MAX;
+
+impl Built {
+    pub fn remap(&self, expr: &Expr) -> Expr {
+        remap(expr, &|column| self.columns[column])
+    }
+
+    pub fn remap_all<'a>(&self, exprs: impl IntoIterator<Item = &'a Expr>) -> Vec<Expr> {
+        exprs.into_iter().map(|expr| self.remap(expr)).collect()
+    }
+}
+
+/// Builds one view's nodes, and remembers which are new.
+pub(crate) struct Builder<'a> {
+    pub graph: &'a mut Graph,
+    pub relation: &'a dyn Fn(RelationId) -> Result<NodeId, EngineError>,
+    pub context: Arc<EvalContext>,
+    /// Nodes created here, in topological order.
+    pub fresh: Vec<NodeId>,
+    /// Arrangements created here, on nodes old or new.
+    pub fresh_slots: Vec<SlotId>,
+}
+
+impl Builder<'_> {
+    /// The node that yields exactly the plan's rows.
+    pub fn build_root(&mut self, plan: &Plan) -> Result<NodeId, EngineError> {
+        let built = self.build(plan, &vec![true; plan.columns.len()])?;
+        Ok(self.exact(built))
+    }
+
+    pub fn build(&mut self, plan: &Plan, required: &[bool]) -> Result<Built, EngineError> {
+        match &plan.node {
+            Node::Scan { relation, columns } => {
+                let node = (self.relation)(*relation)?;
+                let width = columns.iter().map(|column| column + 1).max().unwrap_or(0);
+                Ok(Built { node, width, columns: columns.clone() })
+            }
+            Node::Values { rows } => {
+                rows.iter().flatten().try_for_each(maintainable)?;
+                let width = plan.columns.len();
+                let spec = OperatorSpec::Values { rows: rows.clone(), width };
+                let node = self.node(spec, vec![], |spec| {
+                    let OperatorSpec::Values { rows, .. } = spec else { unreachable!("built from this spec") };
+                    Box::new(Values { rows: rows.clone() })
+                });
+                Ok(Built { node, width, columns: (0..width).collect() })
+            }
+            Node::Filter { input, predicate } => self.build_filter(input, predicate, required),
+            Node::Project { input, exprs } => self.build_project(input, exprs, required),
+            Node::Join(join) => self.build_join(join, None, None, required),
+            Node::Aggregate { input, keys, aggregates } => self.build_aggregate(plan, input, keys, aggregates),
+            Node::Distinct { input } => {
+                let width = input.columns.len();
+                let built = self.build(input, &vec![true; width])?;
+                let node = self.exact(built);
+                let many_images = has_many_images(&input.columns);
+                let spec = OperatorSpec::Distinct { width, many_images };
+                let node = self.node(spec, vec![node], |_| Box::new(DistinctOperator::new(width, many_images)));
+                Ok(Built { node, width, columns: (0..width).collect() })
+            }
+            Node::Window { input, functions } => self.build_window(input, functions, required),
+            Node::Sort { input, keys, limit, offset } => {
+                self.build_sort(input, keys, limit.as_ref(), offset.as_ref(), required)
+            }
+            Node::UnionAll { inputs } => {
+                let mut nodes = vec![];
+                for input in inputs {
+                    let built = self.build(input, &vec![true; input.columns.len()])?;
+                    nodes.push(self.exact(built));
+                }
+                let node = self.node(OperatorSpec::Union, nodes, |_| Box::new(Union));
+                let width = plan.columns.len();
+                Ok(Built { node, width, columns: (0..width).collect() })
+            }
+        }
+    }
+
+    fn build_filter(&mut self, input: &Plan, predicate: &Expr, required: &[bool]) -> Result<Built, EngineError> {
+        maintainable(predicate)?;
+        if let Node::Join(join) = &input.node
+            && join.kind == weir_planner::plan::JoinKind::Inner
+        {
+            return self.build_join(join, Some(predicate), None, required);
+        }
+        let mut needed = required.to_vec();
+        require(predicate, &mut needed);
+        let built = self.build(input, &needed)?;
+        let predicate = built.remap(predicate);
+        let node =
+            self.node(OperatorSpec::Filter(predicate.clone()), vec![built.node], |_| Box::new(Filter { predicate }));
+        Ok(Built { node, ..built })
+    }
+
+    fn build_project(&mut self, input: &Plan, exprs: &[Expr], required: &[bool]) -> Result<Built, EngineError> {
+        exprs.iter().try_for_each(maintainable)?;
+        let kept: Vec<Expr> = exprs.iter().zip(required).filter(|(_, used)| **used).map(|(e, _)| e.clone()).collect();
+        let mut position = 0;
+        let columns: Vec<usize> = required
+            .iter()
+            .map(|used| {
+                position += usize::from(*used);
+                if *used { position - 1 } else { PRUNED }
+            })
+            .collect();
+        let only_columns = kept.iter().all(|expr| matches!(expr, Expr::Column(_)));
+        if !only_columns {
+            // A join can compute the projection as it makes its rows.
+            let fused = match &input.node {
+                Node::Join(join) => Some((join, None)),
+                Node::Filter { input, predicate } => match &input.node {
+                    Node::Join(join) if join.kind == weir_planner::plan::JoinKind::Inner => {
+                        maintainable(predicate)?;
+                        Some((join, Some(predicate)))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            };
+            if let Some((join, filter)) = fused
+                && !matches!(join.kind, weir_planner::plan::JoinKind::Semi | weir_planner::plan::JoinKind::Anti)
+            {
+                let built = self.build_join(join, filter, Some(&kept), required)?;
+                return Ok(Built { columns, ..built });
+            }
+        }
+        let mut needed = vec![false; input.columns.len()];
+        kept.iter().for_each(|expr| require(expr, &mut needed));
+        let built = self.build(input, &needed)?;
+        if only_columns {
+            let columns = exprs
+                .iter()
+                .zip(required)
+                .map(|(expr, used)| match expr {
+                    Expr::Column(index) if *used => built.columns[*index],
+                    _ => PRUNED,
+                })
+                .collect();
+            return Ok(Built { columns, ..built });
+        }
+        let exprs = built.remap_all(&kept);
+        let width = exprs.len();
+        let node = self.map(built.node, exprs);
+        Ok(Built { node, width, columns })
+    }
+
+    fn build_aggregate(
+        &mut self,
+        plan: &Plan,
+        input: &Plan,
+        keys: &[Expr],
+        calls: &[AggregateCall],
+    ) -> Result<Built, EngineError> {
+        let mut needed = vec![false; input.columns.len()];
+        for expr in keys.iter().chain(calls.iter().flat_map(|call| call.args.iter().chain(&call.filter))) {
+            maintainable(expr)?;
+            require(expr, &mut needed);
+        }
+        let built = self.build(input, &needed)?;
+        let keys = KeySpec::new(built.remap_all(keys));
+        let calls: Vec<AggregateCall> = calls
+            .iter()
+            .map(|call| AggregateCall {
+                args: built.remap_all(&call.args),
+                filter: call.filter.as_ref().map(|filter| built.remap(filter)),
+                ..call.clone()
+            })
+            .collect();
+        let many_images = has_many_images(&plan.columns[..keys.exprs.len()]);
+        let width = plan.columns.len();
+        let spec = OperatorSpec::Aggregate { keys: keys.clone(), calls: calls.clone(), many_images };
+        let node = self.node(spec, vec![built.node], |_| Box::new(AggregateOperator::new(keys, calls, many_images)));
+        Ok(Built { node, width, columns: (0..width).collect() })
+    }
+
+    fn build_window(
+        &mut self,
+        input: &Plan,
+        functions: &[WindowCall],
+        required: &[bool],
+    ) -> Result<Built, EngineError> {
+        let input_width = input.columns.len();
+        let mut needed = required[..input_width].to_vec();
+        for expr in
+            functions.iter().flat_map(|call| call.partition.iter().chain(call.order.iter().map(|key| &key.expr)))
+        {
+            maintainable(expr)?;
+            require(expr, &mut needed);
+        }
+        let mut built = self.build(input, &needed)?;
+        built.columns.resize(input_width + functions.len(), PRUNED);
+        let mut done = vec![false; functions.len()];
+        for first in 0..functions.len() {
+            if done[first] {
+                continue;
+            }
+            // Functions over the same window are numbered in one pass.
+            let same: Vec<usize> = (first..functions.len())
+                .filter(|&other| {
+                    functions[other].partition == functions[first].partition
+                        && functions[other].order == functions[first].order
+                })
+                .collect();
+            let order = self.order_spec(&mut built, &functions[first].order);
+            let partition = KeySpec::new(built.remap_all(&functions[first].partition));
+            let kinds: Vec<_> = same.iter().map(|&index| functions[index].kind).collect();
+            let width = built.width;
+            let spec = OperatorSpec::Window {
+                partition: partition.clone(),
+                order: order.clone(),
+                functions: kinds.clone(),
+                width,
+            };
+            built.node =
+                self.node(spec, vec![built.node], |_| Box::new(WindowOperator::new(partition, order, kinds, width)));
+            for (at, &index) in same.iter().enumerate() {
+                done[index] = true;
+                built.columns[input_width + index] = width + at;
+            }
+            built.width = width + same.len();
+        }
+        Ok(built)
+    }
+
+    fn build_sort(
+        &mut self,
+        input: &Plan,
+        keys: &[SortKey],
+        limit: Option<&Expr>,
+        offset: Option<&Expr>,
+        required: &[bool],
+    ) -> Result<Built, EngineError> {
+        let limit = self.row_count(limit, "LIMIT")?;
+        let offset = self.row_count(offset, "OFFSET")?.unwrap_or(0);
+        if limit.is_none() && offset == 0 {
+            return self.build(input, required);
+        }
+        let mut needed = required.to_vec();
+        for key in keys {
+            maintainable(&key.expr)?;
+            require(&key.expr, &mut needed);
+        }
+        let mut built = self.build(input, &needed)?;
+        let order = self.order_spec(&mut built, keys);
+        let limit = limit.unwrap_or(u64::MAX);
+        let spec = OperatorSpec::TopK { order: order.clone(), offset, limit };
+        let node = self.node(spec, vec![built.node], |_| Box::new(TopKOperator::new(order, offset, limit)));
+        Ok(Built { node, ..built })
+    }
+
+    /// LIMIT or OFFSET as a number; None for none. Postgres' errors for negative counts are Postgres' to raise.
+    fn row_count(&self, expr: Option<&Expr>, clause: &str) -> Result<Option<u64>, EngineError> {
+        let Some(expr) = expr else { return Ok(None) };
+        maintainable(expr)?;
+        let unsupported = || EngineError::Unsupported(format!("{clause} that is not a constant row count"));
+        match expr.eval(Tuple::single(&[]), &self.context) {
+            Value::Null => Ok(None),
+            Value::Int8(count) => u64::try_from(count).map(Some).map_err(|_| unsupported()),
+            _ => Err(unsupported()),
+        }
+    }
+
+    /// Sort keys as columns; keys that are expressions are appended to the rows first.
+    fn order_spec(&mut self, built: &mut Built, keys: &[SortKey]) -> OrderSpec {
+        let exprs = built.remap_all(keys.iter().map(|key| &key.expr));
+        if exprs.iter().any(|expr| !matches!(expr, Expr::Column(_))) {
+            let computed: Vec<Expr> = exprs.iter().filter(|expr| !matches!(expr, Expr::Column(_))).cloned().collect();
+            let added = computed.len();
+            let all = (0..built.width).map(Expr::Column).chain(computed).collect();
+            built.node = self.map(built.node, all);
+            built.width += added;
+        }
+        let mut next = built.width - exprs.iter().filter(|expr| !matches!(expr, Expr::Column(_))).count();
+        let columns = exprs
+            .iter()
+            .zip(keys)
+            .map(|(expr, key)| match expr {
+                Expr::Column(index) => OrderColumn::new(*index, key),
+                _ => {
+                    next += 1;
+                    OrderColumn::new(next - 1, key)
+                }
+            })
+            .collect();
+        OrderSpec { columns }
+    }
+
+    fn map(&mut self, input: NodeId, exprs: Vec<Expr>) -> NodeId {
+        self.node(OperatorSpec::Map(exprs.clone()), vec![input], |_| Box::new(Map { exprs }))
+    }
+
+    /// A node whose rows are exactly the plan's columns.
+    fn exact(&mut self, built: Built) -> NodeId {
+        let identity = built.columns.iter().copied().eq(0..built.width);
+        if identity && self.graph.is_exact(built.node, built.width) {
+            return built.node;
+        }
+        self.map(built.node, built.columns.into_iter().map(Expr::Column).collect())
+    }
+
+    /// The node of this specification: the one that exists, or a new one.
+    pub(crate) fn node(
+        &mut self,
+        operator: OperatorSpec,
+        inputs: Vec<NodeId>,
+        make: impl FnOnce(&OperatorSpec) -> Box<dyn Operator>,
+    ) -> NodeId {
+        let spec = NodeSpec { operator, inputs, settings: self.context.settings.clone() };
+        if let Some(node) = self.graph.find(&spec) {
+            return node;
+        }
+        let operator = make(&spec.operator);
+        let node = self.graph.add_operator(operator, spec, vec![], self.context.clone());
+        self.fresh.push(node);
+        node
+    }
+}
+
+/// Refuses expressions whose value changes without a change of their columns.
+pub(crate) fn maintainable(expr: &Expr) -> Result<(), EngineError> {
+    match unmaintainable(expr) {
+        Some(reason) => Err(EngineError::Unsupported(reason)),
+        None => Ok(()),
+    }
+}

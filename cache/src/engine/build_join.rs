@@ -1,0 +1,126 @@
+//! Joins from plan to graph: RIGHT becomes LEFT with its sides swapped, filters and projections above are taken in.
+
+use super::EngineError;
+use super::build::{Builder, Built, PRUNED, maintainable};
+use super::columns::{remap, require};
+use super::join::JoinOperator;
+use super::spec::{JoinSpec, Matching, NodeSpec, OperatorSpec};
+use crate::key::KeySpec;
+use weir_planner::Expr;
+use weir_planner::plan::{Join, JoinKind};
+
+impl Builder<'_> {
+    /// `filter` is a WHERE above an inner join; `output` the projection above the join, reduced to what is required.
+    /// Without `output`, the required columns themselves are the output.
+    pub(crate) fn build_join(
+        &mut self,
+        join: &Join,
+        filter: Option<&Expr>,
+        output: Option<&[Expr]>,
+        required: &[bool],
+    ) -> Result<Built, EngineError> {
+        let left_columns = join.left.columns.len();
+        let all_columns = left_columns + join.right.columns.len();
+        let only_left = matches!(join.kind, JoinKind::Semi | JoinKind::Anti);
+        let residual = match (&join.residual, filter) {
+            (Some(on), Some(filter)) => Some(Expr::And(vec![on.clone(), filter.clone()])),
+            (on, filter) => on.as_ref().or(filter).cloned(),
+        };
+        let mut needed = vec![false; all_columns];
+        match output {
+            Some(exprs) => exprs.iter().for_each(|expr| require(expr, &mut needed)),
+            None => needed[..required.len()].copy_from_slice(required),
+        }
+        let output: Vec<Expr> = match output {
+            Some(exprs) => exprs.to_vec(),
+            None => (0..all_columns).filter(|&column| needed[column]).map(Expr::Column).collect(),
+        };
+        if let Some(residual) = &residual {
+            maintainable(residual)?;
+            require(residual, &mut needed);
+        }
+        let (left_needed, right_needed) = needed.split_at_mut(left_columns);
+        for (left, right) in &join.equal {
+            maintainable(left)?;
+            maintainable(right)?;
+            require(left, left_needed);
+            require(right, right_needed);
+        }
+        let plan_left = self.build(&join.left, left_needed)?;
+        let plan_right = self.build(&join.right, right_needed)?;
+        let plan_left_key = KeySpec::new(plan_left.remap_all(join.equal.iter().map(|(left, _)| left)));
+        let plan_right_key = KeySpec::new(plan_right.remap_all(join.equal.iter().map(|(_, right)| right)));
+
+        let swapped = join.kind == JoinKind::Right;
+        let place = |column: usize| match column.checked_sub(left_columns) {
+            None if swapped => plan_right.width + plan_left.columns[column],
+            None => plan_left.columns[column],
+            Some(column) if swapped => plan_right.columns[column],
+            Some(column) => plan_left.width + plan_right.columns[column],
+        };
+        let residual = residual.map(|expr| remap(&expr, &place));
+        let columns: Vec<usize> = if only_left {
+            plan_left.columns.clone()
+        } else {
+            // Without a projection above, plan columns are where the required ones ended up.
+            let mut position = 0;
+            required
+                .iter()
+                .map(|used| {
+                    position += usize::from(*used);
+                    if *used { position - 1 } else { PRUNED }
+                })
+                .collect()
+        };
+        let output: Vec<Expr> =
+            if only_left { vec![] } else { output.iter().map(|expr| remap(expr, &place)).collect() };
+        let width = if only_left { plan_left.width } else { output.len() };
+        let (left, right, left_key, right_key) = if swapped {
+            (plan_right, plan_left, plan_right_key, plan_left_key)
+        } else {
+            (plan_left, plan_right, plan_left_key, plan_right_key)
+        };
+        let spec = JoinSpec {
+            matching: match join.kind {
+                JoinKind::Inner => Matching::Inner,
+                JoinKind::Left | JoinKind::Right => Matching::Left,
+                JoinKind::Full => Matching::Full,
+                JoinKind::Semi => Matching::Semi,
+                JoinKind::Anti => Matching::Anti,
+            },
+            left_key,
+            right_key,
+            residual,
+            output,
+            left_width: left.width,
+            right_width: right.width,
+        };
+        let node = self.join_node(spec, left.node, right.node);
+        Ok(Built { node, width, columns })
+    }
+
+    fn join_node(&mut self, spec: JoinSpec, left: usize, right: usize) -> usize {
+        let identity = NodeSpec {
+            operator: OperatorSpec::Join(spec.clone()),
+            inputs: vec![left, right],
+            settings: self.context.settings.clone(),
+        };
+        if let Some(node) = self.graph.find(&identity) {
+            return node;
+        }
+        let left = self.arrange(left, spec.left_key.clone());
+        let right = self.arrange(right, spec.right_key.clone());
+        let operator = Box::new(JoinOperator { spec, left, right });
+        let node = self.graph.add_operator(operator, identity, vec![left, right], self.context.clone());
+        self.fresh.push(node);
+        node
+    }
+
+    fn arrange(&mut self, node: usize, key: KeySpec) -> super::graph::SlotId {
+        let (slot, is_new) = self.graph.arrange(node, key, &self.context);
+        if is_new {
+            self.fresh_slots.push(slot);
+        }
+        slot
+    }
+}

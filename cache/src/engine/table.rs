@@ -1,0 +1,89 @@
+//! Base tables and given relations: the rows themselves, as a bag.
+
+use super::bag::HashedBag;
+use super::memory::{ENTRY_BYTES, row_bytes};
+use super::{EngineError, TableChange};
+use crate::Delta;
+use crate::delta::hash_values;
+use smallvec::SmallVec;
+use std::sync::Arc;
+use weir_planner::{RelationId, Row, Value};
+
+/// A stored relation.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: HashedBag,
+    /// Primary key positions: hashing only these is cheaper than hashing whole rows.
+    key: Option<Vec<usize>>,
+    row_bytes: usize,
+}
+
+impl Table {
+    pub fn new(key: Option<Vec<usize>>) -> Table {
+        Table { key: key.filter(|key| !key.is_empty()), ..Table::default() }
+    }
+
+    fn hash(key: &Option<Vec<usize>>, row: &[Value]) -> u64 {
+        match key.as_deref() {
+            Some([position]) => hash_values(std::slice::from_ref(&row[*position])),
+            Some(positions) => {
+                let values: SmallVec<[Value; 4]> = positions.iter().map(|&position| row[position].clone()).collect();
+                hash_values(&values)
+            }
+            None => hash_values(row),
+        }
+    }
+
+    pub fn add(&mut self, row: &Row, weight: i64) -> i64 {
+        let key = &self.key;
+        let size = row_bytes(row) as isize * weight as isize;
+        self.row_bytes = self.row_bytes.saturating_add_signed(size);
+        self.rows.add(row, weight, Table::hash(key, row), |other| Table::hash(key, other))
+    }
+
+    /// Applies one change and appends what it did. A row to delete that is not present is an error and changes nothing.
+    pub fn change(&mut self, id: RelationId, change: TableChange, delta: &mut Delta) -> Result<(), EngineError> {
+        match change {
+            TableChange::Truncate => {
+                self.row_bytes = 0;
+                delta.extend(self.rows.drain().into_iter().map(|(row, weight)| (row, -weight)));
+            }
+            TableChange::Row { old, new } => {
+                if let Some(old) = old {
+                    // The stored allocation is the one the indexes hold: comparing pointers is then enough for them.
+                    let stored = match self.rows.find(&old, Table::hash(&self.key, &old)) {
+                        Some((stored, _)) => Arc::clone(stored),
+                        None => return Err(EngineError::MissingRow(id)),
+                    };
+                    self.add(&stored, -1);
+                    delta.push((stored, -1));
+                }
+                if let Some(new) = new {
+                    self.add(&new, 1);
+                    delta.push((new, 1));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The difference that makes the table hold exactly `rows`; applied and returned consolidated.
+    pub fn replace(&mut self, rows: Vec<Row>) -> Delta {
+        let mut delta: Delta = Vec::with_capacity(rows.len() + self.rows.len());
+        self.rows.for_each(|row, weight| delta.push((row.clone(), -weight)));
+        delta.extend(rows.into_iter().map(|row| (row, 1)));
+        crate::delta::consolidate(&mut delta);
+        for (row, weight) in &delta {
+            self.add(row, *weight);
+        }
+        delta
+    }
+
+    pub fn for_each(&self, f: &mut dyn FnMut(&Row, i64)) {
+        self.rows.for_each(f);
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.row_bytes + self.rows.len() * ENTRY_BYTES
+    }
+}
