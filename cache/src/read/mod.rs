@@ -9,6 +9,7 @@ mod aggregate;
 mod comparison;
 mod compile;
 mod compiled;
+pub mod hot;
 mod join;
 mod keys;
 mod op;
@@ -19,6 +20,7 @@ mod sort;
 mod window;
 
 pub use compiled::Compiled;
+pub use hot::{Heat, Hidden};
 pub use rows::{RowRef, Rows};
 pub use run::{MAX_HELD_ROWS, MAX_VISITED_ROWS};
 

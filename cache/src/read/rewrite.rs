@@ -97,12 +97,6 @@ pub(super) fn size(expr: &Expr) -> usize {
     nodes
 }
 
-pub(super) fn has_params(expr: &Expr) -> bool {
-    let mut found = false;
-    visit(expr, &mut |part| found |= matches!(part, Expr::Param(_)));
-    found
-}
-
 /// The parts of a condition that must all be true.
 pub(super) fn conjuncts(predicate: Expr) -> Vec<Expr> {
     match predicate {
