@@ -1,9 +1,38 @@
 //! The registry of exact functions, keyed by the C symbol in `pg_proc.prosrc` (`numeric_mul`, `int4pl`), or by
-//! `name(argument types)` where Postgres has no symbol (SQL-language built-ins, aggregates).
+//! `name(argument types)` where Postgres has no symbol (SQL-language built-ins).
+//!
+//! One file per family. Everything here is checked against a real server by the oracle tests, value by value
+//! and error by error; what cannot be exact is not registered, or refuses single values by name
+//! ([`EvalError::unsupported`]).
+
+mod define;
+
+mod boolean;
+mod bytes;
+mod cast;
+mod compare;
+mod compare_dates;
+mod concat;
+mod date;
+mod extract;
+mod float;
+mod integer;
+mod interval;
+mod length;
+mod like;
+mod numeric;
+mod text;
+mod time_unit;
+mod timestamp;
+mod trim;
+mod truncate;
+mod zone;
 
 use crate::eval::EvalContext;
 use crate::settings::SettingSet;
 use crate::value::{EvalError, Value};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// An implemented function. Two are equal when they are the same entry.
 pub struct Function {
@@ -28,14 +57,58 @@ impl PartialEq for Function {
         self.symbol == other.symbol
     }
 }
+
 impl Eq for Function {}
+
 impl std::hash::Hash for Function {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.symbol.hash(state);
     }
 }
 
+static GROUPS: &[&[Function]] = &[
+    boolean::FUNCTIONS,
+    bytes::FUNCTIONS,
+    cast::FUNCTIONS,
+    compare::FUNCTIONS,
+    compare_dates::FUNCTIONS,
+    concat::FUNCTIONS,
+    date::FUNCTIONS,
+    extract::FUNCTIONS,
+    float::FUNCTIONS,
+    integer::FUNCTIONS,
+    interval::FUNCTIONS,
+    length::FUNCTIONS,
+    like::FUNCTIONS,
+    numeric::FUNCTIONS,
+    text::FUNCTIONS,
+    timestamp::FUNCTIONS,
+    trim::FUNCTIONS,
+    truncate::FUNCTIONS,
+    zone::FUNCTIONS,
+];
+
+static BY_SYMBOL: LazyLock<HashMap<&'static str, &'static Function>> =
+    LazyLock::new(|| all().map(|function| (function.symbol, function)).collect());
+
 /// The implemented function of that symbol, if any.
-pub fn lookup(_symbol: &str) -> Option<&'static Function> {
-    None
+pub fn lookup(symbol: &str) -> Option<&'static Function> {
+    BY_SYMBOL.get(symbol).copied()
+}
+
+/// Every implemented function, family by family.
+pub fn all() -> impl Iterator<Item = &'static Function> {
+    GROUPS.iter().flat_map(|group| group.iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_are_unique() {
+        assert_eq!(all().count(), BY_SYMBOL.len());
+        assert_eq!(lookup("int4pl").map(|f| f.symbol), Some("int4pl"));
+        assert!(lookup("random").is_none());
+    }
 }

@@ -6,6 +6,8 @@
 mod date_time;
 mod number;
 
+pub(crate) use date_time::round_to_precision;
+
 use crate::settings::Settings;
 use crate::types::oid;
 use crate::value::{EvalError, Numeric, Value};
