@@ -38,7 +38,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> io::Result<(
     let listener = Listener::bind(config.listen).await?;
     let http_listener = tokio::net::TcpListener::bind(config.http).await?;
     let upstream = config::describe_upstream(&config.upstream);
-    tracing::info!(listen = %listener.local_addr()?, http = %http_listener.local_addr()?, upstream, "serving");
+    tracing::info!(listen = %listener.local_addr()?, http = %http_listener.local_addr()?, %upstream, "serving");
     let services = Services::start(config)?;
     let context = SessionContext::new(
         services.config.clone(),

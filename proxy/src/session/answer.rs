@@ -3,18 +3,30 @@
 
 use super::attempt::Refusal;
 use super::batch::Op;
-use super::environment::Probed;
+use super::parameters;
 use super::reason;
 use super::relay::Relay;
 use super::scan::Kind;
 use super::statements::{Resolved, Statement};
-use crate::wire::backend::{self, Field};
+use crate::wire::backend::{self, DataRow, Field};
 use crate::wire::frontend::Bind;
 use std::sync::Arc;
 use weir_cache::Snapshot;
+use weir_cache::read::ReadError;
+use weir_planner::eval::EvalContext;
+use weir_planner::render::Renderer;
+use weir_planner::value::{Value, encode_binary};
 
 /// Larger answers are forwarded: Postgres streams them, memory would hold them whole.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// What the rows are made from.
+pub(super) struct Memory<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) renderer: &'a Renderer,
+    /// Settings and clock are set; parameters are filled in per execution.
+    pub(super) evaluation: &'a mut EvalContext,
+}
 
 /// A read resolved, found by its statement.
 fn resolved_of<'a>(resolved: &'a [Arc<Resolved>], statement: &Arc<Statement>) -> Result<&'a Resolved, Refusal> {
@@ -28,7 +40,7 @@ impl Relay {
         &mut self,
         ops: &[Op<'_>],
         resolved: &[Arc<Resolved>],
-        memory: Option<(&Snapshot, &Probed)>,
+        memory: Option<Memory<'_>>,
     ) -> Result<(), Refusal> {
         let mut out = std::mem::take(&mut self.answer);
         let said = self.say_ops(ops, resolved, memory, &mut out);
@@ -40,7 +52,7 @@ impl Relay {
         &self,
         ops: &[Op<'_>],
         resolved: &[Arc<Resolved>],
-        memory: Option<(&Snapshot, &Probed)>,
+        mut memory: Option<Memory<'_>>,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
         let mut portal: Option<(&Arc<Statement>, &Bind<'_>)> = None;
@@ -74,7 +86,7 @@ impl Relay {
                 }
                 Op::Execute => {
                     let (statement, bind) = portal.ok_or(reason::PORTAL)?;
-                    match (statement.kind, memory) {
+                    match (statement.kind, &mut memory) {
                         (Kind::Show(_), _) if !bind.values.is_empty() => return Err(reason::FORMATS.into()),
                         (Kind::Show(show), _) => self.show(show, out),
                         (_, Some(memory)) => rows(resolved_of(resolved, statement)?, bind, memory, out)?,
@@ -82,7 +94,7 @@ impl Relay {
                     }
                 }
                 Op::Simple { statement } => {
-                    match (statement.kind, memory) {
+                    match (statement.kind, &mut memory) {
                         (Kind::Show(show), _) => {
                             show.describe(out, 0);
                             self.show(show, out);
@@ -147,11 +159,40 @@ fn describe(resolved: &Resolved, result_formats: &[i16], out: &mut Vec<u8>) -> R
     Ok(())
 }
 
-fn rows(
-    _resolved: &Resolved,
-    _bind: &Bind<'_>,
-    _memory: (&Snapshot, &Probed),
-    _out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
-    Err(reason::READ_UNSUPPORTED.into())
+/// DataRows and CommandComplete.
+fn rows(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    let columns = &resolved.prepared.columns;
+    let types = &resolved.compiled.plan().columns;
+    let formats = formats(&bind.result_formats, columns.len())?;
+    let settings = std::mem::take(&mut memory.evaluation.settings);
+    let decoded = parameters::decode(bind, &resolved.prepared.params, &settings, &mut memory.evaluation.params);
+    memory.evaluation.settings = settings;
+    decoded?;
+    let rows = resolved.compiled.execute(memory.snapshot, &memory.evaluation).map_err(|error| match error {
+        ReadError::Eval(_) => reason::EVALUATION,
+        ReadError::TooLarge => reason::TOO_LARGE,
+        ReadError::NotPublished(_) => reason::OUT_OF_SERVICE,
+        ReadError::Unsupported(_) => reason::READ_UNSUPPORTED,
+    })?;
+    for row in rows.iter() {
+        let message = DataRow::begin(out, columns.len());
+        for (i, column) in columns.iter().enumerate() {
+            match row.value(i) {
+                Value::Null => message.null(out),
+                Value::Error(_) => return Err(reason::EVALUATION.into()),
+                value if formats.of(i) == 0 => message
+                    .value(out, |out| memory.renderer.encode(value, &types[i], out))
+                    .map_err(|_| reason::RENDERING)?,
+                value => message
+                    .value(out, |out| encode_binary(value, column.type_oid, out))
+                    .map_err(|_| reason::RENDERING)?,
+            }
+        }
+        message.finish(out);
+        if out.len() > MAX_ANSWER_BYTES {
+            return Err(reason::TOO_LARGE.into());
+        }
+    }
+    backend::select_complete(out, rows.len());
+    Ok(())
 }

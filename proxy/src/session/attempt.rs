@@ -1,6 +1,7 @@
 //! The decision: a simple query, or a batch up to its Sync, is answered from memory wholly or not at all. Everything
 //! that must hold is asked in order of cost; the first thing that does not hold is the reason for forwarding.
 
+use super::answer::Memory;
 use super::batch;
 use super::bookmark::common_position;
 use super::environment::{Consistency, Probed};
@@ -23,6 +24,10 @@ use weir_planner::settings::{SettingSet, Settings};
 /// How long a read waits for its bookmark before Postgres answers it: longer than any refresh that keeps up, shorter
 /// than a user's patience.
 const PULL_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the comparison of the local clock with the server's is relied on: clocks that are disciplined drift by
+/// less than 0.5 ms in this time.
+const CLOCK_TRUST: Duration = Duration::from_secs(1);
 
 /// Why memory does not answer.
 #[derive(Debug)]
@@ -93,8 +98,14 @@ impl Relay {
             for statement in &reads {
                 resolved.push(self.resolve(statement, &probed).await?);
             }
+            let probed = self.with_a_fresh_clock(&resolved, probed).await?;
             let (snapshot, seen) = self.snapshot(&resolved, &probed).await?;
-            self.say(&ops, &resolved, Some((&snapshot, &probed)))?;
+            let mut evaluation = std::mem::take(&mut self.state.evaluation);
+            evaluation.now_micros = probed.now_micros();
+            let memory = Memory { snapshot: &snapshot, renderer: &probed.renderer, evaluation: &mut evaluation };
+            let said = self.say(&ops, &resolved, Some(memory));
+            self.state.evaluation = evaluation;
+            said?;
             // What has been shown must not be gone in the next answer.
             self.state.bookmark = self.state.bookmark.max(seen);
             self.state.read_in_block = self.state.status == b'T';
@@ -115,6 +126,27 @@ impl Relay {
             return Err(reason::TRANSACTION.into());
         }
         Ok(self.probe().await??)
+    }
+
+    /// A read that depends on the time needs a clock compared with the server's not long ago.
+    async fn with_a_fresh_clock(
+        &mut self,
+        resolved: &[Arc<Resolved>],
+        probed: Arc<Probed>,
+    ) -> Result<Arc<Probed>, Refusal> {
+        let timed = resolved.iter().any(|r| r.prepared.settings.contains(SettingSet::CLOCK));
+        if timed && self.state.status == b'T' {
+            return Err(reason::CLOCK_IN_TRANSACTION.into());
+        }
+        if !timed || probed.taken.elapsed() < CLOCK_TRUST {
+            return Ok(probed);
+        }
+        let generation = self.state.generation;
+        self.probe().await??;
+        if self.state.generation != generation {
+            return Err(reason::ANALYSIS_PENDING.into());
+        }
+        self.state.probed.clone().ok_or(Refusal::Forward(reason::PROBE))
     }
 
     /// What no statement of this session may be answered under.
@@ -153,9 +185,6 @@ impl Relay {
             Lookup::Unsupported { reason, .. } => return Err(reason.into()),
         };
         self.check_tables(&prepared.tables, probed)?;
-        if prepared.settings.contains(SettingSet::CLOCK) && self.state.status == b'T' {
-            return Err(reason::CLOCK_IN_TRANSACTION.into());
-        }
         let key = PrivilegeKey { statement: key, session_user: probed.session_user.clone(), epoch };
         if !self.context.privileges.is_allowed(&key) {
             if self.state.status != b'I' {

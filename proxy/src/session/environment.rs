@@ -3,8 +3,10 @@
 
 use crate::analysis::Environment;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use weir_cache::Position;
+use weir_planner::eval::EvalContext;
+use weir_planner::render::Renderer;
 
 /// How fresh a read from memory must be (`weir.consistency`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +37,20 @@ pub(super) struct Probed {
     pub(super) transaction_timeouts: bool,
     /// Server clock minus local clock in microseconds, estimated not to be behind.
     pub(super) clock_offset_micros: i64,
+    pub(super) taken: Instant,
+    /// The settings, resolved for output.
+    pub(super) renderer: Arc<Renderer>,
+}
+
+/// Postgres counts time from 2000-01-01, Unix from 1970-01-01.
+const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+impl Probed {
+    /// The server's clock now, microseconds from 2000-01-01 UTC.
+    pub(super) fn now_micros(&self) -> i64 {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
+        unix + self.clock_offset_micros - POSTGRES_EPOCH_MICROS
+    }
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +62,8 @@ pub(super) struct State {
     pub(super) probed: Option<Arc<Probed>>,
     /// Counts changes of `probed`'s environment or user, so that decisions made under it can be kept while it lasts.
     pub(super) generation: u64,
+    /// Evaluation under those settings; kept so that a read allocates none of it.
+    pub(super) evaluation: EvalContext,
     /// Registry epoch at the last probe.
     epoch: u64,
     /// The next read must have reached this position.
@@ -82,8 +100,14 @@ impl State {
         let mut probed = probed;
         match &self.probed {
             // The same allocation, so that comparing keys stays a pointer comparison in the common case.
-            Some(old) if same => probed.environment = old.environment.clone(),
-            _ => self.generation += 1,
+            Some(old) if same => {
+                probed.environment = old.environment.clone();
+                probed.renderer = old.renderer.clone();
+            }
+            _ => {
+                self.evaluation.settings = probed.environment.settings.clone();
+                self.generation += 1;
+            }
         }
         self.probed = Some(Arc::new(probed));
         self.bookmark = self.bookmark.max(bookmark);

@@ -16,6 +16,7 @@ mod frontend;
 mod hold;
 mod idle;
 mod listener;
+mod parameters;
 mod privilege;
 mod probe;
 pub mod reason;

@@ -11,8 +11,9 @@ use crate::analysis::Environment;
 use crate::wire::frontend;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use weir_cache::Position;
+use weir_planner::render::Renderer;
 use weir_planner::settings::Settings;
 
 const NAME: &str = "weir_probe";
@@ -185,6 +186,7 @@ fn read(fields: &[Option<String>], sent: SystemTime) -> Option<Answer> {
         extra_float_digits: text(8).parse().ok()?,
         bytea_output: text(9),
     };
+    let renderer = Arc::new(Renderer::new(&settings));
     let environment = Environment {
         role: text(2),
         schemas: array(&text(4))?,
@@ -209,6 +211,8 @@ fn read(fields: &[Option<String>], sent: SystemTime) -> Option<Answer> {
             idle_session_timeout: duration(&text(23)).unwrap_or_default(),
             transaction_timeouts: set(24) || set(25),
             clock_offset_micros: server_micros - local_micros,
+            taken: Instant::now(),
+            renderer,
         },
     })
 }

@@ -1,11 +1,13 @@
 //! The names a session has given to statements, as far as Weir has an interest in them. A name that is not here is
 //! simply forwarded, so ordinary applications keep this empty.
 
+use super::reason;
 use super::scan::Kind;
 use crate::analysis::Prepared;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::Arc;
+use weir_cache::read::Compiled;
 
 /// Texts a session remembers decisions for; beyond it the memory starts anew. Applications send a few dozen different
 /// reads; texts with literals in them do not repeat anyway.
@@ -26,6 +28,7 @@ pub struct Statement {
 #[derive(Debug)]
 pub struct Resolved {
     pub prepared: Arc<Prepared>,
+    pub compiled: Compiled,
     /// The probe under whose result this holds; see `State::generation`.
     pub generation: u64,
     /// The registry epoch this holds for.
@@ -34,7 +37,8 @@ pub struct Resolved {
 
 impl Resolved {
     pub fn new(prepared: Arc<Prepared>, generation: u64, epoch: u64) -> Result<Resolved, &'static str> {
-        Ok(Resolved { prepared, generation, epoch })
+        let compiled = Compiled::new(&prepared.plan).map_err(|_| reason::READ_UNSUPPORTED)?;
+        Ok(Resolved { prepared, compiled, generation, epoch })
     }
 }
 

@@ -111,6 +111,15 @@ pub fn command_complete(out: &mut Vec<u8>, tag: &str) {
     });
 }
 
+/// CommandComplete of a SELECT of so many rows.
+pub fn select_complete(out: &mut Vec<u8>, rows: usize) {
+    frame(out, b'C', |out| {
+        out.put_slice(b"SELECT ");
+        out.put_slice(rows.to_string().as_bytes());
+        out.put_u8(0);
+    });
+}
+
 /// `status`: `I`, `T` or `E`.
 pub fn ready_for_query(out: &mut Vec<u8>, status: u8) {
     frame(out, b'Z', |out| out.put_u8(status));

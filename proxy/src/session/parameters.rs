@@ -1,0 +1,109 @@
+//! Parameter values as a Bind carries them, read as the types' input and receive functions would. What they would
+//! refuse is forwarded, so that Postgres refuses it.
+
+use super::attempt::Refusal;
+use super::reason;
+use crate::wire::frontend::Bind;
+use weir_planner::parse::decode_text;
+use weir_planner::settings::Settings;
+use weir_planner::types::oid;
+use weir_planner::value::{Value, decode_binary};
+
+/// `MIN_TIMESTAMP` and `END_TIMESTAMP` of `src/include/datatype/timestamp.h`: microseconds from 2000-01-01.
+const TIMESTAMPS: std::ops::Range<i64> = -211_813_488_000_000_000..9_223_371_331_200_000_000;
+
+/// Days from 2000-01-01 that `date_recv` accepts: 4714-11-24 BC to 5874897-12-31.
+const DATES: std::ops::Range<i32> = -2_451_545..2_145_031_949;
+
+/// `time_recv`: midnight to 24:00:00, both included.
+const TIMES: std::ops::RangeInclusive<i64> = 0..=86_400_000_000;
+
+pub(super) fn decode(
+    bind: &Bind<'_>,
+    types: &[u32],
+    settings: &Settings,
+    into: &mut Vec<Value>,
+) -> Result<(), Refusal> {
+    into.clear();
+    let formats = bind.formats.len();
+    if bind.values.len() != types.len() || !(matches!(formats, 0 | 1) || formats == types.len()) {
+        return Err(reason::FORMATS.into());
+    }
+    for (i, (value, type_oid)) in bind.values.iter().zip(types).enumerate() {
+        let format = match bind.formats[..] {
+            [] => 0,
+            [one] => one,
+            ref each => each[i],
+        };
+        into.push(match (value, format) {
+            (None, 0 | 1) => Value::Null,
+            // Text may not hold a zero byte (22021), in either format.
+            (Some(bytes), _) if is_text(*type_oid) && bytes.contains(&0) => return Err(reason::PARAMETER.into()),
+            (Some(bytes), 0) => {
+                let text = std::str::from_utf8(bytes).map_err(|_| reason::PARAMETER)?;
+                decode_text(*type_oid, -1, text, settings).map_err(|_| reason::PARAMETER)?
+            }
+            (Some(bytes), 1) => {
+                let value = decode_binary(*type_oid, bytes).map_err(|_| reason::PARAMETER)?;
+                in_range(&value).then_some(value).ok_or(reason::PARAMETER)?
+            }
+            _ => return Err(reason::FORMATS.into()),
+        });
+    }
+    Ok(())
+}
+
+fn is_text(type_oid: u32) -> bool {
+    matches!(type_oid, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::UNKNOWN)
+}
+
+/// The receive function would accept it.
+fn in_range(value: &Value) -> bool {
+    match value {
+        Value::Timestamp(micros) | Value::TimestampTz(micros) => {
+            TIMESTAMPS.contains(micros) || matches!(*micros, i64::MIN | i64::MAX)
+        }
+        Value::Date(days) => DATES.contains(days) || matches!(*days, i32::MIN | i32::MAX),
+        Value::Time(micros) => TIMES.contains(micros),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind<'a>(formats: Vec<i16>, values: Vec<Option<&'a [u8]>>) -> Bind<'a> {
+        Bind { portal: b"", statement: b"", formats, values, result_formats: vec![] }
+    }
+
+    fn decoded(bind: &Bind<'_>, types: &[u32]) -> Result<Vec<Value>, &'static str> {
+        let mut values = Vec::new();
+        match decode(bind, types, &Settings::default(), &mut values) {
+            Ok(()) => Ok(values),
+            Err(Refusal::Forward(reason)) => Err(reason),
+            Err(other) => panic!("decoding only forwards: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn text_and_binary_are_read_by_type() {
+        let types = [oid::INT4, oid::TEXT];
+        let text = bind(vec![], vec![Some(b"42"), None]);
+        assert_eq!(decoded(&text, &types), Ok(vec![Value::Int4(42), Value::Null]));
+        let mixed = bind(vec![1, 0], vec![Some(b"\0\0\0\x2a"), Some(b"x")]);
+        assert_eq!(decoded(&mixed, &types).unwrap()[0], Value::Int4(42));
+    }
+
+    #[test]
+    fn what_postgres_refuses_is_forwarded() {
+        assert_eq!(decoded(&bind(vec![], vec![Some(b"4x")]), &[oid::INT4]), Err(reason::PARAMETER));
+        assert_eq!(decoded(&bind(vec![1], vec![Some(b"\0\0\x2a")]), &[oid::INT4]), Err(reason::PARAMETER));
+        assert_eq!(decoded(&bind(vec![1], vec![Some(b"a\0b")]), &[oid::TEXT]), Err(reason::PARAMETER));
+        assert_eq!(decoded(&bind(vec![0], vec![Some(b"\xff")]), &[oid::TEXT]), Err(reason::PARAMETER));
+        assert_eq!(decoded(&bind(vec![], vec![]), &[oid::TEXT]), Err(reason::FORMATS));
+        assert_eq!(decoded(&bind(vec![2], vec![Some(b"1")]), &[oid::INT4]), Err(reason::FORMATS));
+        let late = (i64::MAX - 1).to_be_bytes();
+        assert_eq!(decoded(&bind(vec![1], vec![Some(&late)]), &[oid::TIMESTAMP]), Err(reason::PARAMETER));
+    }
+}
