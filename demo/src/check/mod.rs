@@ -149,7 +149,7 @@ fn compare_all(stack: &Stack) -> Result<usize, String> {
 
 /// `pgtrickle.verify_stream_table` must answer that memory and view agree.
 fn verify(weir: &mut RawClient, table: &str) -> Result<(), String> {
-    let sql = format!("SELECT pgtrickle.verify_stream_table('{table}')");
+    let sql = format!("SELECT ok, missing, extra FROM pgtrickle.verify_stream_table('{table}')");
     let answer = weir.query(&sql);
     if let Some(error) = answer.error {
         return Err(format!("{sql}: {error:?}"));

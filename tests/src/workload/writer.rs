@@ -125,7 +125,7 @@ impl Writer {
             self.client.send(&buffer)?;
         }
         let answer = Table::read(&self.client.receive_until(b'Z')?);
-        if !answer.error.as_ref().is_some_and(|error| error.code == "57014") {
+        if answer.error.as_ref().is_none_or(|error| error.code != "57014") {
             self.judge(copy.command, &answer);
         }
         Ok(())
