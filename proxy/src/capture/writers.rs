@@ -6,7 +6,7 @@
 
 use super::gate::VisibleSet;
 use crate::control::{ControlError, Standing};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use weir_planner::RelationId;
 
@@ -18,25 +18,21 @@ const REPORT_AFTER: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Holders of a lock under which rows are written: a virtual transaction (`backend/local id`), or a prepared one
-/// (`-1/xid`, without pid). SHARE and SHARE UPDATE EXCLUSIVE (VACUUM, CREATE INDEX) write no rows.
+/// Holders of a lock under which rows are written, by virtual transaction (`backend/local id`). A prepared transaction
+/// keeps that name and loses its pid; it is called `-1/xid` after a restart, and at once on minors before the fix of
+/// CREATE INDEX CONCURRENTLY (`MarkAsPreparing` in twophase.c). SHARE and SHARE UPDATE EXCLUSIVE (VACUUM, CREATE INDEX)
+/// write no rows.
 const HOLDERS: &str = "SELECT virtualtransaction, pid FROM pg_locks
      WHERE locktype = 'relation' AND relation = $1 AND granted
        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')";
 
-/// A transaction that may have written the table before the watch.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Holder {
-    virtual_transaction: String,
-    pid: Option<i32>,
-}
+/// Transactions that may have written the table before the watch, with the backend's pid while there is one.
+type Holders = HashMap<String, Option<i32>>;
 
-impl Holder {
-    /// The transaction id of a prepared transaction.
-    fn prepared(&self) -> Option<u32> {
-        self.virtual_transaction.strip_prefix("-1/").and_then(|xid| xid.parse().ok())
-    }
+/// The transaction id in the name of a prepared transaction.
+fn prepared_xid(virtual_transaction: &str) -> Option<u32> {
+    virtual_transaction.strip_prefix("-1/").and_then(|xid| xid.parse().ok())
 }
 
 /// Returns when every transaction that may have written `table` before this call has ended. `report` is told once, with
@@ -56,8 +52,8 @@ pub(super) async fn wait_until_ended(
     let holders = || async {
         let rows = client.query(&statement, &[&table.0]).await?;
         rows.iter()
-            .map(|row| Ok(Holder { virtual_transaction: row.try_get(0)?, pid: row.try_get(1)? }))
-            .collect::<Result<HashSet<Holder>, tokio_postgres::Error>>()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect::<Result<Holders, tokio_postgres::Error>>()
     };
     let mut waited_for = holders().await?;
     let (mut pause, mut reported) = (FIRST_PAUSE, false);
@@ -69,11 +65,9 @@ pub(super) async fn wait_until_ended(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
         let now = holders().await?;
-        // PREPARE TRANSACTION gives a transaction another name: those with an id from before the wait count as noted.
-        waited_for = now
-            .into_iter()
-            .filter(|holder| waited_for.contains(holder) || holder.prepared().is_some_and(|xid| snapshot.is_older(xid)))
-            .collect();
+        // Under another name than noted: known by an id from before the wait.
+        let renamed = |name: &str| prepared_xid(name).is_some_and(|xid| snapshot.is_older(xid));
+        waited_for = now.into_iter().filter(|(name, _)| waited_for.contains_key(name) || renamed(name)).collect();
     }
     Ok(())
 }
@@ -115,11 +109,11 @@ async fn wait_for_all(
     Ok(())
 }
 
-fn describe(holders: &HashSet<Holder>) -> String {
-    let names = holders.iter().map(|holder| match (holder.pid, holder.prepared()) {
+fn describe(holders: &Holders) -> String {
+    let names = holders.iter().map(|(name, pid)| match (pid, prepared_xid(name)) {
         (Some(pid), _) => format!("pid {pid}"),
         (None, Some(xid)) => format!("prepared transaction {xid}"),
-        (None, None) => format!("transaction {}", holder.virtual_transaction),
+        (None, None) => format!("the prepared transaction that was {name}"),
     });
     let mut names: Vec<String> = names.collect();
     names.sort();

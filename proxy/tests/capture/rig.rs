@@ -1,6 +1,7 @@
 //! A private server, a capture of it, and the model its events build.
 
 use crate::model::Model;
+use std::collections::HashSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_postgres::Client;
@@ -32,7 +33,20 @@ impl Rig {
         client.batch_execute("CREATE PUBLICATION weir").await.expect("a new database has no publication");
         let (sender, events) = mpsc::channel(64);
         let capture = capture::start(server.config(), "weir", sender);
-        Rig { server, client, capture, events, model: Model::default() }
+        let rig = Rig { server, client, capture, events, model: Model::default() };
+        rig.until_streaming().await;
+        rig
+    }
+
+    /// Slot creation waits for transactions that a test may hold open later.
+    async fn until_streaming(&self) {
+        let text = "SELECT FROM pg_stat_replication WHERE state = 'streaming'";
+        let streaming = async {
+            while self.client.query_opt(text, &[]).await.expect("statistics can be read").is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, streaming).await.expect("the stream does not start");
     }
 
     pub async fn sql(&self, text: &str) {
@@ -109,10 +123,13 @@ impl Rig {
 }
 
 pub fn assert_same(model: &[String], postgres: &[String], what: &str) {
-    let missing: Vec<_> = postgres.iter().filter(|row| !model.contains(row)).take(5).collect();
-    let extra: Vec<_> = model.iter().filter(|row| !postgres.contains(row)).take(5).collect();
-    assert!(
-        model == postgres,
+    if model == postgres {
+        return;
+    }
+    let (held, shown): (HashSet<_>, HashSet<_>) = (model.iter().collect(), postgres.iter().collect());
+    let missing: Vec<_> = shown.difference(&held).take(5).collect();
+    let extra: Vec<_> = held.difference(&shown).take(5).collect();
+    panic!(
         "{what}: {} rows by the events, {} in Postgres; missing {missing:?}, extra {extra:?}",
         model.len(),
         postgres.len()

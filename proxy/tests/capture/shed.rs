@@ -124,3 +124,25 @@ async fn the_catalogue_stamp() {
     rig.assert_equal("k", id).await;
     assert_eq!(rig.model.catalog_changes, before, "ordinary work changes the stamp");
 }
+
+/// The mark of an event trigger tells of a rewrite at its place in the stream, before the stamp is polled; a rewrite that
+/// the snapshot has seen already does not matter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrite_mark_sheds_at_its_place() {
+    let mut rig = Rig::start().await;
+    rig.sql("CREATE TABLE q (id int, v int); INSERT INTO q VALUES (1, 1)").await;
+    let mark = "SELECT pg_logical_emit_message(true, 'weir', 'rewrite:' || 'q'::regclass::oid)";
+    let id = rig.watch("q").await;
+    rig.sql(mark).await;
+    rig.sql(mark).await;
+    rig.catch_up().await;
+    if rig.model.shed.remove(&id).is_some() {
+        rig.watch_published("q").await;
+    }
+    rig.until_joined(id).await;
+    rig.sql("INSERT INTO q VALUES (2, 2)").await;
+    rig.assert_equal("q", id).await;
+    rig.sql(mark).await;
+    rig.catch_up().await;
+    assert_shed(&mut rig, id, "rewritten").await;
+}
