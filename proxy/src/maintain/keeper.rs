@@ -1,7 +1,7 @@
 //! Keeps what is maintained in step with the catalog in Postgres: reads it again after every mark, plans what is new, has its
 //! tables captured, hands it to the engine thread, and says in the registry which tables memory may speak for.
 
-use super::history::{Entry, Initiator, Record};
+use super::history::{Entry, Initiator, Record, Status};
 use super::populate::{Base, Managed, Phase};
 use super::thread::Work;
 use super::upkeep::Progress;
@@ -22,6 +22,9 @@ use weir_planner::RelationId;
 const RETRY: Duration = Duration::from_secs(1);
 /// Pace of the scheduler: schedules are whole seconds, so a tenth is prompt enough.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Panics of the engine thread after which its tables are left to Postgres until Weir is restarted.
+const ENGINE_FAILURES: u32 = 3;
 
 /// What the keeper reacts to.
 pub(super) enum Notice {
@@ -74,6 +77,10 @@ pub(super) enum Notice {
         id: RelationId,
         reason: String,
     },
+    /// The engine thread has thrown everything away.
+    EngineFailed {
+        reason: String,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +117,8 @@ pub(super) struct Keeper {
     /// Manual refreshes that wait for their table.
     pub(super) requested: Vec<(i64, Position)>,
     pub(super) refreshing: bool,
+    /// Panics of the engine thread.
+    failures: u32,
 }
 
 /// Everything the keeper is started with.
@@ -180,6 +189,7 @@ async fn attend(
             must_read: true,
             requested: Vec::new(),
             refreshing: false,
+            failures: 0,
         }),
     };
     inputs.shared.capture.get_or_init(|| {
@@ -257,6 +267,7 @@ impl Keeper {
             Notice::Refreshed(progress) => schedule::refreshed(self, progress),
             Notice::RefreshDone { position } => self.shared.ledger.close(position),
             Notice::Quarantined { id, reason } => self.quarantined(id, &reason).await?,
+            Notice::EngineFailed { reason } => self.engine_failed(&reason).await?,
         }
         Ok(())
     }
@@ -293,12 +304,32 @@ impl Keeper {
         });
     }
 
+    /// Populates everything anew, a few times: a defect that comes back at once is not tried for ever.
+    async fn engine_failed(&mut self, reason: &str) -> Result<(), KeeperError> {
+        self.failures += 1;
+        if let Some(capture) = self.shared.capture.get() {
+            self.tables.keys().for_each(|table| capture.unwatch(*table));
+        }
+        if self.failures <= ENGINE_FAILURES {
+            self.forget_everything();
+            return Ok(());
+        }
+        self.tables.clear();
+        self.shared.registry.set_problems(vec![format!("the engine failed: {reason}")]);
+        for view in self.views.values_mut() {
+            view.phase = Phase::Out("engine failed");
+            Status::Error(format!("the engine failed: {reason}")).write(&self.client, view.row.pgt_id).await?;
+        }
+        self.publish_registry();
+        Ok(())
+    }
+
     fn forget_everything(&mut self) {
         self.tables.clear();
         self.views.clear();
-        self.marked.clear();
-        self.unsettled.clear();
-        self.requested.clear();
+        self.unsettled.drain(..).for_each(|(position, _)| self.shared.ledger.close(position));
+        self.marked.drain(..).for_each(|position| self.shared.ledger.close(position));
+        self.requested.drain(..).for_each(|(_, position)| self.shared.ledger.close(position));
         self.refreshing = false;
         self.must_read = true;
     }

@@ -8,6 +8,7 @@ use crate::capture::{Change, Commit};
 use crate::metrics::Metrics;
 use crate::published::Published;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -142,17 +143,29 @@ pub(super) fn start(
 impl Thread {
     fn run(&mut self, mut work: mpsc::UnboundedReceiver<Work>) {
         while let Some(first) = work.blocking_recv() {
-            let started = Instant::now();
-            self.take(first);
-            for _ in 1..WORK_PER_STEP {
-                if started.elapsed().as_micros() > INTAKE_MICROS {
-                    break;
-                }
-                let Ok(next) = work.try_recv() else { break };
-                self.take(next);
+            // A panic here is a defect of Weir, not a reason to stop answering: what is held is thrown away, reads are
+            // forwarded, the keeper populates everything anew.
+            let survived = catch_unwind(AssertUnwindSafe(|| self.turn(first, &mut work)));
+            if let Err(panic) = survived {
+                let reason = panic_text(&*panic);
+                tracing::error!(reason, "the engine thread panicked; everything is populated anew");
+                self.reset();
+                let _ = self.notices.send(Notice::EngineFailed { reason });
             }
-            self.step();
         }
+    }
+
+    fn turn(&mut self, first: Work, work: &mut mpsc::UnboundedReceiver<Work>) {
+        let started = Instant::now();
+        self.take(first);
+        for _ in 1..WORK_PER_STEP {
+            if started.elapsed().as_micros() > INTAKE_MICROS {
+                break;
+            }
+            let Ok(next) = work.try_recv() else { break };
+            self.take(next);
+        }
+        self.step();
     }
 
     pub(super) fn take(&mut self, work: Work) {
@@ -363,6 +376,11 @@ impl Thread {
             }
         }
     }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }
 
 /// Published rows of stream tables, for views that read them.
