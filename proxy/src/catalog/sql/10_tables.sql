@@ -93,7 +93,8 @@ CREATE POLICY view_owner_writes ON pgtrickle.pgt_stream_tables FOR ALL
     USING (EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = pgt_relid AND pg_catalog.pg_has_role(c.relowner, 'USAGE')))
     WITH CHECK (EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = pgt_relid AND pg_catalog.pg_has_role(c.relowner, 'USAGE')));
 
--- Every change of a definition is marked in the stream at its exact place. Weir's own status updates touch none of these columns.
+-- Every change of a definition is marked in the stream at its exact place. Weir's own status updates touch none of these columns;
+-- per row, so that an update that finds nothing to change marks nothing.
 CREATE OR REPLACE FUNCTION pgtrickle.catalog_mark() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $body$
 BEGIN
     PERFORM pg_logical_emit_message(true, 'weir', 'catalog');
@@ -104,7 +105,7 @@ DROP TRIGGER IF EXISTS catalog_mark ON pgtrickle.pgt_stream_tables;
 CREATE TRIGGER catalog_mark
     AFTER INSERT OR DELETE OR UPDATE OF pgt_relid, pgt_name, pgt_schema, defining_query, original_query, schedule,
         requested_refresh_mode, initialize, sink, ducklake_sink_path, ducklake_sink_table_id, pinned_settings
-    ON pgtrickle.pgt_stream_tables FOR EACH STATEMENT EXECUTE FUNCTION pgtrickle.catalog_mark();
+    ON pgtrickle.pgt_stream_tables FOR EACH ROW EXECUTE FUNCTION pgtrickle.catalog_mark();
 ALTER TABLE pgtrickle.pgt_stream_tables ENABLE ALWAYS TRIGGER catalog_mark;
 
 -- What each stream table reads, as Postgres itself records it; ordinary views in between are looked through.
