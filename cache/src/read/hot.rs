@@ -59,7 +59,9 @@ fn is_costly(plan: &Plan) -> bool {
 /// No parameters, and nothing that depends on the reader's settings or clock.
 fn is_fixed(plan: &Plan) -> bool {
     let mut fixed = true;
-    plan.visit(&mut |part| for_each_expr(&part.node, &mut |expr| visit(expr, &mut |part| fixed &= is_fixed_part(part))));
+    plan.visit(&mut |part| {
+        for_each_expr(&part.node, &mut |expr| visit(expr, &mut |part| fixed &= is_fixed_part(part)))
+    });
     fixed
 }
 

@@ -1,1 +1,8 @@
-//! Tests.
+//! The engine against a from-scratch evaluator: random plans, commits and refreshes ([`fuzz`]), and the behaviours
+//! that a random walk would not pin down one by one ([`cases`]).
+
+mod cases;
+mod fixtures;
+mod fuzz;
+mod generate;
+mod oracle;

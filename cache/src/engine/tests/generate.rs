@@ -1,0 +1,284 @@
+//! Random rows and random plans over them.
+
+use super::fixtures::*;
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use weir_planner::plan::{AggregateKind, JoinKind, Node, SortKey, WindowCall, WindowKind};
+use weir_planner::types::oid;
+use weir_planner::{ColumnType, Expr, Plan, Row, Value};
+
+/// Columns of every random base table: a small integer, an integer that is rarely zero, a numeric with several images
+/// of the same number, a text, a float.
+pub fn table_columns() -> Vec<ColumnType> {
+    [oid::INT8, oid::INT8, oid::NUMERIC, oid::TEXT, oid::FLOAT8].map(ColumnType::new).to_vec()
+}
+
+pub fn random_value(random: &mut StdRng, kind: u32) -> Value {
+    if random.random_bool(0.15) {
+        return Value::Null;
+    }
+    match kind {
+        oid::INT8 => Value::Int8(random.random_range(1..5)),
+        oid::NUMERIC => numeric(["1", "1.0", "1.00", "2.5", "2.50", "-3"][random.random_range(0..6)]),
+        oid::TEXT => Value::text(["a", "b", "ab", ""][random.random_range(0..4)]),
+        oid::FLOAT8 => Value::Float8([0.0, -0.0, 0.5, 1.25, -2.0, 3.0][random.random_range(0..6)]),
+        oid::BOOL => Value::Bool(random.random()),
+        _ => Value::Null,
+    }
+}
+
+pub fn random_row(random: &mut StdRng) -> Row {
+    let mut values: Vec<Value> = table_columns().iter().map(|column| random_value(random, column.oid)).collect();
+    if random.random_bool(0.03) {
+        values[1] = Value::Int8(0);
+    }
+    values.into()
+}
+
+/// Generates plans over these relations.
+pub struct Plans<'a> {
+    pub random: &'a mut StdRng,
+    pub relations: Vec<(u32, Vec<ColumnType>)>,
+}
+
+impl Plans<'_> {
+    fn pick(&mut self, count: usize) -> usize {
+        self.random.random_range(0..count)
+    }
+
+    fn columns_of(plan: &Plan, kind: u32) -> Vec<usize> {
+        (0..plan.columns.len()).filter(|&index| plan.columns[index].oid == kind).collect()
+    }
+
+    fn any_column(&mut self, plan: &Plan) -> usize {
+        self.pick(plan.columns.len())
+    }
+
+    pub fn plan(&mut self, depth: usize) -> Plan {
+        if depth == 0 {
+            return self.scan();
+        }
+        match self.pick(20) {
+            0..=2 => {
+                let input = self.plan(depth - 1);
+                let predicate = self.predicate(&input, true);
+                filter(input, predicate)
+            }
+            3..=5 => self.project(depth),
+            6..=11 => self.join(depth),
+            12..=14 => self.aggregate(depth),
+            15 => {
+                let input = self.plan(depth - 1);
+                let columns = input.columns.clone();
+                Plan { node: Node::Distinct { input: Box::new(input) }, columns }
+            }
+            16 => self.window(depth),
+            17 => self.top(depth),
+            18 => {
+                let inputs: Vec<Plan> = (0..2).map(|_| self.plan(depth - 1)).collect();
+                let kinds = inputs[0].columns.clone();
+                let inputs = inputs.into_iter().map(|input| self.conform(input, &kinds)).collect();
+                Plan { node: Node::UnionAll { inputs }, columns: kinds }
+            }
+            _ => self.scan(),
+        }
+    }
+
+    fn scan(&mut self) -> Plan {
+        if self.random.random_bool(0.05) {
+            let rows = (0..2).map(|_| vec![Expr::Const(random_value(self.random, oid::INT8))]).collect();
+            return Plan { node: Node::Values { rows }, columns: int_columns(1) };
+        }
+        let which = self.pick(self.relations.len());
+        let (relation, kinds) = self.relations[which].clone();
+        let mut plan = scan(relation, kinds.clone());
+        if self.random.random_bool(0.5)
+            && let Node::Scan { columns, .. } = &mut plan.node
+        {
+            columns.shuffle(self.random);
+            columns.truncate(self.random.random_range(1..=kinds.len()));
+            plan.columns = columns.iter().map(|&column| kinds[column].clone()).collect();
+        }
+        plan
+    }
+
+    /// The plan's columns as these types: columns where they fit, constants where not.
+    fn conform(&mut self, input: Plan, kinds: &[ColumnType]) -> Plan {
+        let exprs = kinds
+            .iter()
+            .map(|kind| match Self::columns_of(&input, kind.oid).first() {
+                Some(&index) => column(index),
+                None => Expr::Const(random_value(self.random, kind.oid)),
+            })
+            .collect();
+        project(input, exprs, kinds.to_vec())
+    }
+
+    fn integer(&mut self, plan: &Plan) -> Expr {
+        let columns = Self::columns_of(plan, oid::INT8);
+        match columns.len() {
+            0 => int(2),
+            count => column(columns[self.pick(count)]),
+        }
+    }
+
+    fn predicate(&mut self, plan: &Plan, may_fail: bool) -> Expr {
+        match self.pick(8) {
+            0 if may_fail => {
+                let divisor = self.integer(plan);
+                call(&LESS, vec![call(&DIVIDE, vec![int(12), divisor]), int(7)])
+            }
+            1 => Expr::IsNotNull(Box::new(column(self.any_column(plan)))),
+            2 => {
+                let (a, b) = (self.predicate(plan, may_fail), self.predicate(plan, may_fail));
+                if self.random.random() { Expr::And(vec![a, b]) } else { Expr::Or(vec![a, b]) }
+            }
+            3 => {
+                let (a, b) = (self.integer(plan), self.integer(plan));
+                call(&LESS, vec![a, b])
+            }
+            _ => {
+                let index = self.any_column(plan);
+                let bound = random_value(self.random, plan.columns[index].oid);
+                call(&LESS, vec![column(index), Expr::Const(bound)])
+            }
+        }
+    }
+
+    fn project(&mut self, depth: usize) -> Plan {
+        let input = self.plan(depth - 1);
+        let mut exprs = vec![];
+        let mut kinds = vec![];
+        for _ in 0..self.random.random_range(1..4) {
+            match self.pick(8) {
+                0 => {
+                    let divisor = self.integer(&input);
+                    exprs.push(call(&DIVIDE, vec![int(12), divisor]));
+                    kinds.push(ColumnType::new(oid::INT8));
+                }
+                1 => {
+                    let (a, b) = (self.integer(&input), self.integer(&input));
+                    exprs.push(call(&ADD, vec![a, b]));
+                    kinds.push(ColumnType::new(oid::INT8));
+                }
+                _ => {
+                    let index = self.any_column(&input);
+                    exprs.push(column(index));
+                    kinds.push(input.columns[index].clone());
+                }
+            }
+        }
+        project(input, exprs, kinds)
+    }
+
+    fn join(&mut self, depth: usize) -> Plan {
+        let (left, right) = (self.plan(depth - 1), self.plan(depth - 1));
+        let mut equal = vec![];
+        for _ in 0..self.random.random_range(1..3) {
+            let index = self.any_column(&left);
+            let partners = Self::columns_of(&right, left.columns[index].oid);
+            if !partners.is_empty() {
+                equal.push((column(index), column(partners[self.pick(partners.len())])));
+            }
+        }
+        if self.random.random_bool(0.05) {
+            let divisor = self.integer(&left);
+            if let Some(&partner) = Self::columns_of(&right, oid::INT8).first() {
+                equal = vec![(call(&DIVIDE, vec![int(12), divisor]), column(partner))];
+            }
+        }
+        use JoinKind::*;
+        let kind = [Inner, Inner, Left, Left, Right, Full, Semi, Anti][self.pick(8)];
+        let mut plan = join(Inner, left.clone(), right.clone(), vec![], None);
+        let may_fail = self.random.random_bool(0.2);
+        let residual = self.random.random_bool(0.3).then(|| self.predicate(&plan, may_fail));
+        plan = join(kind, left, right, equal, residual);
+        plan
+    }
+
+    fn aggregate(&mut self, depth: usize) -> Plan {
+        let input = self.plan(depth - 1);
+        let keys: Vec<usize> = (0..self.pick(3)).map(|_| self.any_column(&input)).collect();
+        let mut calls = vec![];
+        for _ in 0..self.random.random_range(usize::from(keys.is_empty())..4) {
+            use AggregateKind::*;
+            let index = self.any_column(&input);
+            let kinds: &[AggregateKind] = match input.columns[index].oid {
+                oid::INT8 => &[Count, SumInt, SumInt8, AvgInt, Min, Max],
+                oid::NUMERIC => &[Count, SumNumeric, Min, Max],
+                oid::FLOAT8 => &[Count, SumFloat, AvgFloat, Min, Max],
+                oid::BOOL => &[Count, BoolAnd, BoolOr],
+                _ => &[Count, Min, Max],
+            };
+            let mut call = match self.pick(5) {
+                0 => aggregate_call(CountRows, None, &input),
+                _ => aggregate_call(kinds[self.pick(kinds.len())], Some(index), &input),
+            };
+            call.distinct = !call.args.is_empty() && self.random.random_bool(0.3);
+            if self.random.random_bool(0.2) {
+                call.filter = Some(self.predicate(&input, true));
+            }
+            calls.push(call);
+        }
+        aggregate(input, keys, calls)
+    }
+
+    fn sort_keys(&mut self, plan: &Plan, columns: Vec<usize>) -> Vec<SortKey> {
+        columns
+            .into_iter()
+            .map(|index| SortKey {
+                expr: column(index),
+                kind: plan.columns[index].clone(),
+                descending: self.random.random(),
+                nulls_first: self.random.random(),
+            })
+            .collect()
+    }
+
+    /// All columns in random order: rows that tie are then equal in every column.
+    fn total_order(&mut self, plan: &Plan) -> Vec<SortKey> {
+        let mut columns: Vec<usize> = (0..plan.columns.len()).collect();
+        columns.shuffle(self.random);
+        let mut keys = self.sort_keys(plan, columns);
+        if self.random.random_bool(0.3) {
+            let computed = call(&ADD, vec![self.integer(plan), int(1)]);
+            keys.insert(0, SortKey { expr: computed, kind: ColumnType::new(oid::INT8), ..keys[0].clone() });
+        }
+        keys
+    }
+
+    fn window(&mut self, depth: usize) -> Plan {
+        let input = self.plan(depth - 1);
+        let mut columns = input.columns.clone();
+        let mut functions: Vec<WindowCall> = vec![];
+        for _ in 0..self.random.random_range(1..3) {
+            let kind = [WindowKind::RowNumber, WindowKind::Rank, WindowKind::DenseRank][self.pick(3)];
+            let partition = (0..self.pick(2)).map(|_| column(self.any_column(&input))).collect();
+            let order = if kind == WindowKind::RowNumber || self.random.random() {
+                self.total_order(&input)
+            } else {
+                let index = self.any_column(&input);
+                self.sort_keys(&input, vec![index])
+            };
+            let (partition, order) = match functions.first() {
+                Some(first) if self.random.random() && kind != WindowKind::RowNumber => {
+                    (first.partition.clone(), first.order.clone())
+                }
+                _ => (partition, order),
+            };
+            functions.push(WindowCall { kind, partition, order, output: ColumnType::new(oid::INT8) });
+            columns.push(ColumnType::new(oid::INT8));
+        }
+        Plan { node: Node::Window { input: Box::new(input), functions }, columns }
+    }
+
+    fn top(&mut self, depth: usize) -> Plan {
+        let input = self.plan(depth - 1);
+        let keys = self.total_order(&input);
+        let limit = self.random.random_bool(0.8).then(|| int(self.random.random_range(0..6)));
+        let offset = self.random.random_bool(0.4).then(|| int(self.random.random_range(0..4)));
+        let columns = input.columns.clone();
+        Plan { node: Node::Sort { input: Box::new(input), keys, limit, offset }, columns }
+    }
+}

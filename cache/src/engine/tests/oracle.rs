@@ -1,0 +1,296 @@
+//! The meaning of a plan: nested loops over bags, from scratch, nothing shared with the engine but expressions.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use weir_planner::eval::{EvalContext, Tuple};
+use weir_planner::plan::{AggregateCall, AggregateKind, Join, JoinKind, Node, WindowCall, WindowKind};
+use weir_planner::value::compare_nulls;
+use weir_planner::{Expr, Numeric, Plan, RelationId, Row, Value};
+
+/// Base tables by content, views by definition.
+#[derive(Default)]
+pub struct Oracle {
+    pub tables: HashMap<RelationId, Vec<Row>>,
+    pub views: HashMap<RelationId, Plan>,
+}
+
+/// Rows, or that some row's existence cannot be decided.
+pub type Answer = Result<Vec<Row>, Undecided>;
+
+#[derive(Debug)]
+pub struct Undecided;
+
+fn canonical_row(values: &[Value]) -> Vec<Value> {
+    values.iter().map(Value::canonical).collect()
+}
+
+/// Rows in a form in which bags can be compared: canonical values, errors alike, sorted.
+pub fn normal_form(rows: impl IntoIterator<Item = Row>) -> Vec<String> {
+    let error = "error".to_owned();
+    let show = |value: &Value| if value.is_error() { error.clone() } else { format!("{:?}", value.canonical()) };
+    let mut rows: Vec<String> =
+        rows.into_iter().map(|row| row.iter().map(show).collect::<Vec<_>>().join(" | ")).collect();
+    rows.sort();
+    rows
+}
+
+impl Oracle {
+    pub fn evaluate(&self, plan: &Plan) -> Answer {
+        let context = EvalContext::default();
+        let eval = |expr: &Expr, row: &[Value]| expr.eval(Tuple::single(row), &context);
+        match &plan.node {
+            Node::Scan { relation, columns } => {
+                let rows = match self.views.get(relation) {
+                    Some(view) => self.evaluate(view)?,
+                    None => self.tables[relation].clone(),
+                };
+                Ok(rows.iter().map(|row| columns.iter().map(|&column| row[column].clone()).collect()).collect())
+            }
+            Node::Values { rows } => {
+                Ok(rows.iter().map(|row| row.iter().map(|expr| eval(expr, &[])).collect()).collect())
+            }
+            Node::Filter { input, predicate } => {
+                let mut out = vec![];
+                for row in self.evaluate(input)? {
+                    match eval(predicate, &row) {
+                        Value::Bool(true) => out.push(row),
+                        Value::Error(_) => return Err(Undecided),
+                        _ => {}
+                    }
+                }
+                Ok(out)
+            }
+            Node::Project { input, exprs } => {
+                let rows = self.evaluate(input)?;
+                Ok(rows.iter().map(|row| exprs.iter().map(|expr| eval(expr, row)).collect()).collect())
+            }
+            Node::Join(join) => self.join(join),
+            Node::Aggregate { input, keys, aggregates } => {
+                let mut groups: Vec<(Vec<Value>, Row, Vec<Row>)> = vec![];
+                if keys.is_empty() {
+                    groups.push((vec![], [].into(), vec![]));
+                }
+                for row in self.evaluate(input)? {
+                    let image: Row = keys.iter().map(|key| eval(key, &row)).collect();
+                    if image.iter().any(Value::is_error) {
+                        return Err(Undecided);
+                    }
+                    let key = canonical_row(&image);
+                    match groups.iter_mut().find(|(other, ..)| *other == key) {
+                        Some((_, _, rows)) => rows.push(row),
+                        None => groups.push((key, image, vec![row])),
+                    }
+                }
+                let results = |rows: &[Row]| aggregates.iter().map(|call| aggregate(call, rows)).collect::<Vec<_>>();
+                Ok(groups.iter().map(|(_, image, rows)| image.iter().cloned().chain(results(rows)).collect()).collect())
+            }
+            Node::Distinct { input } => {
+                let mut out: Vec<Row> = vec![];
+                for row in self.evaluate(input)? {
+                    if row.iter().any(Value::is_error) {
+                        return Err(Undecided);
+                    }
+                    if !out.iter().any(|other| canonical_row(other) == canonical_row(&row)) {
+                        out.push(row);
+                    }
+                }
+                Ok(out)
+            }
+            Node::Window { input, functions } => {
+                let rows = self.evaluate(input)?;
+                let mut numbers = vec![];
+                for call in functions {
+                    numbers.push(number(call, &rows)?);
+                }
+                let numbered = rows.iter().enumerate().map(|(index, row)| {
+                    row.iter().cloned().chain(numbers.iter().map(|column| Value::Int8(column[index]))).collect()
+                });
+                Ok(numbered.collect())
+            }
+            Node::Sort { input, keys, limit, offset } => {
+                let mut rows = self.evaluate(input)?;
+                let count = |expr: &Option<Expr>| match expr.as_ref().map(|expr| eval(expr, &[])) {
+                    Some(Value::Int8(count)) => Some(count as usize),
+                    _ => None,
+                };
+                let (limit, offset) = (count(limit), count(offset));
+                if limit.is_none() && offset.is_none() {
+                    return Ok(rows);
+                }
+                if rows.iter().any(|row| keys.iter().any(|key| eval(&key.expr, row).is_error())) {
+                    return Err(Undecided);
+                }
+                rows.sort_by(|a, b| {
+                    keys.iter()
+                        .map(|key| {
+                            compare_nulls(&eval(&key.expr, a), &eval(&key.expr, b), key.descending, key.nulls_first)
+                        })
+                        .find(|order| order.is_ne())
+                        .unwrap_or(Ordering::Equal)
+                });
+                Ok(rows.into_iter().skip(offset.unwrap_or(0)).take(limit.unwrap_or(usize::MAX)).collect())
+            }
+            Node::UnionAll { inputs } => {
+                let mut out = vec![];
+                for input in inputs {
+                    out.extend(self.evaluate(input)?);
+                }
+                Ok(out)
+            }
+        }
+    }
+
+    fn join(&self, join: &Join) -> Answer {
+        let context = EvalContext::default();
+        let (left, right) = (self.evaluate(&join.left)?, self.evaluate(&join.right)?);
+        let keys = |row: &[Value], left: bool| {
+            let values: Vec<Value> = join
+                .equal
+                .iter()
+                .map(|(l, r)| (if left { l } else { r }).eval(Tuple::single(row), &context).canonical())
+                .collect();
+            if values.iter().any(Value::is_error) { Err(Undecided) } else { Ok(values) }
+        };
+        let left_keys = left.iter().map(|row| keys(row, true)).collect::<Result<Vec<_>, _>>()?;
+        let right_keys = right.iter().map(|row| keys(row, false)).collect::<Result<Vec<_>, _>>()?;
+        let mut right_matched = vec![false; right.len()];
+        let mut out: Vec<Row> = vec![];
+        for (l, left_key) in left.iter().zip(&left_keys) {
+            let mut matched = false;
+            for (index, r) in right.iter().enumerate() {
+                if left_key.iter().any(Value::is_null) || *left_key != right_keys[index] {
+                    continue;
+                }
+                if let Some(residual) = &join.residual {
+                    match residual.eval(Tuple::pair(l, r), &context) {
+                        Value::Bool(true) => {}
+                        Value::Error(_) => return Err(Undecided),
+                        _ => continue,
+                    }
+                }
+                matched = true;
+                right_matched[index] = true;
+                if !matches!(join.kind, JoinKind::Semi | JoinKind::Anti) {
+                    out.push(l.iter().chain(r.iter()).cloned().collect());
+                }
+            }
+            match join.kind {
+                JoinKind::Left | JoinKind::Full if !matched => {
+                    let nulls = vec![Value::Null; join.right.columns.len()];
+                    out.push(l.iter().cloned().chain(nulls).collect());
+                }
+                JoinKind::Semi if matched => out.push(l.clone()),
+                JoinKind::Anti if !matched => out.push(l.clone()),
+                _ => {}
+            }
+        }
+        if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
+            for (r, _) in right.iter().zip(&right_matched).filter(|(_, matched)| !**matched) {
+                let nulls = vec![Value::Null; join.left.columns.len()];
+                out.push(nulls.into_iter().chain(r.iter().cloned()).collect());
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn aggregate(call: &AggregateCall, rows: &[Row]) -> Value {
+    let context = EvalContext::default();
+    let mut values: Vec<Value> = vec![];
+    for row in rows {
+        match call.filter.as_ref().map(|filter| filter.eval(Tuple::single(row), &context)) {
+            None | Some(Value::Bool(true)) => {}
+            Some(error @ Value::Error(_)) => return error,
+            Some(_) => continue,
+        }
+        let value = call.args.first().map_or(Value::Bool(true), |arg| arg.eval(Tuple::single(row), &context));
+        match value {
+            Value::Error(_) => return value,
+            Value::Null => {}
+            _ => values.push(value),
+        }
+    }
+    if call.distinct {
+        let mut distinct: Vec<Value> = vec![];
+        for value in values {
+            if !distinct.iter().any(|other| other.canonical() == value.canonical()) {
+                distinct.push(value);
+            }
+        }
+        values = distinct;
+    }
+    if matches!(call.kind, AggregateKind::CountRows | AggregateKind::Count) {
+        return Value::Int8(values.len() as i64);
+    }
+    if values.is_empty() {
+        return Value::Null;
+    }
+    let integers = || values.iter().map(|value| if let Value::Int8(value) = value { *value } else { 0 });
+    let floats = || values.iter().map(|value| if let Value::Float8(value) = value { *value } else { 0.0 });
+    let numerics = || {
+        values.iter().fold(Numeric::ZERO, |sum, value| match value {
+            Value::Numeric(value) => sum.add(value).expect("small test values do not overflow"),
+            _ => sum,
+        })
+    };
+    let parse = |number: i64| Numeric::parse(&number.to_string()).expect("an integer is a numeric");
+    match call.kind {
+        AggregateKind::SumInt => Value::Int8(integers().sum()),
+        AggregateKind::SumInt8 => Value::Numeric(parse(integers().sum())),
+        AggregateKind::AvgInt => {
+            let count = parse(values.len() as i64);
+            Value::Numeric(parse(integers().sum()).div(&count).expect("a group with values has a count"))
+        }
+        AggregateKind::SumNumeric => Value::Numeric(numerics()),
+        AggregateKind::SumFloat => Value::Float8(floats().sum()),
+        AggregateKind::AvgFloat => Value::Float8(floats().sum::<f64>() / values.len() as f64),
+        AggregateKind::Min => values.into_iter().min_by(weir_planner::value::compare).unwrap_or(Value::Null),
+        AggregateKind::Max => values.into_iter().max_by(weir_planner::value::compare).unwrap_or(Value::Null),
+        AggregateKind::BoolAnd => Value::Bool(!values.contains(&Value::Bool(false))),
+        AggregateKind::BoolOr => Value::Bool(values.contains(&Value::Bool(true))),
+        other => unreachable!("not generated: {other:?}"),
+    }
+}
+
+fn number(call: &WindowCall, rows: &[Row]) -> Result<Vec<i64>, Undecided> {
+    let context = EvalContext::default();
+    let eval = |expr: &Expr, row: &Row| expr.eval(Tuple::single(row), &context);
+    let partition = |row: &Row| canonical_row(&call.partition.iter().map(|expr| eval(expr, row)).collect::<Vec<_>>());
+    let order = |a: &Row, b: &Row| {
+        call.order
+            .iter()
+            .map(|key| compare_nulls(&eval(&key.expr, a), &eval(&key.expr, b), key.descending, key.nulls_first))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    };
+    for row in rows {
+        let failed = |expr: &Expr| eval(expr, row).is_error();
+        if call.partition.iter().any(failed) || call.order.iter().any(|key| failed(&key.expr)) {
+            return Err(Undecided);
+        }
+    }
+    let mut numbers = vec![];
+    for (index, row) in rows.iter().enumerate() {
+        let peers: Vec<(usize, &Row)> =
+            rows.iter().enumerate().filter(|(_, other)| partition(other) == partition(row)).collect();
+        let before: Vec<&Row> =
+            peers.iter().filter(|(_, other)| order(other, row) == Ordering::Less).map(|(_, other)| *other).collect();
+        numbers.push(match call.kind {
+            WindowKind::RowNumber => {
+                let ties = peers.iter().filter(|(i, other)| *i < index && order(other, row) == Ordering::Equal);
+                (before.len() + ties.count()) as i64 + 1
+            }
+            WindowKind::Rank => before.len() as i64 + 1,
+            WindowKind::DenseRank => {
+                let mut classes: Vec<&Row> = vec![];
+                for other in before {
+                    if !classes.iter().any(|class| order(class, other) == Ordering::Equal) {
+                        classes.push(other);
+                    }
+                }
+                classes.len() as i64 + 1
+            }
+        });
+    }
+    Ok(numbers)
+}
