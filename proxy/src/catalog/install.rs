@@ -106,3 +106,14 @@ async fn is_superuser(client: &Client) -> Result<bool, tokio_postgres::Error> {
     let sql = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
     Ok(client.query_one(sql, &[]).await?.get(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sql_and_weir_ring_the_same_bell() {
+        let (_, ask) = PARTS.iter().find(|(part, _)| *part == "ask").expect("a part of that name");
+        assert_eq!(ask.matches(&LOCK_CLASS.to_string()).count(), 2);
+    }
+}

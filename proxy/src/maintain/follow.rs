@@ -83,6 +83,7 @@ fn read_marks(shared: &Shared, commit: &Commit) -> Vec<Notice> {
     let position = commit.position;
     for change in &commit.changes {
         let Change::Mark(text) = change else { continue };
+        tracing::debug!(text, %position, "a mark in the stream");
         match text.split_once(':') {
             Some(("ask", question)) => notices.push(Notice::Asked(question.to_owned())),
             Some(("refresh", pgt_id)) => {

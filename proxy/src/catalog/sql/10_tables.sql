@@ -93,8 +93,8 @@ CREATE POLICY view_owner_writes ON pgtrickle.pgt_stream_tables FOR ALL
     USING (EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = pgt_relid AND pg_catalog.pg_has_role(c.relowner, 'USAGE')))
     WITH CHECK (EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = pgt_relid AND pg_catalog.pg_has_role(c.relowner, 'USAGE')));
 
--- Every change of a definition is marked in the stream at its exact place. Weir's own status updates touch none of these columns;
--- per row, so that an update that finds nothing to change marks nothing.
+-- Every change of a definition is marked in the stream at its exact place. Per row, so that a statement that changes none
+-- marks nothing; Weir's own status updates touch none of these columns.
 CREATE OR REPLACE FUNCTION pgtrickle.catalog_mark() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $body$
 BEGIN
     PERFORM pg_logical_emit_message(true, 'weir', 'catalog');

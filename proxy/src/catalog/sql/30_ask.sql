@@ -4,7 +4,7 @@
 -- Weir holds advisory lock ('weir', 0) on a control session for as long as it follows this database.
 CREATE OR REPLACE FUNCTION pgtrickle.weir_is_connected() RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path = pg_catalog AS $body$
-    SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 2003135858 AND objid = 0 AND granted
+    SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 2003134834 AND objid = 0 AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 $body$;
 
@@ -12,7 +12,7 @@ $body$;
 CREATE OR REPLACE FUNCTION pgtrickle.ask_weir(question jsonb, wait interval) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog AS $body$
 DECLARE
-    request uuid := gen_random_uuid();
+    asked uuid := gen_random_uuid();
     given jsonb;
     deadline timestamptz := clock_timestamp() + wait;
 BEGIN
@@ -20,12 +20,12 @@ BEGIN
         RETURN NULL;
     END IF;
     BEGIN
-        PERFORM pg_logical_emit_message(false, 'weir', 'ask:' || (question || jsonb_build_object('request', request))::text);
+        PERFORM pg_logical_emit_message(false, 'weir', 'ask:' || (question || jsonb_build_object('request', asked))::text);
         -- The doorbell: Weir sees this lock and flushes the WAL, so that the question reaches the stream on an idle server.
         -- Taken inside a block that is rolled back, which releases it.
-        PERFORM pg_try_advisory_xact_lock_shared(2003135858, 1);
+        PERFORM pg_try_advisory_xact_lock_shared(2003134834, 1);
         LOOP
-            SELECT a.answer INTO given FROM pgtrickle.weir_answers a WHERE a.request = ask_weir.request;
+            SELECT a.answer INTO given FROM pgtrickle.weir_answers a WHERE a.request = asked;
             EXIT WHEN given IS NOT NULL OR clock_timestamp() > deadline;
             PERFORM pg_sleep(0.005);
         END LOOP;
