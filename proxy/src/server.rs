@@ -1,7 +1,9 @@
 //! Composition: builds the parts of `weir serve` and ties their lives together.
 
 use crate::analysis::Analyser;
+use crate::catalog::install;
 use crate::config::{self, Config};
+use crate::control;
 use crate::http;
 use crate::maintain;
 use crate::metrics::Metrics;
@@ -10,6 +12,7 @@ use crate::registry::Registry;
 use crate::session::{self, Listener, SessionContext};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What every session and every HTTP request may use.
 #[derive(Clone)]
@@ -33,8 +36,26 @@ impl Services {
     }
 }
 
+/// How long the first client waits for Weir's SQL to be installed. Where that does not succeed (Postgres is down, or
+/// the role may not), clients are served all the same, and the maintenance goes on trying.
+const INSTALL_WAIT: Duration = Duration::from_secs(5);
+
+/// The functions a client may call are there before the first client is.
+async fn install_first(upstream: &tokio_postgres::Config) {
+    let install = async {
+        let client = control::connect(upstream, "installation").await.map_err(|error| error.to_string())?;
+        install::install(&client).await.map(|_| ()).map_err(|error| error.to_string())
+    };
+    match tokio::time::timeout(INSTALL_WAIT, install).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error, "Weir's SQL is not installed yet"),
+        Err(_) => tracing::warn!("Weir's SQL is not installed yet: the upstream does not answer"),
+    }
+}
+
 /// Serves clients and HTTP until `stop` resolves.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> io::Result<()> {
+    install_first(&config.upstream).await;
     let listener = Listener::bind(config.listen).await?;
     let http_listener = tokio::net::TcpListener::bind(config.http).await?;
     let upstream = config::describe_upstream(&config.upstream);
