@@ -77,12 +77,11 @@ pub(super) struct Hold {
 
 impl Hold {
     /// A second comparison waits for the first one's caller to try again.
-    pub(super) fn begin(&mut self) -> bool {
+    pub(super) fn begin(&mut self, frontier: Position) -> bool {
         if self.active.is_some() {
             return false;
         }
-        self.active =
-            Some(Active { since: Instant::now(), held: Vec::new(), reached: Position::default(), wanted: None });
+        self.active = Some(Active { since: Instant::now(), held: Vec::new(), reached: frontier, wanted: None });
         true
     }
 
@@ -141,7 +140,8 @@ impl Thread {
     /// Applies those held commits that the snapshot sees (and takes them out of `held`), brings the table to that state.
     /// Transactions that touch the same row are ordered by visibility, so leaving out unseen ones in between is right.
     fn rows_as_seen(&mut self, table: RelationId, settlement: &Settlement, held: &mut [Work]) -> HoldAnswer {
-        if held.iter().any(|work| !matches!(work, Work::Commits { .. } | Work::Frontier(_))) {
+        let data = |work: &Work| matches!(work, Work::Commits { .. } | Work::Frontier(_) | Work::Refresh { .. });
+        if !held.iter().all(data) {
             return Err("the set of stream tables or watched tables was changing".into());
         }
         for work in held {

@@ -205,7 +205,7 @@ impl Thread {
                 let _ = done.send(progress.collect());
             }
             Work::Hold(done) => {
-                let _ = done.send(self.hold.begin());
+                let _ = done.send(self.hold.begin(self.frontier));
             }
             Work::Settle { table, settlement, done } => self.hold.settle(table, settlement, done),
             Work::Release => self.release_hold(),

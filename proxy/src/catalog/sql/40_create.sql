@@ -184,7 +184,7 @@ LANGUAGE sql STABLE AS $body$
 $body$;
 
 -- Puts the base tables under the view under watch, or decides that Postgres has to evaluate it. Returns the mode.
-CREATE OR REPLACE FUNCTION pgtrickle.prepare_sources(relation regclass, requested text, query text) RETURNS text
+CREATE OR REPLACE FUNCTION pgtrickle.prepare_sources(relation regclass, requested text, query text, settings jsonb) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog AS $body$
 DECLARE
     obstacle text := pgtrickle.differential_obstacle(relation);
@@ -197,8 +197,7 @@ BEGIN
             HINT = 'Run ALTER SYSTEM SET wal_level = logical; and restart Postgres.';
     END IF;
     IF obstacle IS NULL AND requested IN ('DIFFERENTIAL', 'IMMEDIATE') AND query IS NOT NULL AND pgtrickle.weir_is_connected() THEN
-        verdict := pgtrickle.ask_weir(jsonb_build_object('ask', 'validate', 'query', query,
-            'settings', pgtrickle.current_pinned_settings()), interval '2 s');
+        verdict := pgtrickle.ask_weir(jsonb_build_object('ask', 'validate', 'query', query, 'settings', settings), interval '2 s');
         obstacle := verdict ->> 'unsupported';
     END IF;
     IF obstacle IS NOT NULL AND requested IN ('DIFFERENTIAL', 'IMMEDIATE') THEN
@@ -259,7 +258,7 @@ BEGIN
     relation := to_regclass(format('%I.%I', target_schema, target_name));
     PERFORM pgtrickle.check_view(relation);
     PERFORM pgtrickle.make_read_only(relation);
-    mode := pgtrickle.prepare_sources(relation, wanted_mode, body);
+    mode := pgtrickle.prepare_sources(relation, wanted_mode, body, pgtrickle.current_pinned_settings());
     -- A row whose view was dropped behind our back gives way to its successor; the owner's policy hides nothing here,
     -- because such a row belongs to nobody.
     INSERT INTO pgtrickle.pgt_stream_tables (pgt_relid, pgt_name, pgt_schema, defining_query, original_query, schedule, refresh_mode,

@@ -155,7 +155,8 @@ BEGIN
         PERFORM pgtrickle.make_read_only(relation);
     END IF;
     IF query IS NOT NULL OR refresh_mode IS NOT NULL THEN
-        mode := pgtrickle.prepare_sources(relation, wanted_mode, coalesce(body, st.original_query));
+        mode := pgtrickle.prepare_sources(relation, wanted_mode, coalesce(body, pgtrickle.checked_query(pg_get_viewdef(relation))),
+            pgtrickle.current_pinned_settings());
     END IF;
     UPDATE pgtrickle.pgt_stream_tables s SET
         original_query = coalesce(query, s.original_query),
