@@ -38,23 +38,27 @@ fn at_time(date: i32, time: i64) -> Result<Value, EvalError> {
     valid(midnight.checked_add(time)).map(Timestamp)
 }
 
-/// `make_date`; negative years are BC.
+/// `make_date`; negative years are BC. The messages name the astronomical year.
 fn make_date(year: i32, month: i32, day: i32) -> Result<Value, EvalError> {
-    let invalid = || EvalError::datetime_overflow(format!("date field value out of range: {year}-{month:02}-{day:02}"));
-    let astronomical = match year {
-        0 => return Err(invalid()),
-        1.. => year as i64,
-        _ => year as i64 + 1,
-    };
-    let (month, day) = (month as i64, day as i64);
-    if !(1..=12).contains(&month) || day < 1 || day > days_in_month(astronomical, month) {
-        return Err(invalid());
+    let astronomical = if year < 0 { year as i64 + 1 } else { year as i64 };
+    let day_is_valid = (1..=12).contains(&month) && day >= 1 && day as i64 <= days_in_month(astronomical, month as i64);
+    if year == 0 || !day_is_valid {
+        let message = format!("date field value out of range: {astronomical}-{month:02}-{day:02}");
+        return Err(EvalError::datetime_overflow(message));
     }
-    let days = days_from_civil(Civil { year: astronomical, month, day });
+    let days = days_from_civil(Civil { year: astronomical, month: month as i64, day: day as i64 });
     if (MIN_DATE as i64..END_DATE as i64).contains(&days) {
         Ok(Date(days as i32))
     } else {
-        Err(EvalError::datetime_overflow(format!("date out of range: {year}-{month:02}-{day:02}")))
+        Err(EvalError::datetime_overflow(format!("date out of range: {astronomical}-{month:02}-{day:02}")))
+    }
+}
+
+/// `time_pl_interval`: within the day, around midnight. Only the interval's time counts.
+fn around_midnight(time: i64, micros: Option<i64>) -> Result<Value, EvalError> {
+    match micros.and_then(|micros| time.checked_add(micros)) {
+        Some(sum) => Ok(Time(sum.rem_euclid(MICROS_PER_DAY))),
+        None => Err(EvalError::unsupported("time of day with an interval at the end of its range")),
     }
 }
 
@@ -70,6 +74,6 @@ strict_functions! {
     "time_scale" (&Time(a), &Int4(precision)) => Ok(Time(round_to_precision(a, precision)));
     "time_interval" (&Time(a)) => Ok(Value::interval(0, 0, a));
     "time_mi_time" (&Time(a), &Time(b)) => Ok(Value::interval(0, 0, a - b));
-    "time_pl_interval" (&Time(a), Interval(b)) => Ok(Time((a as i128 + b.micros as i128).rem_euclid(MICROS_PER_DAY as i128) as i64));
-    "time_mi_interval" (&Time(a), Interval(b)) => Ok(Time((a as i128 - b.micros as i128).rem_euclid(MICROS_PER_DAY as i128) as i64));
+    "time_pl_interval" (&Time(a), Interval(b)) => around_midnight(a, Some(b.micros));
+    "time_mi_interval" (&Time(a), Interval(b)) => around_midnight(a, b.micros.checked_neg());
 }

@@ -12,11 +12,18 @@ use crate::datetime::{
 use crate::value::Value::{self, *};
 use crate::value::{self, EvalError};
 
-/// A field as Postgres computes it: an integer, or a number of units of a power of ten of seconds.
+/// Decimals of a number of microseconds in seconds.
+const MICROS_SCALE: u16 = 6;
+
+/// A field, from which the numeric and the floating point result are computed each in its own way.
 enum Field {
     Integer(i64),
-    /// `mantissa / 10^scale`, shown with that scale.
-    Scaled(i128, u16),
+    /// Seconds and microseconds within the minute, in seconds (scale 6) or milliseconds (scale 3).
+    WithinMinute(Clock, u16),
+    /// Seconds since 1970, from microseconds.
+    Epoch(i128),
+    /// Seconds of an interval, whose year has 365.25 days.
+    Span(value::Interval),
     /// A field that grows for ever, of an infinite value.
     Infinite(bool),
     /// A field that goes round, of an infinite value.
@@ -27,18 +34,41 @@ impl Field {
     fn numeric(self) -> Value {
         match self {
             Field::Integer(v) => Numeric(v.into()),
-            Field::Scaled(m, s) => Numeric(value::Numeric::new(m, s)),
+            Field::WithinMinute(clock, scale) => {
+                Numeric(value::Numeric::new(micros_within_minute(clock) as i128, scale))
+            }
+            Field::Epoch(micros) => Numeric(seconds_of(micros)),
+            Field::Span(interval) => {
+                let (years, months) = (interval.months as i128 / 12, interval.months as i128 % 12);
+                // Quarter days keep 365.25 an integer.
+                let quarter_days = 1461 * years + 120 * months + 4 * interval.days as i128;
+                let micros = quarter_days * 21_600 * MICROS_PER_SECOND as i128 + interval.micros as i128;
+                Numeric(value::Numeric::new(micros, MICROS_SCALE))
+            }
             Field::Infinite(true) => Numeric(value::Numeric::INFINITY),
             Field::Infinite(false) => Numeric(value::Numeric::NEG_INFINITY),
             Field::Unknown => Null,
         }
     }
 
-    /// As `timestamp_part` computes it in floating point: one correctly rounded division.
+    /// As `timestamp_part` and `interval_part` compute it, operation by operation.
     fn double(self) -> Value {
         match self {
             Field::Integer(v) => Float8(v as f64),
-            Field::Scaled(m, s) => Float8(m as f64 / 10f64.powi(s as i32)),
+            Field::WithinMinute(Clock { second, micros, .. }, MICROS_SCALE) => {
+                Float8(second as f64 + micros as f64 / 1e6)
+            }
+            Field::WithinMinute(Clock { second, micros, .. }, _) => {
+                Float8(second as f64 * 1000.0 + micros as f64 / 1000.0)
+            }
+            Field::Epoch(micros) => Float8(micros as f64 / 1e6),
+            Field::Span(interval) => {
+                let mut seconds = interval.micros as f64 / 1e6;
+                seconds += 365.25 * 86_400.0 * (interval.months / 12) as f64;
+                seconds += 30.0 * 86_400.0 * (interval.months % 12) as f64;
+                seconds += 86_400.0 * interval.days as f64;
+                Float8(seconds)
+            }
             Field::Infinite(true) => Float8(f64::INFINITY),
             Field::Infinite(false) => Float8(f64::NEG_INFINITY),
             Field::Unknown => Null,
@@ -120,13 +150,28 @@ fn of_day(days: i64, unit: Unit) -> Option<i64> {
     })
 }
 
+/// Exact while the microseconds fit 64 bits; beyond, Postgres divides numerics, which rounds to 16 digits.
+fn seconds_of(micros: i128) -> value::Numeric {
+    let exact = value::Numeric::new(micros, MICROS_SCALE);
+    if i64::try_from(micros).is_ok() {
+        return exact;
+    }
+    match value::Numeric::from(micros).div(&value::Numeric::from(MICROS_PER_SECOND)) {
+        Ok(rounded) => rounded.round(MICROS_SCALE as i32),
+        Err(_) => exact,
+    }
+}
+
+fn micros_within_minute(clock: Clock) -> i64 {
+    clock.second * MICROS_PER_SECOND + clock.micros
+}
+
 /// Fields of a time of day (or of an interval's time part).
 fn of_clock(clock: Clock, unit: Unit) -> Option<Field> {
-    let micros = clock.second * MICROS_PER_SECOND + clock.micros;
     Some(match unit {
-        Unit::Microseconds => Field::Integer(micros),
-        Unit::Milliseconds => Field::Scaled(micros as i128, 3),
-        Unit::Second => Field::Scaled(micros as i128, 6),
+        Unit::Microseconds => Field::Integer(micros_within_minute(clock)),
+        Unit::Milliseconds => Field::WithinMinute(clock, 3),
+        Unit::Second => Field::WithinMinute(clock, MICROS_SCALE),
         Unit::Minute => Field::Integer(clock.minute),
         Unit::Hour => Field::Integer(clock.hour),
         _ => return None,
@@ -139,7 +184,7 @@ fn of_timestamp(name: &str, local: i64, instant: i64) -> Result<Field, EvalError
         return Ok(of_infinity(unit, local > 0));
     }
     if unit == Unit::Epoch {
-        return Ok(Field::Scaled(instant as i128 + UNIX_EPOCH_SECONDS as i128 * MICROS_PER_SECOND as i128, 6));
+        return Ok(Field::Epoch(instant as i128 + UNIX_EPOCH_SECONDS as i128 * MICROS_PER_SECOND as i128));
     }
     let (days, time) = split_timestamp(local);
     of_day(days, unit)
@@ -165,12 +210,12 @@ fn of_date(name: &str, days: i32) -> Result<Field, EvalError> {
 
 fn of_time(name: &str, micros: i64) -> Result<Field, EvalError> {
     match unit(name)? {
-        Unit::Epoch => Ok(Field::Scaled(micros as i128, 6)),
+        Unit::Epoch => Ok(Field::Epoch(micros as i128)),
         unit => of_clock(Clock::from_micros(micros), unit).ok_or_else(|| no_such_unit(unit)),
     }
 }
 
-/// `extract_interval`. A year counts 365.25 days in the epoch.
+/// `extract_interval`.
 fn of_interval(name: &str, interval: &value::Interval) -> Result<Field, EvalError> {
     if is_infinite_interval(interval) {
         return Err(EvalError::unsupported("an infinite interval"));
@@ -184,11 +229,7 @@ fn of_interval(name: &str, interval: &value::Interval) -> Result<Field, EvalErro
         Unit::Decade => Field::Integer(years / 10),
         Unit::Century => Field::Integer(years / 100),
         Unit::Millennium => Field::Integer(years / 1000),
-        Unit::Epoch => {
-            // Quarter days keep 365.25 an integer.
-            let quarter_days = 1461 * years as i128 + 120 * months as i128 + 4 * interval.days as i128;
-            Field::Scaled(quarter_days * 21_600 * MICROS_PER_SECOND as i128 + interval.micros as i128, 6)
-        }
+        Unit::Epoch => Field::Span(*interval),
         _ => return of_clock(Clock::from_micros(interval.micros), unit).ok_or_else(|| no_such_unit(unit)),
     })
 }

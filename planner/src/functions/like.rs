@@ -72,12 +72,11 @@ fn ilike(text: &str, pattern: &str) -> Result<bool, EvalError> {
 }
 
 strict_functions! {
-    "textlike" (Text(a), Text(pattern)) => like(a, pattern).map(Bool);
-    "textnlike" (Text(a), Text(pattern)) => like(a, pattern).map(|matches| Bool(!matches));
-    "bpcharlike" (Text(a) | Bpchar(a), Text(pattern)) => like(a, pattern).map(Bool);
-    "bpcharnlike" (Text(a) | Bpchar(a), Text(pattern)) => like(a, pattern).map(|matches| Bool(!matches));
+    // Also the operators of char(n), which keep its padding.
+    "textlike" (Text(a) | Bpchar(a), Text(pattern)) => like(a, pattern).map(Bool);
+    "textnlike" (Text(a) | Bpchar(a), Text(pattern)) => like(a, pattern).map(|matches| Bool(!matches));
     "namelike" (Text(a), Text(pattern)) => like(a, pattern).map(Bool);
     "namenlike" (Text(a), Text(pattern)) => like(a, pattern).map(|matches| Bool(!matches));
-    "texticlike" (Text(a), Text(pattern)) => ilike(a, pattern).map(Bool);
-    "texticnlike" (Text(a), Text(pattern)) => ilike(a, pattern).map(|matches| Bool(!matches));
+    "texticlike" (Text(a) | Bpchar(a), Text(pattern)) => ilike(a, pattern).map(Bool);
+    "texticnlike" (Text(a) | Bpchar(a), Text(pattern)) => ilike(a, pattern).map(|matches| Bool(!matches));
 }

@@ -42,9 +42,12 @@ fn left(text: &str, count: i32) -> Value {
     Value::text(&text[..offset(text, keep)])
 }
 
-fn right(text: &str, count: i32) -> Value {
+fn right(text: &str, count: i32) -> Result<Value, EvalError> {
+    if count == i32::MIN {
+        return Err(EvalError::unsupported("right() with a count that has no negative"));
+    }
     let skip = if count < 0 { count.unsigned_abs() as usize } else { shortened(text, -count) };
-    Value::text(&text[offset(text, skip)..])
+    Ok(Value::text(&text[offset(text, skip)..]))
 }
 
 /// Number of characters less `-negative`, at least 0.
@@ -125,7 +128,7 @@ strict_functions! {
     "text_substr" (Text(a), &Int4(start), &Int4(length)) => substring(a, start, Some(length));
     "text_substr_no_len" (Text(a), &Int4(start)) => substring(a, start, None);
     "text_left" (Text(a), &Int4(count)) => Ok(left(a, count));
-    "text_right" (Text(a), &Int4(count)) => Ok(right(a, count));
+    "text_right" (Text(a), &Int4(count)) => right(a, count);
     "textpos" (Text(a), Text(part)) => Ok(position(a, part));
     "text_starts_with" (Text(a), Text(prefix)) => Ok(Bool(a.starts_with(&**prefix)));
     "replace_text" (Text(a), Text(from), Text(to)) => replace(a, from, to);

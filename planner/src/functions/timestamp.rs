@@ -4,8 +4,8 @@ use super::define::strict_functions;
 use super::interval::is_infinite_interval;
 use super::zone::{instant, local_of, session_zone};
 use crate::datetime::{
-    Civil, MICROS_PER_DAY, civil_from_days, days_from_civil, days_in_month, is_infinite_date, is_infinite_timestamp,
-    is_valid_timestamp, split_timestamp,
+    Civil, MICROS_PER_DAY, Zone, civil_from_days, days_from_civil, days_in_month, is_infinite_date,
+    is_infinite_timestamp, is_valid_timestamp, split_timestamp,
 };
 use crate::eval::EvalContext;
 use crate::parse::round_to_precision;
@@ -50,31 +50,24 @@ pub(super) fn add_interval(micros: i64, interval: &value::Interval) -> Result<i6
     if is_infinite_timestamp(micros) {
         return Ok(micros);
     }
-    let shifted = add_days(add_months(micros, interval.months)?, interval.days)?;
+    let shifted = valid(add_days(valid(add_months(micros, interval.months))?, interval.days))?;
     valid(shifted.checked_add(interval.micros))
 }
 
-fn add_months(micros: i64, months: i32) -> Result<i64, EvalError> {
+fn add_months(micros: i64, months: i32) -> Option<i64> {
     if months == 0 {
-        return Ok(micros);
+        return Some(micros);
     }
     let (days, clock) = split_timestamp(micros);
     let civil = civil_from_days(days);
     let counted = civil.year * 12 + civil.month - 1 + months as i64;
     let (year, month) = (counted.div_euclid(12), counted.rem_euclid(12) + 1);
     let day = civil.day.min(days_in_month(year, month));
-    valid(
-        days_from_civil(Civil { year, month, day })
-            .checked_mul(MICROS_PER_DAY)
-            .and_then(|days| days.checked_add(clock)),
-    )
+    days_from_civil(Civil { year, month, day }).checked_mul(MICROS_PER_DAY)?.checked_add(clock)
 }
 
-fn add_days(micros: i64, days: i32) -> Result<i64, EvalError> {
-    if days == 0 {
-        return Ok(micros);
-    }
-    valid((days as i64).checked_mul(MICROS_PER_DAY).and_then(|days| micros.checked_add(days)))
+fn add_days(micros: i64, days: i32) -> Option<i64> {
+    (days as i64).checked_mul(MICROS_PER_DAY)?.checked_add(micros)
 }
 
 /// `timestamptz_pl_interval`: months and days in local time, the rest in absolute time.
@@ -88,13 +81,19 @@ fn add_interval_in_zone(micros: i64, interval: &value::Interval, ctx: &EvalConte
         let zone = session_zone(ctx)?;
         // Each step goes to local time and back, as Postgres does: a gap may move the first result.
         if interval.months != 0 {
-            at = instant(&zone, add_months(local_of(&zone, at)?, interval.months)?)?;
+            at = moved(&zone, at, |local| add_months(local, interval.months))?;
         }
         if interval.days != 0 {
-            at = instant(&zone, add_days(local_of(&zone, at)?, interval.days)?)?;
+            at = moved(&zone, at, |local| add_days(local, interval.days))?;
         }
     }
     valid(at.checked_add(interval.micros))
+}
+
+/// Moves an instant in local time. Beyond the range of timestamps it is left to Postgres to say what is wrong.
+fn moved(zone: &Zone, at: i64, shift: impl Fn(i64) -> Option<i64>) -> Result<i64, EvalError> {
+    let local = shift(local_of(zone, at)?).ok_or_else(|| EvalError::unsupported("a timestamp far out of range"))?;
+    instant(zone, local)
 }
 
 /// Infinite intervals exist from 17 on.

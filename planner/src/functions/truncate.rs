@@ -57,10 +57,14 @@ fn truncate(micros: i64, unit: Unit) -> Result<i64, EvalError> {
     if is_infinite_timestamp(micros) {
         return Ok(micros);
     }
-    if let Some(length) = clock_unit(unit) {
-        return Ok(micros - micros.rem_euclid(length));
+    valid(Some(truncate_finite(micros, unit)?))
+}
+
+fn truncate_finite(micros: i64, unit: Unit) -> Result<i64, EvalError> {
+    match clock_unit(unit) {
+        Some(length) => Ok(micros - micros.rem_euclid(length)),
+        None => Ok(first_day(split_timestamp(micros).0, unit)? * MICROS_PER_DAY),
     }
-    valid(first_day(split_timestamp(micros).0, unit)?.checked_mul(MICROS_PER_DAY))
 }
 
 /// `timestamptz_trunc_internal`: below the day the offset of the given moment is kept; from the day up the
@@ -70,7 +74,7 @@ fn truncate_in_zone(micros: i64, unit: Unit, zone: &Zone) -> Result<i64, EvalErr
         return Ok(micros);
     }
     let local = local_of(zone, micros)?;
-    let truncated = truncate(local, unit)?;
+    let truncated = truncate_finite(local, unit)?;
     if clock_unit(unit).is_some() { valid(micros.checked_sub(local - truncated)) } else { instant(zone, truncated) }
 }
 

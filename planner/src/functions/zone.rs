@@ -31,13 +31,23 @@ pub(super) fn instant(zone: &Zone, local: i64) -> Result<i64, EvalError> {
     zone.to_utc(local).ok_or_else(beyond_zone)
 }
 
-/// Local timestamp of an instant; infinities stay.
+/// Local time of an instant; infinities stay. It may lie outside the range of timestamps by the offset, as
+/// Postgres' broken-down times may.
 pub(super) fn local_of(zone: &Zone, instant: i64) -> Result<i64, EvalError> {
     if is_infinite_timestamp(instant) {
         return Ok(instant);
     }
-    let local = zone.to_local(instant).ok_or_else(beyond_zone)?;
-    if is_valid_timestamp(local) { Ok(local) } else { Err(timestamp_out_of_range()) }
+    zone.to_local(instant).ok_or_else(beyond_zone)
+}
+
+/// Local time of an instant as a timestamp.
+fn local_timestamp(zone: &Zone, instant: i64) -> Result<Value, EvalError> {
+    let local = local_of(zone, instant)?;
+    if is_infinite_timestamp(local) || is_valid_timestamp(local) {
+        Ok(Timestamp(local))
+    } else {
+        Err(timestamp_out_of_range())
+    }
 }
 
 #[cold]
@@ -64,10 +74,10 @@ fn to_date(at: i64, ctx: &EvalContext) -> Result<Value, EvalError> {
 }
 
 strict_functions! {
-    "timestamptz_timestamp" (&TimestampTz(a)) uses TIME_ZONE in ctx => local_of(&session_zone(ctx)?, a).map(Timestamp);
+    "timestamptz_timestamp" (&TimestampTz(a)) uses TIME_ZONE in ctx => local_timestamp(&session_zone(ctx)?, a);
     "timestamp_timestamptz" (&Timestamp(a)) uses TIME_ZONE in ctx => local_instant(a, ctx).map(TimestampTz);
     "timestamptz_date" (&TimestampTz(a)) uses TIME_ZONE in ctx => to_date(a, ctx);
     "date_timestamptz" (&Date(a)) uses TIME_ZONE in ctx => local_instant(timestamp_of(a)?, ctx).map(TimestampTz);
-    "timestamptz_zone" (Text(zone), &TimestampTz(a)) => local_of(&named_zone(zone)?, a).map(Timestamp);
+    "timestamptz_zone" (Text(zone), &TimestampTz(a)) => local_timestamp(&named_zone(zone)?, a);
     "timestamp_zone" (Text(zone), &Timestamp(a)) => instant(&named_zone(zone)?, a).map(TimestampTz);
 }

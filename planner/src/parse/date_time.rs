@@ -27,17 +27,21 @@ fn digits(text: &str, length: usize) -> Option<(i64, &str)> {
     head.bytes().all(|b| b.is_ascii_digit()).then(|| (head.bytes().fold(0, |v, b| v * 10 + (b - b'0') as i64), rest))
 }
 
-/// `yyyy-mm-dd` at the front: days since 2000-01-01, or error 22008 when there is no such day.
-fn leading_date<'a>(text: &'a str, whole: &str) -> Option<Result<(i64, &'a str), EvalError>> {
+/// A part of the text that has the right form: its value unless there is no such day or time, and the rest.
+/// (Which error Postgres raises is certain only once the whole text has the right form.)
+type Part<'a> = (Option<i64>, &'a str);
+
+/// `yyyy-mm-dd` at the front: days since 2000-01-01.
+fn leading_date(text: &str) -> Option<Part<'_>> {
     let (year, rest) = digits(text, 4)?;
     let (month, rest) = digits(rest.strip_prefix('-')?, 2)?;
     let (day, rest) = digits(rest.strip_prefix('-')?, 2)?;
     let valid = year > 0 && (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
-    Some(if valid { Ok((days_from_civil(Civil { year, month, day }), rest)) } else { Err(field_out_of_range(whole)) })
+    Some((valid.then(|| days_from_civil(Civil { year, month, day })), rest))
 }
 
 /// `hh:mm[:ss[.ffffff]]` at the front, in microseconds.
-fn leading_time<'a>(text: &'a str, whole: &str) -> Option<Result<(i64, &'a str), EvalError>> {
+fn leading_time(text: &str) -> Option<Part<'_>> {
     let (hour, rest) = digits(text, 2)?;
     let (minute, mut rest) = digits(rest.strip_prefix(':')?, 2)?;
     let mut second = 0;
@@ -58,11 +62,9 @@ fn leading_time<'a>(text: &'a str, whole: &str) -> Option<Result<(i64, &'a str),
     if hour == 24 || second == 60 {
         return None;
     }
-    if hour > 24 || minute > 59 || second > 60 {
-        return Some(Err(field_out_of_range(whole)));
-    }
+    let valid = hour < 24 && minute < 60 && second < 60;
     let time = hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + second * MICROS_PER_SECOND + micros;
-    Some(Ok((time, rest)))
+    Some((valid.then_some(time), rest))
 }
 
 /// Offset east of UTC in microseconds: `Z`, `±hh`, `±hh:mm`, `±hhmm`, to the end of the text.
@@ -92,9 +94,8 @@ pub(super) fn date(text: &str) -> Result<i32, EvalError> {
     match trim(text) {
         "infinity" => Ok(i32::MAX),
         "-infinity" => Ok(i32::MIN),
-        body => match leading_date(body, text) {
-            Some(Ok((days, ""))) => Ok(days as i32),
-            Some(Err(error)) => Err(error),
+        body => match leading_date(body) {
+            Some((days, "")) => days.map(|days| days as i32).ok_or_else(|| field_out_of_range(text)),
             _ => Err(unusual("date")),
         },
     }
@@ -102,23 +103,21 @@ pub(super) fn date(text: &str) -> Result<i32, EvalError> {
 
 /// `time_in`, with the fraction rounded to the typmod.
 pub(super) fn time(text: &str, typmod: i32) -> Result<i64, EvalError> {
-    match leading_time(trim(text), text) {
-        Some(Ok((time, ""))) => Ok(round_to_precision(time, typmod)),
-        Some(Err(error)) => Err(error),
+    match leading_time(trim(text)) {
+        Some((time, "")) => time.map(|time| round_to_precision(time, typmod)).ok_or_else(|| field_out_of_range(text)),
         _ => Err(unusual("time")),
     }
 }
 
-/// Local microseconds and what follows them; a bare date is midnight.
-fn local<'a>(text: &'a str, whole: &str, what: &str) -> Result<(i64, &'a str), EvalError> {
-    let (days, rest) = leading_date(text, whole).ok_or_else(|| unusual(what))??;
-    let midnight = days * MICROS_PER_DAY;
+/// Date and time, in microseconds, and what follows them; a bare date is midnight.
+fn local(text: &str) -> Option<Part<'_>> {
+    let (days, rest) = leading_date(text)?;
+    let midnight = days.map(|days| days * MICROS_PER_DAY);
     if rest.is_empty() {
-        return Ok((midnight, rest));
+        return Some((midnight, rest));
     }
-    let clock = rest.strip_prefix([' ', 'T']).ok_or_else(|| unusual(what))?;
-    let (time, rest) = leading_time(clock, whole).ok_or_else(|| unusual(what))??;
-    Ok((midnight + time, rest))
+    let (time, rest) = leading_time(rest.strip_prefix([' ', 'T'])?)?;
+    Some((midnight.zip(time).map(|(midnight, time)| midnight + time), rest))
 }
 
 /// `timestamp_in`. A zone is left to Postgres (it would ignore it).
@@ -126,8 +125,10 @@ pub(super) fn timestamp(text: &str, typmod: i32) -> Result<i64, EvalError> {
     match trim(text) {
         "infinity" => Ok(i64::MAX),
         "-infinity" => Ok(i64::MIN),
-        body => match local(body, text, "timestamp")? {
-            (micros, "") => Ok(round_to_precision(micros, typmod)),
+        body => match local(body) {
+            Some((micros, "")) => {
+                micros.map(|micros| round_to_precision(micros, typmod)).ok_or_else(|| field_out_of_range(text))
+            }
             _ => Err(unusual("timestamp")),
         },
     }
@@ -135,18 +136,20 @@ pub(super) fn timestamp(text: &str, typmod: i32) -> Result<i64, EvalError> {
 
 /// `timestamptz_in`: without an offset the time is local to the session's zone.
 pub(super) fn timestamptz(text: &str, typmod: i32, time_zone: &str) -> Result<i64, EvalError> {
-    let what = "timestamp with time zone";
+    let unusual = || unusual("timestamp with time zone");
     match trim(text) {
         "infinity" => Ok(i64::MAX),
         "-infinity" => Ok(i64::MIN),
         body => {
-            let (micros, rest) = local(body, text, what)?;
-            let utc = if rest.is_empty() {
-                let zone = Zone::named(time_zone)
-                    .ok_or_else(|| EvalError::unsupported(format!("time zone {time_zone:?} is not known")))?;
-                zone.to_utc(micros).ok_or_else(|| unusual(what))?
-            } else {
-                micros - offset(rest).ok_or_else(|| unusual(what))?
+            let (micros, rest) = local(body).ok_or_else(unusual)?;
+            let offset = if rest.is_empty() { None } else { Some(offset(rest).ok_or_else(unusual)?) };
+            let micros = micros.ok_or_else(|| field_out_of_range(text))?;
+            let utc = match offset {
+                Some(offset) => micros - offset,
+                None => Zone::named(time_zone)
+                    .ok_or_else(|| EvalError::unsupported(format!("time zone {time_zone:?} is not known")))?
+                    .to_utc(micros)
+                    .ok_or_else(unusual)?,
             };
             Ok(round_to_precision(utc, typmod))
         }

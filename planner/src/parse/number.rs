@@ -3,6 +3,9 @@
 use super::trim;
 use crate::value::EvalError;
 
+/// Digits that fit every integer type: the syntax is looked at before the range.
+const CERTAIN_DIGITS: usize = 4;
+
 /// Reads a decimal integer. Errors 22P02 and 22003; spellings from 16 on (hexadecimal, underscores) are
 /// unsupported.
 pub(super) fn integer<T: TryFrom<i128>>(text: &str, type_name: &str) -> Result<T, EvalError> {
@@ -17,6 +20,10 @@ pub(super) fn integer<T: TryFrom<i128>>(text: &str, type_name: &str) -> Result<T
             && digits.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         {
             return Err(EvalError::unsupported("integer in a spelling that depends on the server's version"));
+        }
+        // Whether garbage after too many digits is a syntax or a range error differs between versions.
+        if digits.bytes().take_while(u8::is_ascii_digit).count() > CERTAIN_DIGITS {
+            return Err(EvalError::unsupported("a very long integer with something else behind it"));
         }
         return Err(EvalError::invalid_text(type_name, text));
     }
@@ -49,7 +56,9 @@ fn float<T: std::str::FromStr>(text: &str, type_name: &str) -> Result<(T, bool),
     let body = trim(text);
     if !is_plain(body) {
         // Hexadecimal floats and the like are for Postgres to read; letters alone are not a number anywhere.
-        if body.starts_with(|c: char| c.is_ascii_digit()) || body.to_ascii_lowercase().contains("nan") {
+        if body.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit())
+            || body.to_ascii_lowercase().contains("nan")
+        {
             return Err(EvalError::unsupported("floating point number in an unusual spelling"));
         }
         return Err(EvalError::invalid_text(type_name, text));
@@ -59,12 +68,20 @@ fn float<T: std::str::FromStr>(text: &str, type_name: &str) -> Result<(T, bool),
     Ok((value, mantissa.bytes().any(|b| (b'1'..=b'9').contains(&b))))
 }
 
+/// 22003. Whether the message shows blanks around the number differs between versions.
+fn beyond_range(text: &str, type_name: &str) -> EvalError {
+    if trim(text) == text {
+        EvalError::out_of_range(format!("\"{text}\" is out of range for type {type_name}"))
+    } else {
+        EvalError::unsupported("floating point number out of range with blanks around it")
+    }
+}
+
 /// `float8in`. Errors 22P02, 22003 (overflow, or underflow to zero).
 pub(super) fn float8(text: &str) -> Result<f64, EvalError> {
     let (value, nonzero) = float::<f64>(text, "double precision")?;
     if nonzero && (value.is_infinite() || value == 0.0) {
-        let number = trim(text);
-        return Err(EvalError::out_of_range(format!("\"{number}\" is out of range for type double precision")));
+        return Err(beyond_range(text, "double precision"));
     }
     Ok(if value.is_nan() { f64::NAN } else { value })
 }
@@ -73,8 +90,7 @@ pub(super) fn float8(text: &str) -> Result<f64, EvalError> {
 pub(super) fn float4(text: &str) -> Result<f32, EvalError> {
     let (value, nonzero) = float::<f32>(text, "real")?;
     if nonzero && (value.is_infinite() || value == 0.0) {
-        let number = trim(text);
-        return Err(EvalError::out_of_range(format!("\"{number}\" is out of range for type real")));
+        return Err(beyond_range(text, "real"));
     }
     Ok(if value.is_nan() { f32::NAN } else { value })
 }

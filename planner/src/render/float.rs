@@ -57,21 +57,24 @@ fn special(value: f64, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Postgres prints the shortest digits *strictly inside* the interval that reads back as the value; the
-/// standard library also takes its ends, where reading depends on rounding half to even (1e23). `candidate`
-/// is the standard library's text; at an end one looks for the next longer one.
+/// Postgres' shortest digits from the standard library's (`candidate`), which differ in two corners (d2s.c):
+/// of two equally near texts Postgres takes the even one, and it stays *strictly inside* the interval that reads
+/// back as the value, whose ends depend on readers that round half to even (1e23).
 fn shortest(
     candidate: String,
     mantissa_bits: u32,
     with_digits: impl Fn(usize) -> String,
     reads_back: impl Fn(&str) -> bool,
 ) -> String {
-    if !is_midpoint(&candidate, mantissa_bits) {
-        return candidate;
-    }
     /// More digits than any shortest text has.
     const MOST_DIGITS: usize = 17;
     let digits = candidate.bytes().take_while(|b| *b != b'e').filter(u8::is_ascii_digit).count();
+    // The exact conversion rounds to even.
+    let nearest = with_digits(digits - 1);
+    let candidate = if nearest != candidate && reads_back(&nearest) { nearest } else { candidate };
+    if !is_midpoint(&candidate, mantissa_bits) {
+        return candidate;
+    }
     for more in digits..MOST_DIGITS {
         let text = trimmed(with_digits(more));
         if reads_back(&text) && !is_midpoint(&text, mantissa_bits) {
@@ -183,6 +186,7 @@ mod tests {
         assert_eq!(text8(0.0001, 1), "0.0001");
         assert_eq!(text8(1e300, 1), "1e+300");
         assert_eq!(text8(1e23, 1), "9.999999999999999e+22");
+        assert_eq!(text8(f64::from_bits(0x3e60000000000000), 1), "2.9802322387695312e-08");
     }
 
     #[test]

@@ -82,10 +82,11 @@ impl Numeric {
 
     /// Appends the image `numeric_send` writes.
     pub fn to_binary(&self, out: &mut Vec<u8>) {
+        // The sign field of a special value is its whole header; read as a scale it shows 0 or 32 (NUMERIC_DSCALE).
         let special = |sign: u16, out: &mut Vec<u8>| {
             out.extend_from_slice(&[0, 0, 0, 0]);
             out.extend_from_slice(&sign.to_be_bytes());
-            out.extend_from_slice(&[0, 0]);
+            out.extend_from_slice(&((sign & 0x1F80) >> 7).to_be_bytes());
         };
         match self.view() {
             View::NaN => special(SIGN_NAN, out),

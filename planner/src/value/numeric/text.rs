@@ -5,6 +5,8 @@ use crate::value::EvalError;
 use num_bigint::BigInt;
 use std::fmt;
 
+/// Exponents of so many digits are in range, so that garbage behind them is a syntax error on all servers.
+const CERTAIN_EXPONENT_DIGITS: usize = 4;
 /// Decimal digits that always fit an `i128`.
 const SMALL_DIGITS: usize = 38;
 
@@ -106,6 +108,9 @@ impl Numeric {
         let mut exponent = 0i64;
         let rest = &unsigned[end..];
         if let Some(digits) = rest.strip_prefix(['e', 'E']) {
+            if digits.starts_with(|c: char| c.is_ascii_whitespace() || c == '\u{b}') {
+                return Err(EvalError::unsupported("blanks before an exponent, which only some servers read"));
+            }
             let (minus, digits) = match digits.as_bytes().first() {
                 Some(b'-') => (true, &digits[1..]),
                 Some(b'+') => (false, &digits[1..]),
@@ -115,6 +120,9 @@ impl Numeric {
                 return Err(EvalError::unsupported("numeric literal with underscores"));
             }
             if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+                if digits.bytes().take_while(u8::is_ascii_digit).count() > CERTAIN_EXPONENT_DIGITS {
+                    return Err(EvalError::unsupported("a very long exponent with something else behind it"));
+                }
                 return Err(invalid());
             }
             // Postgres refuses exponents from INT_MAX / 2 on, before it looks at the digits.

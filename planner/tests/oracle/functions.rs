@@ -1,0 +1,266 @@
+//! Every registered function, under every `pg_proc` entry of its symbol: text, binary image or error.
+
+use crate::generate::{self, TYPES};
+use crate::server::{ValueArray, connect};
+use std::collections::BTreeMap;
+use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
+use weir_planner::eval::{EvalContext, Tuple};
+use weir_planner::functions::{Function, all};
+use weir_planner::render::encode_text;
+use weir_planner::settings::{SettingSet, Settings};
+use weir_planner::types::{ColumnType, oid};
+use weir_planner::value::encode_binary;
+use weir_planner::{Expr, Value};
+use weir_tests::rng::{rounds, seeded};
+
+/// Tuples per function and zone in `make test`, and in the long run.
+const TUPLES: (usize, usize) = (250, 5_000);
+/// Mismatches shown of each function before the test fails.
+const SHOWN_PER_FUNCTION: usize = 3;
+/// Zones in which functions that depend on TimeZone are tried.
+const ZONES: &[&str] = &["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "<+02>-02"];
+/// Functions with other ways of being checked: variadic or polymorphic ones, and the clock.
+const ELSEWHERE: &[&str] =
+    &["text_concat", "text_concat_ws", "textanycat(text,anynonarray)", "anytextcat(anynonarray,text)", "now"];
+
+/// A row of `pg_proc`.
+struct Entry {
+    name: String,
+    argument_oids: Vec<u32>,
+    argument_names: Vec<String>,
+    return_oid: u32,
+    return_name: String,
+    send: String,
+    strict: bool,
+}
+
+/// What Postgres, or Weir, says.
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Null,
+    Value { text: String, binary: String },
+    Error { sqlstate: String, message: String },
+}
+
+async fn entries(client: &Client, function: &Function) -> Vec<Entry> {
+    let rows = client
+        .query(
+            "SELECT quote_ident(p.proname), p.proargtypes::oid[]::int8[],
+                    ARRAY(SELECT 'pg_catalog.' || quote_ident(t.typname) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY a(o, n)
+                          JOIN pg_type t ON t.oid = a.o ORDER BY n),
+                    p.prorettype::int8, 'pg_catalog.' || quote_ident(r.typname), r.typsend::text, p.proisstrict
+             FROM pg_proc p JOIN pg_type r ON r.oid = p.prorettype JOIN pg_language l ON l.oid = p.prolang
+             WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.prokind = 'f' AND CASE l.lanname
+                 WHEN 'internal' THEN p.prosrc = $1
+                 WHEN 'sql' THEN p.proname || '(' || array_to_string(ARRAY(
+                     SELECT t.typname FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY a(o, n)
+                     JOIN pg_type t ON t.oid = a.o ORDER BY n), ',') || ')' = $1
+                 ELSE false END",
+            &[&function.symbol],
+        )
+        .await
+        .expect("pg_proc can be read");
+    rows.iter()
+        .map(|row| Entry {
+            name: row.get(0),
+            argument_oids: row.get::<_, Vec<i64>>(1).iter().map(|oid| *oid as u32).collect(),
+            argument_names: row.get(2),
+            return_oid: row.get::<_, i64>(3) as u32,
+            return_name: row.get(4),
+            send: row.get(5),
+            strict: row.get(6),
+        })
+        .collect()
+}
+
+/// Runs one entry over the tuples, each in its own exception block.
+async fn postgres(client: &Client, entry: &Entry, tuples: &[Vec<Value>]) -> Vec<Outcome> {
+    let count = entry.argument_oids.len();
+    let list = |f: &dyn Fn(usize) -> String| (0..count).map(f).collect::<Vec<_>>().join(", ");
+    let (name, returns, send) = (&entry.name, &entry.return_name, &entry.send);
+    let parameters = list(&|i| format!("a{i} {}", entry.argument_names[i]));
+    let arguments = list(&|i| format!("a{i}"));
+    client
+        .batch_execute(&format!(
+            "CREATE OR REPLACE FUNCTION pg_temp.attempt({parameters}) RETURNS text[] LANGUAGE plpgsql AS $body$
+             DECLARE r {returns};
+             BEGIN
+                 r := pg_catalog.{name}({arguments});
+                 IF r IS NULL THEN RETURN ARRAY['null']; END IF;
+                 RETURN ARRAY['value', format('%s', r), encode(pg_catalog.{send}(r), 'hex')];
+             EXCEPTION WHEN OTHERS THEN RETURN ARRAY['error', SQLSTATE, SQLERRM];
+             END $body$"
+        ))
+        .await
+        .expect("the function can be wrapped");
+    let unnest = list(&|i| format!("${}::{}[]", i + 1, entry.argument_names[i]));
+    let query = format!("SELECT pg_temp.attempt({arguments}) FROM unnest({unnest}) AS t({arguments})");
+    let arrays: Vec<ValueArray> = (0..count)
+        .map(|i| ValueArray {
+            element: entry.argument_oids[i],
+            values: tuples.iter().map(|tuple| tuple[i].clone()).collect(),
+        })
+        .collect();
+    let parameters: Vec<&(dyn ToSql + Sync)> = arrays.iter().map(|array| array as _).collect();
+    let rows = client.query(&query, &parameters).await.unwrap_or_else(|error| panic!("{query}: {error:?}"));
+    client.batch_execute("DROP FUNCTION pg_temp.attempt").await.expect("the wrapper can be dropped");
+    rows.iter()
+        .map(|row| {
+            let parts: Vec<String> = row.get(0);
+            match parts[0].as_str() {
+                "null" => Outcome::Null,
+                "value" => Outcome::Value { text: parts[1].clone(), binary: parts[2].clone() },
+                _ => Outcome::Error { sqlstate: parts[1].clone(), message: parts[2].clone() },
+            }
+        })
+        .collect()
+}
+
+/// Runs it here; `None` where the value is refused by name.
+fn weir(call: &Expr, tuple: &[Value], return_oid: u32, ctx: &EvalContext) -> Option<Outcome> {
+    match call.eval(Tuple::single(tuple), ctx) {
+        Value::Null => Some(Outcome::Null),
+        Value::Error(error) if error.is_unsupported() => None,
+        Value::Error(error) => {
+            Some(Outcome::Error { sqlstate: error.sqlstate.to_owned(), message: error.message.to_string() })
+        }
+        value => {
+            let mut text = Vec::new();
+            encode_text(&value, &ColumnType::new(return_oid), &ctx.settings, &mut text).ok()?;
+            let mut image = Vec::new();
+            encode_binary(&value, return_oid, &mut image).expect("a value has an image");
+            let binary = image.iter().map(|b| format!("{b:02x}")).collect();
+            Some(Outcome::Value { text: String::from_utf8(text).expect("UTF-8"), binary })
+        }
+    }
+}
+
+#[tokio::test]
+async fn functions_agree() {
+    let client = connect().await;
+    let mut rng = seeded("functions_agree");
+    let count = rounds(TUPLES.0, TUPLES.1);
+    let mut mismatches = Vec::new();
+    // Functions whose argument types nothing is generated for, and functions that refused everything.
+    let mut untried = Vec::new();
+    let mut refused = BTreeMap::new();
+    let (mut compared, mut skipped) = (0usize, 0usize);
+    for function in all().filter(|function| !ELSEWHERE.contains(&function.symbol)) {
+        let mut tried = false;
+        for entry in entries(&client, function).await {
+            if entry.argument_oids.iter().any(|oid| !TYPES.contains(oid)) {
+                continue;
+            }
+            tried = true;
+            assert_eq!(entry.strict, function.strict, "strictness of {}", function.symbol);
+            let args = (0..entry.argument_oids.len()).map(Expr::Column).collect();
+            let call = Expr::Call { function, args };
+            let zones = if function.settings.contains(SettingSet::TIME_ZONE) { ZONES } else { &ZONES[..1] };
+            let (mut answered, mut wrong) = (0, 0);
+            for zone in zones {
+                client.batch_execute(&format!("SET TIME ZONE '{zone}'")).await.expect("a known zone");
+                let settings = Settings { time_zone: (*zone).into(), ..Settings::default() };
+                let ctx = EvalContext { settings, ..EvalContext::default() };
+                let tuples: Vec<Vec<Value>> = (0..count)
+                    .map(|_| {
+                        let types = entry.argument_oids.iter().enumerate();
+                        types
+                            .map(|(i, oid)| {
+                                // A few tuples check what strictness does. Bodies of SQL functions are
+                                // inlined, which can raise an error where strictness alone gives NULL.
+                                let is_sql = function.symbol.ends_with(')');
+                                if !is_sql && rand::Rng::random_range(&mut rng, 0..50) == 0 {
+                                    Value::Null
+                                } else {
+                                    generate::argument(&mut rng, function.symbol, i, *oid)
+                                }
+                            })
+                            .collect()
+                    })
+                    .collect();
+                let expected = postgres(&client, &entry, &tuples).await;
+                for (tuple, expected) in tuples.iter().zip(expected) {
+                    match weir(&call, tuple, entry.return_oid, &ctx) {
+                        None => skipped += 1,
+                        Some(actual) => {
+                            compared += 1;
+                            answered += 1;
+                            if actual != expected {
+                                wrong += 1;
+                            }
+                            if actual != expected && wrong <= SHOWN_PER_FUNCTION {
+                                mismatches.push(format!(
+                                    "{} {}{tuple:?} in {zone}\n    postgres {expected:?}\n    weir     {actual:?}",
+                                    function.symbol, entry.name
+                                ));
+                            }
+                        }
+                    }
+                }
+            }
+            if answered * 10 < count * zones.len() {
+                refused.insert(function.symbol, answered);
+            }
+        }
+        if !tried {
+            untried.push(function.symbol);
+        }
+    }
+    eprintln!("{compared} results compared, {skipped} left to Postgres");
+    assert!(untried.is_empty(), "not in pg_proc, or of types without a generator: {untried:?}");
+    assert!(refused.is_empty(), "functions that refuse nearly everything: {refused:?}");
+    assert!(mismatches.is_empty(), "mismatches:\n{}", mismatches.join("\n"));
+}
+
+/// `||` with other types and concat: their argument types are only known at the call.
+#[tokio::test]
+async fn concatenations_agree() {
+    let client = connect().await;
+    let mut rng = seeded("concatenations_agree");
+    let lookup = |symbol: &str| weir_planner::functions::lookup(symbol).expect("registered");
+    let cases = [
+        ("$1::text || $2", "textanycat(text,anynonarray)", false),
+        ("$2 || $1::text", "anytextcat(anynonarray,text)", true),
+        ("concat($1::text, $2)", "text_concat", false),
+        ("concat_ws(',', $1::text, $2)", "text_concat_ws", false),
+    ];
+    for (other, name) in [
+        (oid::INT4, "int4"),
+        (oid::INT8, "int8"),
+        (oid::NUMERIC, "numeric"),
+        (oid::BOOL, "bool"),
+        (oid::BPCHAR, "bpchar"),
+    ] {
+        for (sql, symbol, swapped) in cases {
+            let sql = sql.replace("$2", &format!("b::{name}")).replace("$1", "a");
+            let query = format!("SELECT {sql} FROM unnest($1::text[], $2::{name}[]) AS t(a, b)");
+            let (mut left, mut right) = (Vec::new(), Vec::new());
+            for i in 0..50 {
+                left.push(if i % 10 == 0 { Value::Null } else { generate::value(&mut rng, oid::TEXT) });
+                right.push(if i % 9 == 0 { Value::Null } else { generate::value(&mut rng, other) });
+            }
+            let arrays = (
+                ValueArray { element: oid::TEXT, values: left.clone() },
+                ValueArray { element: other, values: right.clone() },
+            );
+            let rows = client.query(&query, &[&arrays.0, &arrays.1]).await.unwrap_or_else(|e| panic!("{query}: {e:?}"));
+            for ((left, right), row) in left.iter().zip(&right).zip(&rows) {
+                let expected: Option<String> = row.get(0);
+                let tuple = if swapped { vec![right.clone(), left.clone()] } else { vec![left.clone(), right.clone()] };
+                let mut args = vec![Expr::Column(0), Expr::Column(1)];
+                if symbol == "text_concat_ws" {
+                    args.insert(0, Expr::Const(Value::text(",")));
+                }
+                let call = Expr::Call { function: lookup(symbol), args };
+                let actual = match call.eval(Tuple::single(&tuple), &EvalContext::default()) {
+                    Value::Text(text) => Some(text.to_string()),
+                    Value::Null => None,
+                    // char(n) || text is text || text after a cast; it never comes as this function.
+                    other => panic!("{query} {tuple:?}: {other:?}"),
+                };
+                assert_eq!(actual, expected, "{query} {tuple:?}");
+            }
+        }
+    }
+}
