@@ -31,6 +31,10 @@ pub(super) const ITEMS_CAPACITY: usize = 1024;
 /// `wal_receiver_status_interval`'s default; well below `wal_sender_timeout` (60 s).
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Received transactions are confirmed after this time: the longest a commit waits for Weir where Weir counts as a
+/// synchronous standby, and nothing (20 small messages a second) where it does not.
+const CONFIRM_AFTER: Duration = Duration::from_millis(50);
+
 /// A server from which nothing has come for so long, though it was asked, is gone without the socket knowing.
 const SILENCE_LIMIT: Duration = Duration::from_secs(35);
 
@@ -42,6 +46,8 @@ pub(super) struct StreamReader {
     /// The next keepalive answers a request.
     asked: bool,
     heard: Instant,
+    /// When what has been received is to be confirmed.
+    confirm_due: Option<Instant>,
     ticks: Interval,
 }
 
@@ -50,8 +56,16 @@ impl StreamReader {
     pub(super) fn new(connection: Connection, assembler: Assembler, items: mpsc::Sender<Item>) -> StreamReader {
         let mut ticks = interval(STATUS_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (received, heard) = (Position(0), Instant::now());
-        StreamReader { connection, assembler, items, received, asked: false, heard, ticks }
+        StreamReader {
+            connection,
+            assembler,
+            items,
+            received: Position(0),
+            asked: false,
+            heard: Instant::now(),
+            confirm_due: None,
+            ticks,
+        }
     }
 
     /// Reads until the stream breaks. Each value from `asks` makes the server say how far it is. Ok when the delivering
@@ -84,6 +98,10 @@ impl StreamReader {
                         self.connection.send_status(self.received, true).await?;
                     }
                 },
+                () = at(self.confirm_due) => {
+                    self.confirm_due = None;
+                    self.connection.send_status(self.received, false).await?;
+                }
                 _ = self.ticks.tick() => {
                     if self.heard.elapsed() > SILENCE_LIMIT {
                         return Err(CaptureError::Silent(SILENCE_LIMIT.as_secs()));
@@ -99,6 +117,7 @@ impl StreamReader {
         let transaction = self.assembler.push(bytes)?;
         Ok(transaction.map(|transaction| {
             self.received = self.received.max(transaction.position);
+            self.confirm_due.get_or_insert_with(|| Instant::now() + CONFIRM_AFTER);
             Item::Transaction(transaction)
         }))
     }
@@ -134,5 +153,13 @@ impl StreamReader {
                 _ = self.ticks.tick() => self.connection.send_status(self.received, false).await?,
             }
         }
+    }
+}
+
+/// Never, where there is no time.
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
