@@ -1,1 +1,73 @@
-fn main() {}
+//! `make bench`: Weir and Postgres measured against each other in one run, interleaved, on one machine.
+//!
+//! `dataset` fills the fraud scenario; `load` drives clients and collects latencies; `reads`, `writes` and `commits` are the
+//! measurements; `report` writes the Markdown table and `plot` the picture.
+
+mod commits;
+mod dataset;
+mod load;
+mod plot;
+mod reads;
+mod report;
+mod writes;
+
+use clap::Parser;
+use dataset::Dataset;
+use report::Report;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Parser)]
+#[command(name = "weir-bench", about = "Measure Weir against Postgres in one run")]
+struct Arguments {
+    /// Transactions in the data set.
+    #[arg(long, default_value_t = 1_000_000)]
+    transactions: u64,
+    #[arg(long, default_value_t = 1_000)]
+    users: u64,
+    #[arg(long, default_value_t = 100)]
+    merchants: u64,
+    /// Seconds per measurement and repetition.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Every measurement is made this often; the targets take turns.
+    #[arg(long, default_value_t = 2)]
+    repetitions: u32,
+    /// Where the results go.
+    #[arg(long, default_value = "bench/results")]
+    output: PathBuf,
+}
+
+fn main() -> std::io::Result<()> {
+    let arguments = Arguments::parse();
+    let slice = Duration::from_secs_f64(arguments.seconds);
+    let mut report = Report::new(arguments.transactions, arguments.users, arguments.merchants);
+
+    println!("loading {} transactions", arguments.transactions);
+    let dataset = Dataset::load(arguments.transactions, arguments.users, arguments.merchants);
+
+    println!("stream tables without risk_scores");
+    let created = dataset.create_light_tables();
+    report.creation("five tables without risk_scores", created, dataset.resident_bytes());
+    report.commits("without risk_scores", commits::engine(&dataset, "user_velocity", 500));
+    report.freshness("without risk_scores", commits::visibility(&dataset, "user_velocity", 1_000));
+
+    println!("writers");
+    report.writes(writes::measure(&dataset, slice, arguments.repetitions.max(3)));
+
+    println!("all nine stream tables");
+    let created = dataset.create_heavy_tables();
+    report.creation("all nine tables", created, dataset.resident_bytes());
+    report.commits("all nine", commits::engine(&dataset, "alert_summary", 100));
+    report.freshness("all nine", commits::visibility(&dataset, "user_velocity", 500));
+
+    println!("reads");
+    dataset.copy_to_plain_tables();
+    report.reads(reads::measure(&dataset, slice, arguments.repetitions));
+    report.dashboard(reads::dashboard(&dataset, slice.min(Duration::from_secs(1))));
+    report.memory(dataset.resident_bytes());
+
+    report.write(&arguments.output)?;
+    println!("written to {}", arguments.output.display());
+    Ok(())
+}

@@ -15,6 +15,8 @@ use tokio_postgres::Client;
 
 /// How long a starting Weir may take until it accepts connections.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the installation of its SQL is waited for; a role without the privilege never gets there.
+const INSTALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long stream tables may take from creation or restart until memory answers them.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long SIGTERM may take.
@@ -81,6 +83,7 @@ impl TestWeir {
         let guard = Guard::new("kill -9 \"$1\"; rm -f \"$2\"", &[&child.id().to_string(), &log_path], None);
         self.process = Some((child, guard));
         self.wait_until_accepting();
+        self.wait_until_installed();
     }
 
     fn wait_until_accepting(&mut self) {
@@ -92,6 +95,23 @@ impl TestWeir {
             }
             assert!(started.elapsed() < START_TIMEOUT, "weir does not accept connections:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Weir accepts connections before it has put its SQL into a new database; forwarding needs none of it.
+    fn wait_until_installed(&self) {
+        let started = Instant::now();
+        let parameters = [("user", crate::postgres::SUPERUSER), ("database", "postgres")];
+        while started.elapsed() < INSTALL_TIMEOUT {
+            // Refused when the upstream is down: then there is nothing to wait for.
+            let Ok(mut client) = RawClient::connect(&self.address(), &parameters, crate::postgres::SUPERUSER) else {
+                return;
+            };
+            let installed = client.try_query("SELECT to_regprocedure('pgtrickle.pgt_status()') IS NOT NULL");
+            if installed.is_ok_and(|answer| answer.error.is_none() && answer.scalar() == "t") {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 

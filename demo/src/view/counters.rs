@@ -84,9 +84,9 @@ impl Counters {
     }
 }
 
-const ANSWERED: &str = "weir_answered_total";
-const FORWARDED: &str = "weir_forwarded_total";
-const PASSED: &str = "weir_passed_through_total";
+const ANSWERED: &str = "weir_statements_answered_total";
+const FORWARDED: &str = "weir_statements_forwarded_total";
+const PASSED: &str = "weir_statements_passed_total";
 const COMMITS: &str = "weir_commits_applied_total";
 
 #[cfg(test)]

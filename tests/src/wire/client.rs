@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use postgres_protocol::authentication;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::frontend;
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct Message {
 
 /// One session, driven message by message.
 pub struct RawClient {
-    stream: TcpStream,
+    stream: BufReader<TcpStream>,
     /// Messages sent by the backend before the first ReadyForQuery.
     pub greeting: Vec<Message>,
 }
@@ -42,7 +42,7 @@ impl RawClient {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
-        let mut client = RawClient { stream, greeting: Vec::new() };
+        let mut client = RawClient { stream: BufReader::new(stream), greeting: Vec::new() };
         let mut buffer = BytesMut::new();
         frontend::startup_message(parameters.iter().copied(), &mut buffer)?;
         client.send(&buffer)?;
@@ -101,7 +101,7 @@ impl RawClient {
 
     /// Writes frontend messages as they are.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        self.stream.get_mut().write_all(bytes)
     }
 
     /// The next backend message.

@@ -1,0 +1,101 @@
+//! What a commit costs the engine, and how soon others see it.
+
+use crate::dataset::Dataset;
+use crate::load::Latencies;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+use weir_tests::wire::RawClient;
+
+/// Between two inserts of the visibility measurement: 100 a second.
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// The engine's own clock over one-row commits.
+pub struct Engine {
+    pub commits: f64,
+    /// Time the engine spent per commit, in microseconds.
+    pub micros_per_commit: f64,
+    /// Commit and a read at `latest` together, as the client saw them.
+    pub round_trip: Latencies,
+}
+
+/// `commits` one-row transactions, each followed by a read that needs it applied.
+pub fn engine(dataset: &Dataset, read: &str, commits: u32) -> Engine {
+    let mut client = RawClient::superuser(&dataset.weir.address());
+    let mut rng = StdRng::seed_from_u64(7);
+    client.execute("SET weir.consistency = 'latest'");
+    let sql = format!("SELECT COUNT(*) FROM {read}");
+    client.execute(&sql);
+    let before = (metric(dataset, "weir_commits_applied_total"), metric(dataset, "weir_refresh_microseconds_total"));
+    let mut round_trip = Latencies::default();
+    for _ in 0..commits {
+        let started = Instant::now();
+        client.execute(&insert(dataset, &mut rng));
+        client.execute(&sql);
+        round_trip.record(started.elapsed());
+    }
+    let applied = metric(dataset, "weir_commits_applied_total") - before.0;
+    let micros = metric(dataset, "weir_refresh_microseconds_total") - before.1;
+    Engine { commits: applied, micros_per_commit: micros / applied.max(1.0), round_trip }
+}
+
+fn insert(dataset: &Dataset, rng: &mut StdRng) -> String {
+    format!(
+        "INSERT INTO transactions (user_id, merchant_id, amount) VALUES ({}, {}, {}.25)",
+        rng.random_range(1..=dataset.users),
+        rng.random_range(1..=dataset.merchants),
+        rng.random_range(10..900)
+    )
+}
+
+/// From the moment a commit returned to the writer until another session's read has answered with it.
+pub struct Visibility {
+    /// The reader asks at the level `latest`.
+    pub latest: Latencies,
+    /// The reader polls at the default level.
+    pub default_level: Latencies,
+}
+
+/// `tries` inserts for each level, 100 a second, of one user whose count another session reads.
+pub fn visibility(dataset: &Dataset, table: &str, tries: u32) -> Visibility {
+    let measure = |level: &str| {
+        let mut writer = RawClient::superuser(&dataset.weir.address());
+        let mut reader = RawClient::superuser(&dataset.weir.address());
+        reader.execute(&format!("SET weir.consistency = '{level}'"));
+        let sql = format!("SELECT txn_count FROM {table} WHERE user_id = 1");
+        let count = |reader: &mut RawClient| reader.execute(&sql).scalar().parse::<u64>().expect("a bigint");
+        let mut latencies = Latencies::default();
+        writer.execute("SELECT 1");
+        let mut expected: u64 = {
+            let sql = "SELECT count(*) FROM transactions WHERE user_id = 1";
+            writer.execute(sql).scalar().parse().expect("a bigint")
+        };
+        let started = Instant::now();
+        for at in 0..tries {
+            let due = INTERVAL * at;
+            std::thread::sleep(due.saturating_sub(started.elapsed()));
+            writer.execute("INSERT INTO transactions (user_id, merchant_id, amount) VALUES (1, 1, 42)");
+            expected += 1;
+            let committed = Instant::now();
+            while count(&mut reader) < expected {}
+            latencies.record(committed.elapsed());
+        }
+        latencies
+    };
+    // A read at the default level may wait for the schedule, so fewer tries do.
+    Visibility { latest: measure("latest"), default_level: measure("session") }
+}
+
+/// A counter of `/metrics`.
+fn metric(dataset: &Dataset, name: &str) -> f64 {
+    let address = dataset.weir.http_address();
+    let mut stream = TcpStream::connect(&address).expect("Weir serves HTTP");
+    let request = format!("GET /metrics HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("Weir serves HTTP");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("Weir serves HTTP");
+    let sample = answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    sample.unwrap_or_else(|| panic!("/metrics has no {name}"))
+}
