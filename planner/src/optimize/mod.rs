@@ -9,6 +9,8 @@ mod joins;
 mod prune;
 mod pushdown;
 mod safety;
+#[cfg(test)]
+mod tests;
 
 pub use equality::split_equalities;
 

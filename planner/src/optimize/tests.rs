@@ -1,0 +1,235 @@
+//! Each pass on plans built by hand, read as text.
+
+use super::*;
+use crate::catalog::{ColumnEntry, RelationEntry, RelationKind};
+use crate::expr::Expr;
+use crate::functions::lookup;
+use crate::plan::{AggregateCall, AggregateKind, Join, JoinKind};
+use crate::types::{ColumnType, RelationId, oid};
+use crate::value::Value;
+
+const D: u32 = 1;
+const F: u32 = 2;
+
+/// Relation D with unique column 0, relation F without keys; three integer columns each.
+fn catalog() -> Catalog {
+    let column = |number: i16, not_null| ColumnEntry {
+        name: format!("c{number}"),
+        number,
+        type_oid: oid::INT4,
+        typmod: -1,
+        collation: 0,
+        not_null,
+        generated: ' ',
+    };
+    let relation = |name: &str, unique_keys| RelationEntry {
+        schema: "public".into(),
+        name: name.into(),
+        kind: RelationKind::Table,
+        columns: vec![column(1, true), column(2, false), column(3, false)],
+        unique_keys,
+        generated: vec![],
+    };
+    let mut catalog = Catalog::default();
+    catalog.relations.insert(D, relation("d", vec![vec![0]]));
+    catalog.relations.insert(F, relation("f", vec![]));
+    catalog
+}
+
+fn scan(relation: u32) -> Plan {
+    let node = Node::Scan { relation: RelationId(relation), columns: vec![0, 1, 2] };
+    Plan { node, columns: vec![ColumnType::new(oid::INT4); 3] }
+}
+
+fn call(symbol: &str, args: Vec<Expr>) -> Expr {
+    Expr::Call { function: lookup(symbol).expect("a registered function"), args }
+}
+
+fn col(index: usize) -> Expr {
+    Expr::Column(index)
+}
+
+fn int(value: i32) -> Expr {
+    Expr::Const(Value::Int4(value))
+}
+
+fn join(kind: JoinKind, left: Plan, right: Plan, equal: Vec<(Expr, Expr)>, residual: Option<Expr>) -> Plan {
+    let columns = left.columns.iter().chain(&right.columns).cloned().collect();
+    Plan { node: Node::Join(Box::new(Join { kind, left, right, equal, residual })), columns }
+}
+
+fn aggregate(input: Plan, keys: Vec<Expr>, kind: AggregateKind, arg: Option<Expr>) -> Plan {
+    let mut columns = vec![ColumnType::new(oid::INT4); keys.len()];
+    columns.push(ColumnType::new(oid::INT8));
+    let call = AggregateCall {
+        kind,
+        input: arg.as_ref().map(|_| ColumnType::new(oid::INT4)),
+        args: arg.into_iter().collect(),
+        distinct: false,
+        filter: None,
+        output: ColumnType::new(oid::INT8),
+    };
+    Plan { node: Node::Aggregate { input: Box::new(input), keys, aggregates: vec![call] }, columns }
+}
+
+#[track_caller]
+fn check(plan: Plan, expected: &str) {
+    let columns = plan.columns.len();
+    let optimized = optimize(plan, &catalog());
+    assert_eq!(optimized.columns.len(), columns);
+    let text = optimized.to_text(&|id| if id.0 == D { "d".into() } else { "f".into() });
+    assert_eq!(text.trim(), expected.trim(), "\n{text}");
+}
+
+#[test]
+fn constants_are_folded_unless_that_fails() {
+    let failing = call("int4div", vec![int(1), int(0)]);
+    let predicate = call("int4gt", vec![col(0), call("int4pl", vec![int(1), call("int4mul", vec![int(2), int(3)])])]);
+    check(
+        filter(scan(D), vec![predicate, call("int4eq", vec![col(1), failing])]),
+        "
+Filter (int4gt(#0, 7) and int4eq(#1, int4div(1, 0)))
+  Scan d [0 1 2]",
+    );
+}
+
+#[test]
+fn equality_of_two_integer_types_becomes_one() {
+    let wide = call("int84eq", vec![call("int48", vec![col(0)]), int(5)]);
+    check(
+        filter(scan(D), vec![wide]),
+        "
+Filter int8eq(int48(#0), 5)
+  Scan d [0 1 2]",
+    );
+}
+
+#[test]
+fn a_left_join_keeps_conditions_on_its_padded_side_above() {
+    let plan = join(JoinKind::Left, scan(D), scan(F), vec![(col(0), col(1))], None);
+    let conditions = vec![call("int4gt", vec![col(1), int(0)]), Expr::IsNull(Box::new(col(5)))];
+    check(
+        filter(plan, conditions),
+        "
+Filter #5 is null
+  LeftJoin #0 = #4
+    Filter int4gt(#1, 0)
+      Scan d [0 1 2]
+    Scan f [0 1 2]",
+    );
+}
+
+#[test]
+fn a_rejected_padding_makes_an_inner_join() {
+    let full = join(JoinKind::Full, scan(D), scan(F), vec![(col(0), col(1))], None);
+    check(
+        filter(full, vec![call("int4gt", vec![col(1), int(0)])]),
+        "
+LeftJoin #0 = #4
+  Filter int4gt(#1, 0)
+    Scan d [0 1 2]
+  Scan f [0 1 2]",
+    );
+}
+
+#[test]
+fn a_condition_that_can_fail_waits_for_the_whole_join() {
+    let plan = join(JoinKind::Inner, scan(D), scan(F), vec![(col(0), col(0))], None);
+    let risky = call("int4gt", vec![call("int4div", vec![int(1), col(1)]), int(0)]);
+    check(
+        filter(plan, vec![risky, call("int4ne", vec![col(1), int(0)])]),
+        "
+Filter int4gt(int4div(1, #1), 0)
+  InnerJoin #0 = #3
+    Filter int4ne(#1, 0)
+      Scan d [0 1 2]
+    Scan f [0 1 2]",
+    );
+}
+
+#[test]
+fn a_product_is_avoided_and_columns_stay_in_place() {
+    // d, d, f WHERE d1.0 = f.0 AND f.1 = d2.0
+    let product = join(JoinKind::Inner, scan(D), scan(D), vec![], None);
+    let product = join(JoinKind::Inner, product, scan(F), vec![], None);
+    let conditions = vec![call("int4eq", vec![col(0), col(6)]), call("int4eq", vec![col(7), col(3)])];
+    check(
+        filter(product, conditions),
+        "
+Project #0, #1, #2, #6, #7, #8, #3, #4, #5
+  InnerJoin #4 = #6
+    InnerJoin #0 = #3
+      Scan d [0 1 2]
+      Scan f [0 1 2]
+    Scan d [0 1 2]",
+    );
+}
+
+#[test]
+fn an_equality_over_several_inputs_is_not_lost() {
+    // f1 ⋈ (d ⋈ f2) on f1.0 = d.1 + f2.1
+    let inner = join(JoinKind::Inner, scan(D), scan(F), vec![(col(0), col(0))], None);
+    let sum = call("int4pl", vec![col(1), col(4)]);
+    let plan = join(JoinKind::Inner, scan(F), inner, vec![(col(0), sum)], None);
+    check(
+        plan,
+        "
+InnerJoin #0 = int4pl(#4, #7)
+  Scan f [0 1 2]
+  InnerJoin #0 = #3
+    Scan d [0 1 2]
+    Scan f [0 1 2]",
+    );
+}
+
+#[test]
+fn aggregation_moves_below_a_join_on_a_unique_row() {
+    let plan = join(JoinKind::Left, scan(D), scan(F), vec![(col(0), col(1))], None);
+    check(
+        aggregate(plan, vec![col(0), col(2)], AggregateKind::Count, Some(col(5))),
+        "
+Project #0, #1, coalesce(#3, 0)
+  LeftJoin #0 = #2
+    Scan d [0 2]
+    Aggregate by (#0): Count(#1)
+      Scan f [1 2]",
+    );
+}
+
+#[test]
+fn aggregation_stays_above_when_a_group_may_hold_several_rows() {
+    let plan = join(JoinKind::Left, scan(D), scan(F), vec![(col(0), col(1))], None);
+    check(
+        aggregate(plan, vec![col(2)], AggregateKind::CountRows, None),
+        "
+Aggregate by (#1): CountRows()
+  LeftJoin #0 = #2
+    Scan d [0 2]
+    Scan f [1]",
+    );
+}
+
+#[test]
+fn aggregation_stays_above_when_padding_would_count() {
+    // sum(coalesce(f.2, 9)) of a padded row is 9, not NULL.
+    let plan = join(JoinKind::Left, scan(D), scan(F), vec![(col(0), col(1))], None);
+    let arg = Expr::Coalesce(vec![col(5), int(9)]);
+    check(
+        aggregate(plan, vec![col(0)], AggregateKind::SumInt, Some(arg)),
+        "
+Aggregate by (#0): SumInt(coalesce(#2, 9))
+  LeftJoin #0 = #1
+    Scan d [0]
+    Scan f [1 2]",
+    );
+}
+
+#[test]
+fn counting_a_column_without_nulls_counts_rows() {
+    check(
+        aggregate(scan(F), vec![col(1)], AggregateKind::Count, Some(col(0))),
+        "
+Aggregate by (#1): CountRows()
+  Scan f [0 1]",
+    );
+}
