@@ -100,13 +100,14 @@ fn with_dimension(
         Dimension::Left => join.equal.iter().map(|(l, r)| (r.clone(), l.clone())).unzip(),
         Dimension::Right => join.equal.iter().cloned().unzip(),
     };
-    // Types of key expressions are only known for plain columns.
+    // The type of a key is that of the column on either side: both sides of an equality have one type.
     let mut grouped_columns: Vec<ColumnType> = Vec::new();
-    for key in &fact_keys {
-        match key {
-            Expr::Column(column) => grouped_columns.push(facts.columns[*column].clone()),
+    for (fact, dimension_key) in fact_keys.iter().zip(&dimension_keys) {
+        grouped_columns.push(match (fact, dimension_key) {
+            (Expr::Column(column), _) => facts.columns[*column].clone(),
+            (_, Expr::Column(column)) => dimension.columns[*column].clone(),
             _ => return None,
-        }
+        });
     }
     grouped_columns.extend(inner.iter().map(|call| call.output.clone()));
     let group_count = fact_keys.len();

@@ -229,7 +229,7 @@ fn counting_a_column_without_nulls_counts_rows() {
     check(
         aggregate(scan(F), vec![col(1)], AggregateKind::Count, Some(col(0))),
         "
-Aggregate by (#1): CountRows()
-  Scan f [0 1]",
+Aggregate by (#0): CountRows()
+  Scan f [1]",
     );
 }

@@ -47,7 +47,7 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY c) AS s FROM t", "ordered-set aggregate percentile_cont"),
     ("SELECT array_agg(a ORDER BY id) AS s FROM t", "ORDER BY in aggregate array_agg"),
     ("SELECT t AS whole FROM t", "whole-row reference"),
-    ("SELECT ROW(id, a) AS r FROM t", "row constructor"),
+    ("SELECT ROW(id, a) IS NULL AS r FROM t", "IS NULL of a row"),
     ("SELECT arr[1] AS x FROM t", "array subscript"),
     ("SELECT id FROM t WHERE j = '{}'::jsonb", "function jsonb_eq"),
     ("SELECT j, count(*) FROM t GROUP BY j", "GROUP BY on type jsonb"),

@@ -15,10 +15,10 @@ const CASES: &[(&str, &str, &str)] = &[
          GROUP BY u.id, u.name",
         "
 Project #1, coalesce(#3, 0), #4
-  LeftJoin #0 = int48(#2)
+  LeftJoin #0 = #2
     Scan users [0 1]
-    Aggregate by (#1): CountRows(), SumNumeric(#2)
-      Scan orders [0 1 2]
+    Aggregate by (int48(#0)): CountRows(), SumNumeric(#1)
+      Scan orders [1 2]
 ",
     ),
     (
@@ -61,10 +61,11 @@ Project #0, #2
         "SELECT a.id FROM users a, wide b, orders c WHERE a.id = c.id AND c.user_id = b.id",
         "
 Project #0
-  InnerJoin #2 = #3
-    InnerJoin #0 = #1
-      Scan users [0]
-      Scan orders [0 1]
+  InnerJoin #1 = #2
+    Project #0, #2
+      InnerJoin #0 = #1
+        Scan users [0]
+        Scan orders [0 1]
     Scan wide [0]
 ",
     ),
@@ -85,10 +86,10 @@ Project coalesce(#0, int48(#2)), #1, #3
         "
 Project #0, #1
   Sort (#2) limit 3
-    Project #0, #3, #2
-      Window rank by () order (#1 desc)
-        Filter int8gt(#1, 1)
-          Aggregate by (#1): CountRows(), Max(#0)
+    Project #0, #3, #1
+      Window rank by () order (#2 desc)
+        Filter int84gt(#2, 1)
+          Aggregate by (#1): Max(#0), CountRows()
             Scan users [1 2]
 ",
     ),
@@ -165,9 +166,9 @@ UnionAll
         "SELECT u.id, u.name, count(*) AS n FROM users u JOIN wide w ON w.x = u.id GROUP BY u.id",
         "
 Project #0, #1, #3
-  InnerJoin #0 = int48(#2)
+  InnerJoin #0 = #2
     Scan users [0 1]
-    Aggregate by (#0): CountRows()
+    Aggregate by (int48(#0)): CountRows()
       Scan wide [1]
 ",
     ),
@@ -184,8 +185,8 @@ Project case(int4eq(#0, 1) -> 'one'; int4eq(#0, 2) -> 'two'; null), case(int4gt(
         "VALUES and WITH",
         "WITH v(n, s) AS (VALUES (1, 'a'), (2, 'b')) SELECT s, n + 1 AS m FROM v WHERE n > 1",
         "
-Project #0, int4pl(#1, 1)
-  Filter int4gt(#1, 1)
+Project #1, int4pl(#0, 1)
+  Filter int4gt(#0, 1)
     Values (1, 'a'), (2, 'b')
 ",
     ),
