@@ -35,7 +35,9 @@ impl Generator {
         }
         match oid {
             oid::INT8 => Value::Int8(self.rng.random_range(0..12)),
-            oid::TEXT => Value::text(["x", "y", "zzzzzzzzzz1", "zzzzzzzzzz2"].choose(&mut self.rng).expect("not empty")),
+            oid::TEXT => {
+                Value::text(["x", "y", "zzzzzzzzzz1", "zzzzzzzzzz2"].choose(&mut self.rng).expect("not empty"))
+            }
             // Equal numbers with different images.
             _ => Value::Numeric(Numeric::new(
                 self.rng.random_range(0..3) * 10,
@@ -52,7 +54,9 @@ impl Generator {
     fn expr(&mut self, columns: &[ColumnType], oid: u32, depth: u32) -> Expr {
         if depth > 0 && self.rng.random_bool(0.4) {
             return match (oid, self.rng.random_range(0..3)) {
-                (oid::INT8, 0) => call("int8pl", [self.expr(columns, oid, depth - 1), self.expr(columns, oid, depth - 1)]),
+                (oid::INT8, 0) => {
+                    call("int8pl", [self.expr(columns, oid, depth - 1), self.expr(columns, oid, depth - 1)])
+                }
                 (_, 1) => Expr::Coalesce(vec![self.expr(columns, oid, depth - 1), Expr::Const(self.value(oid))]),
                 _ => Expr::Case {
                     branches: vec![(self.predicate(columns, depth - 1), self.expr(columns, oid, depth - 1))],
@@ -131,7 +135,11 @@ impl Generator {
                 keys.reverse();
                 let limit = self.rng.random_bool(0.8).then(|| self.rng.random_range(0..20));
                 // Equal numerics of different images would be another choice.
-                if input.columns.iter().any(|kind| kind.oid == oid::NUMERIC) { input } else { sort(input, &keys, limit, Some(1)) }
+                if input.columns.iter().any(|kind| kind.oid == oid::NUMERIC) {
+                    input
+                } else {
+                    sort(input, &keys, limit, Some(1))
+                }
             }
         }
     }
@@ -139,15 +147,26 @@ impl Generator {
     fn project(&mut self, depth: u32) -> Plan {
         let input = self.plan(depth - 1);
         let columns: Vec<ColumnType> = (0..self.rng.random_range(1..4))
-            .map(|_| ColumnType::new(*[oid::INT8, oid::INT8, oid::TEXT, oid::NUMERIC].choose(&mut self.rng).expect("not empty")))
+            .map(|_| {
+                ColumnType::new(
+                    *[oid::INT8, oid::INT8, oid::TEXT, oid::NUMERIC].choose(&mut self.rng).expect("not empty"),
+                )
+            })
             .collect();
         let exprs = columns.iter().map(|kind| self.expr(&input.columns, kind.oid, 2)).collect();
         Plan { node: Node::Project { input: Box::new(input), exprs }, columns }
     }
 
     fn join(&mut self, depth: u32) -> Plan {
-        let kinds =
-            [JoinKind::Inner, JoinKind::Inner, JoinKind::Left, JoinKind::Right, JoinKind::Full, JoinKind::Semi, JoinKind::Anti];
+        let kinds = [
+            JoinKind::Inner,
+            JoinKind::Inner,
+            JoinKind::Left,
+            JoinKind::Right,
+            JoinKind::Full,
+            JoinKind::Semi,
+            JoinKind::Anti,
+        ];
         let kind = *kinds.choose(&mut self.rng).expect("not empty");
         let (left_depth, right_depth) = (self.rng.random_range(0..depth), self.rng.random_range(0..depth));
         let left = self.plan(left_depth);
@@ -218,10 +237,8 @@ impl Generator {
 
 /// Rows by SQL equality, in some order of their own.
 fn bag(rows: &[Vec<Value>]) -> Vec<String> {
-    let mut rows: Vec<String> = rows
-        .iter()
-        .map(|row| format!("{:?}", row.iter().map(Value::canonical).collect::<Vec<_>>()))
-        .collect();
+    let mut rows: Vec<String> =
+        rows.iter().map(|row| format!("{:?}", row.iter().map(Value::canonical).collect::<Vec<_>>())).collect();
     rows.sort();
     rows
 }
@@ -238,7 +255,8 @@ fn publish(publisher: &mut Publisher, round: u64) -> std::sync::Arc<Snapshot> {
 
 #[test]
 fn reads_equal_the_naive_evaluation() {
-    let seed: u64 = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::rng().random());
+    let seed: u64 =
+        std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::rng().random());
     println!("SEED={seed}");
     let rounds: u64 = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
     let mut indexes = 0;
@@ -280,8 +298,10 @@ fn reads_equal_the_naive_evaluation() {
 
 /// ORDER BY some columns with a limit over the plan: the keys come in order, and the rows are rows of the plan.
 fn check_ordered(generator: &mut Generator, plan: &Plan, all: &Rows, snapshot: &Snapshot) {
-    let keys: Vec<(usize, bool)> =
-        (0..plan.columns.len()).filter(|_| generator.rng.random_bool(0.5)).map(|index| (index, index % 2 == 1)).collect();
+    let keys: Vec<(usize, bool)> = (0..plan.columns.len())
+        .filter(|_| generator.rng.random_bool(0.5))
+        .map(|index| (index, index % 2 == 1))
+        .collect();
     let (limit, offset) = (generator.rng.random_range(0..30), generator.rng.random_range(0..3));
     let ordered = sort(plan.clone(), &keys, Some(limit), Some(offset));
     let order = support::order(plan, &keys);
@@ -328,7 +348,8 @@ fn hidden_views_change_no_answer() {
     };
     let node = Node::Aggregate { input: Box::new(input), keys: vec![column(0)], aggregates: vec![count] };
     let groups = Plan { node, columns: types(&[oid::INT8, oid::INT8]) };
-    let asked = sort(filter(groups.clone(), call("int8ge", [column(0), Expr::Param(0)])), &[(1, true), (0, false)], None, None);
+    let asked =
+        sort(filter(groups.clone(), call("int8ge", [column(0), Expr::Param(0)])), &[(1, true), (0, false)], None, None);
     let read = Compiled::new(&asked).expect("supported");
     assert_eq!(read.hot_candidate(), Some(&groups), "the part above depends on a parameter");
     let want = read.execute(&snapshot, &context).expect("answered").to_rows();

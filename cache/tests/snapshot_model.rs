@@ -26,7 +26,9 @@ fn seed() -> u64 {
 fn random_row(rng: &mut StdRng, domain: i64) -> Row {
     let name = match rng.random_range(0..6) {
         0 => Value::Null,
-        n => Value::text(["a", "b", "long enough to leave the prefix 1", "long enough to leave the prefix 2", ""][n - 1]),
+        n => {
+            Value::text(["a", "b", "long enough to leave the prefix 1", "long enough to leave the prefix 2", ""][n - 1])
+        }
     };
     row([Value::Int8(rng.random_range(0..domain)), name, Value::Int8(rng.random_range(-5..5))])
 }
@@ -110,7 +112,12 @@ fn check_reads(snapshot: &Snapshot, bag: &Bag, rng: &mut StdRng, domain: i64) {
         let order = support::order(&plan, &keys);
         let mut want = expanded(bag);
         want.sort_by(|a, b| {
-            let values = |row: &Row| order.iter().map(|key| key.expr.eval(weir_planner::eval::Tuple::single(row), &context)).collect::<Vec<_>>();
+            let values = |row: &Row| {
+                order
+                    .iter()
+                    .map(|key| key.expr.eval(weir_planner::eval::Tuple::single(row), &context))
+                    .collect::<Vec<_>>()
+            };
             weir_planner::value::compare_sort_keys(&values(a), &values(b), &order)
         });
         let want: Vec<Row> = want.into_iter().skip(2).take(7).collect();

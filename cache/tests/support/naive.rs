@@ -105,9 +105,11 @@ pub fn evaluate(plan: &Plan, tables: &Tables, context: &EvalContext) -> Result<R
                         .collect();
                     let count = match function.kind {
                         WindowKind::RowNumber | WindowKind::Rank => before.len(),
-                        WindowKind::DenseRank => {
-                            before.iter().map(|(_, order)| canonical(order)).collect::<std::collections::HashSet<_>>().len()
-                        }
+                        WindowKind::DenseRank => before
+                            .iter()
+                            .map(|(_, order)| canonical(order))
+                            .collect::<std::collections::HashSet<_>>()
+                            .len(),
                     };
                     row.push(Value::Int8(count as i64 + 1));
                 }
@@ -137,10 +139,7 @@ fn join(plan: &Plan, tables: &Tables, context: &EvalContext) -> Result<Rows, Eva
     let right = evaluate(&join.right, tables, context)?;
     let matches = |l: &[Value], r: &[Value]| -> Result<bool, EvalError> {
         for (left_key, right_key) in &join.equal {
-            let (a, b) = (
-                value(left_key, Tuple::single(l), context)?,
-                value(right_key, Tuple::single(r), context)?,
-            );
+            let (a, b) = (value(left_key, Tuple::single(l), context)?, value(right_key, Tuple::single(r), context)?);
             if a.is_null() || b.is_null() || a.canonical() != b.canonical() {
                 return Ok(false);
             }
