@@ -8,7 +8,7 @@ use weir_planner::RelationId;
 use weir_planner::settings::{SettingSet, Settings};
 
 /// One stream table as sessions see it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StreamTable {
     pub id: RelationId,
     pub pgt_id: i64,
@@ -32,7 +32,7 @@ pub enum State {
     Out { reason: &'static str },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Tables {
     pub by_id: HashMap<RelationId, StreamTable>,
     /// Lower-cased relation names, for the filter that runs before any parsing.

@@ -20,7 +20,13 @@ pub(super) async fn follow(
     notices: mpsc::UnboundedSender<Notice>,
 ) {
     let permits = Arc::new(Semaphore::new(BATCHES_IN_FLIGHT));
+    // What was committed before the slot's first position is in no event: the catalog is read once the stream is open.
+    let mut is_open = false;
     while let Some(event) = events.recv().await {
+        if !is_open {
+            is_open = true;
+            let _ = notices.send(Notice::CatalogChanged);
+        }
         let next = match event {
             Event::Commits { commits, frontier } => {
                 let marks: Vec<Notice> = commits.iter().flat_map(|commit| read_marks(&shared, commit)).collect();

@@ -12,7 +12,7 @@ use crate::registry::{State, StreamTable};
 use crate::{capture, catalog, control};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_postgres::Client;
 use weir_cache::Position;
@@ -23,6 +23,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Pace of the scheduler: schedules are whole seconds, so a tenth is prompt enough.
 const TICK: Duration = Duration::from_millis(100);
 
+/// The catalog is read again after so long even if nothing asked for it: a row that was committed while the stream was
+/// being opened, and not yet visible when that was answered, is found then.
+const READ_AGAIN: Duration = Duration::from_secs(5);
 /// Panics of the engine thread after which its tables are left to Postgres until Weir is restarted.
 const ENGINE_FAILURES: u32 = 3;
 
@@ -114,6 +117,7 @@ pub(super) struct Keeper {
     /// Catalog changes not read yet.
     marked: Vec<Position>,
     pub(super) must_read: bool,
+    last_read: Instant,
     /// Manual refreshes that wait for their table.
     pub(super) requested: Vec<(i64, Position)>,
     pub(super) refreshing: bool,
@@ -187,6 +191,7 @@ async fn attend(
             unsettled: Vec::new(),
             marked: Vec::new(),
             must_read: true,
+            last_read: Instant::now(),
             requested: Vec::new(),
             refreshing: false,
             failures: 0,
@@ -226,6 +231,7 @@ impl Keeper {
                         return Err(control::ControlError::Gone.into());
                     }
                     schedule::tick(self);
+                    self.must_read |= self.last_read.elapsed() > READ_AGAIN;
                 }
             }
         }
@@ -274,10 +280,13 @@ impl Keeper {
 
     /// Reads the catalog and brings what is maintained in line with it.
     async fn read_catalog(&mut self) -> Result<(), KeeperError> {
+        let started = Instant::now();
         let unread = self.shared.suspension.unread();
         let before: HashSet<RelationId> = self.unfinished();
         self.reconcile().await?;
         self.must_read = false;
+        tracing::debug!(elapsed = ?started.elapsed(), stream_tables = self.views.len(), "the catalog was read");
+        self.last_read = Instant::now();
         self.shared.suspension.read(unread);
         let waiting: HashSet<RelationId> = self.unfinished().difference(&before).copied().collect();
         for position in std::mem::take(&mut self.marked) {

@@ -40,7 +40,11 @@ impl Suspension {
         if *unread > 0 {
             withhold(&mut tables);
         }
-        self.registry.replace(index(tables));
+        let tables = index(tables);
+        // Cached analyses stay good when nothing has changed.
+        if *self.registry.tables() != tables {
+            self.registry.replace(tables);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, u64> {
