@@ -69,9 +69,9 @@ strict_functions! {
     "int84ge" (&Int8(a), &Int4(b)) => Ok(Bool(a >= i64::from(b)));
     "booleq" (&Bool(a), &Bool(b)) => Ok(Bool(a == b));
     "boolne" (&Bool(a), &Bool(b)) => Ok(Bool(a != b));
-    "boollt" (&Bool(a), &Bool(b)) => Ok(Bool(a < b));
+    "boollt" (&Bool(a), &Bool(b)) => Ok(Bool(!a & b));
     "boolle" (&Bool(a), &Bool(b)) => Ok(Bool(a <= b));
-    "boolgt" (&Bool(a), &Bool(b)) => Ok(Bool(a > b));
+    "boolgt" (&Bool(a), &Bool(b)) => Ok(Bool(a & !b));
     "boolge" (&Bool(a), &Bool(b)) => Ok(Bool(a >= b));
     "float4eq" (&Float4(a), &Float4(b)) => Ok(Bool(compare_floats(a as f64, b as f64).is_eq()));
     "float4ne" (&Float4(a), &Float4(b)) => Ok(Bool(compare_floats(a as f64, b as f64).is_ne()));
@@ -123,16 +123,8 @@ strict_functions! {
     "namege" (Text(a), Text(b)) => Ok(Bool(a >= b));
     "nameeqtext" (Text(a), Text(b)) => Ok(Bool(a == b));
     "namenetext" (Text(a), Text(b)) => Ok(Bool(a != b));
-    "namelttext" (Text(a), Text(b)) => Ok(Bool(a < b));
-    "nameletext" (Text(a), Text(b)) => Ok(Bool(a <= b));
-    "namegttext" (Text(a), Text(b)) => Ok(Bool(a > b));
-    "namegetext" (Text(a), Text(b)) => Ok(Bool(a >= b));
     "texteqname" (Text(a), Text(b)) => Ok(Bool(a == b));
     "textnename" (Text(a), Text(b)) => Ok(Bool(a != b));
-    "textltname" (Text(a), Text(b)) => Ok(Bool(a < b));
-    "textlename" (Text(a), Text(b)) => Ok(Bool(a <= b));
-    "textgtname" (Text(a), Text(b)) => Ok(Bool(a > b));
-    "textgename" (Text(a), Text(b)) => Ok(Bool(a >= b));
     "byteaeq" (Bytea(a), Bytea(b)) => Ok(Bool(a == b));
     "byteane" (Bytea(a), Bytea(b)) => Ok(Bool(a != b));
     "bytealt" (Bytea(a), Bytea(b)) => Ok(Bool(a < b));

@@ -101,7 +101,7 @@ fn split_part(text: &str, separator: &str, field: i32) -> Result<Value, EvalErro
         return Ok(Value::text(""));
     }
     if separator.is_empty() {
-        return Ok(Value::text(if field.abs() == 1 { text } else { "" }));
+        return Ok(Value::text(if matches!(field, 1 | -1) { text } else { "" }));
     }
     let fields: Vec<&str> = text.split(separator).collect();
     let at = if field > 0 { field as usize - 1 } else { fields.len().wrapping_sub(field.unsigned_abs() as usize) };

@@ -97,9 +97,9 @@ fn uuid(text: &str) -> Result<[u8; 16], EvalError> {
     };
     let mut bytes = inner.bytes();
     let mut value = [0u8; 16];
-    for i in 0..16 {
+    for (i, byte) in value.iter_mut().enumerate() {
         let mut digit = || bytes.next().and_then(nibble).ok_or_else(invalid);
-        value[i] = digit()? << 4 | digit()?;
+        *byte = digit()? << 4 | digit()?;
         if i % 2 == 1 && i < 15 && bytes.clone().next() == Some(b'-') {
             bytes.next();
         }

@@ -112,7 +112,7 @@ fn is_midpoint(text: &str, mantissa_bits: u32) -> bool {
         integer * 5u128.pow(power as u32)
     } else {
         let fives = 5u128.pow(-power as u32);
-        if integer % fives != 0 {
+        if !integer.is_multiple_of(fives) {
             return false;
         }
         integer / fives

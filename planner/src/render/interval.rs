@@ -164,13 +164,13 @@ fn sql_standard(fields: &Fields, out: &mut Vec<u8>) {
     let Fields { years, months, days, clock } = *fields;
     let has_year_month = years != 0 || months != 0;
     let has_day_time = days != 0 || clock.to_micros() != 0;
-    let standard = !(negative && positive) && !(has_year_month && has_day_time);
+    let is_mixed = (negative && positive) || (has_year_month && has_day_time);
     let (hour, minute) = (clock.hour.unsigned_abs(), clock.minute.unsigned_abs());
     if !negative && !positive {
         out.push(b'0');
         return;
     }
-    if !standard {
+    if is_mixed {
         let sign = |negative: bool| if negative { '-' } else { '+' };
         let (year_sign, day_sign) = (sign(years < 0 || months < 0), sign(days < 0));
         let clock_sign = sign(has_negative_clock(clock));

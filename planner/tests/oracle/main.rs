@@ -4,6 +4,7 @@
 
 mod aggregates;
 mod equality;
+mod expressions;
 mod functions;
 mod generate;
 mod images;
