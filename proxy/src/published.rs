@@ -4,16 +4,19 @@ use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tokio::sync::watch;
 use weir_cache::{Position, Snapshot};
+use weir_planner::RelationId;
 
 pub struct Published {
     snapshot: ArcSwap<Snapshot>,
+    /// Tables that cannot be brought to the present because an error leaves rows undecided: nobody need wait for them.
+    in_error: ArcSwap<Vec<RelationId>>,
     /// Bumped at every publication, also when only positions moved.
     changed: watch::Sender<Position>,
 }
 
 impl Default for Published {
     fn default() -> Published {
-        Published { snapshot: ArcSwap::default(), changed: watch::channel(Position(0)).0 }
+        Published { snapshot: ArcSwap::default(), in_error: ArcSwap::default(), changed: watch::channel(Position(0)).0 }
     }
 }
 
@@ -21,7 +24,13 @@ impl Published {
     pub fn load(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
-    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+    pub fn is_in_error(&self, table: RelationId) -> bool {
+        self.in_error.load().contains(&table)
+    }
+    pub fn publish(&self, snapshot: Arc<Snapshot>, in_error: Vec<RelationId>) {
+        if **self.in_error.load() != in_error {
+            self.in_error.store(Arc::new(in_error));
+        }
         let frontier = snapshot.frontier;
         self.snapshot.store(snapshot);
         self.changed.send_replace(frontier);

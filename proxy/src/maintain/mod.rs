@@ -173,6 +173,7 @@ impl Handle {
         tables.iter().any(|id| match (known.by_id.get(id), snapshot.tables.get(id)) {
             (Some(table), Some(version)) => {
                 table.state != State::Live
+                    || self.published.is_in_error(*id)
                     || (table.evaluated_by_postgres
                         && snapshot.frontier >= at_least
                         && version.valid_to < at_least.max(version.as_of))

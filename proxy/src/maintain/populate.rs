@@ -393,7 +393,9 @@ impl Keeper {
         for id in ready {
             let Some(view) = self.views.get_mut(&id) else { continue };
             let how = match &view.how {
-                Maintenance::Incremental(plan) => How::Maintained(Box::new(Plan::clone(plan))),
+                Maintenance::Incremental(plan) => {
+                    How::Maintained { plan: plan.clone(), settings: view.row.pinned.clone() }
+                }
                 Maintenance::ByPostgres { blind } => How::Evaluated { blind: *blind },
                 Maintenance::None => continue,
             };

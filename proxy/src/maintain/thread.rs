@@ -12,8 +12,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use weir_cache::engine::{Content, TableChange};
+use weir_cache::engine::{Content, EngineError, TableChange};
 use weir_cache::{Delta, Engine, Position, Publisher, Snapshot};
+use weir_planner::settings::Settings;
 use weir_planner::{ColumnType, Plan, RelationId, Row};
 
 use super::Demand;
@@ -90,12 +91,11 @@ pub(super) struct NewView {
 }
 
 pub(super) enum How {
-    Maintained(Box<Plan>),
+    /// By the engine, under the creator's settings.
+    Maintained { plan: Arc<Plan>, settings: Settings },
     /// Rows come from Postgres, as of snapshots ([`Work::SetRows`]). What reads such a table is evaluated by Postgres too,
     /// so the engine never mixes its rows with those of another moment. `blind`: some source cannot be followed.
-    Evaluated {
-        blind: bool,
-    },
+    Evaluated { blind: bool },
 }
 
 pub(super) struct Thread {
@@ -254,9 +254,11 @@ impl Thread {
         Metrics::add(&self.metrics.commits_applied, commits.len() as u64);
         Metrics::add(&self.metrics.changes_applied, count);
         for (table, changes) in changes {
-            // A table that was unwatched meanwhile may still have changes on their way.
-            if let Err(error) = self.engine.apply(table, changes) {
-                tracing::debug!(?table, %error, "changes of a table the engine does not know");
+            match self.engine.apply(table, changes) {
+                Ok(()) => {}
+                Err(error @ EngineError::MissingRow(_)) => self.disown(table, &error),
+                // A table that was unwatched meanwhile may still have changes on their way.
+                Err(error) => tracing::debug!(?table, %error, "changes of a table the engine does not know"),
             }
         }
     }
@@ -271,10 +273,18 @@ impl Thread {
                 Change::Mark(_) => None,
             })
             .collect();
-        if let Err(error) = loaded.and_then(|()| self.engine.apply(table, late)) {
-            tracing::error!(?table, %error, "a base table could not be loaded");
+        match loaded.and_then(|()| self.engine.apply(table, late)) {
+            Ok(()) => {}
+            Err(error @ EngineError::MissingRow(_)) => self.disown(table, &error),
+            Err(error) => tracing::error!(?table, %error, "a base table could not be loaded"),
         }
         self.frontier = self.frontier.max(position);
+    }
+
+    /// Stored rows and stream disagree: nothing above the table is answered until it has been copied again.
+    fn disown(&mut self, table: RelationId, error: &EngineError) {
+        self.shed(table);
+        let _ = self.notices.send(Notice::Shed { table, reason: error.to_string() });
     }
 
     fn shed(&mut self, table: RelationId) {
@@ -288,12 +298,13 @@ impl Thread {
         let started = Instant::now();
         let NewView { id, columns, sources, how } = new;
         let mut rows = Delta::new();
-        if let How::Maintained(plan) = &how {
+        if let How::Maintained { plan, settings } = &how {
             let ancestors: Vec<RelationId> = sources.iter().copied().filter(|id| self.views.contains(*id)).collect();
             self.refresh(&ancestors);
             self.publish();
             let content = PublishedContent(self.published.load());
-            let changes = self.engine.add_view(id, plan, &content).map_err(|error| error.to_string())?;
+            let changes = self.engine.add_view_under(id, plan, &content, settings);
+            let changes = changes.map_err(|error| error.to_string())?;
             for (changed, change) in changes {
                 if changed == id {
                     rows.extend(change.delta);
@@ -306,7 +317,7 @@ impl Thread {
         self.publisher.add(id, columns);
         self.publisher.apply(id, &rows);
         self.views.add(View::new(id, sources, &how));
-        if matches!(how, How::Maintained(_)) {
+        if matches!(how, How::Maintained { .. }) && !self.engine.is_in_error(id) {
             self.publisher.stamp(id, self.frontier);
         }
         self.views.account(id, &rows);
@@ -363,7 +374,7 @@ impl Thread {
         for view in self.views.unmoved(&self.engine) {
             self.publisher.stamp(view, self.frontier);
         }
-        self.published.publish(self.publisher.publish(self.frontier));
+        self.published.publish(self.publisher.publish(self.frontier), self.views.in_error(&self.engine));
         let mut failed = self.engine.quarantined();
         failed.extend(self.publisher.broken());
         for (table, reason) in failed {

@@ -3,6 +3,7 @@
 use super::hold::Settlement;
 use super::thread::{How, Thread};
 use crate::metrics::Metrics;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use weir_cache::{Delta, Engine, Position};
 use weir_planner::RelationId;
@@ -12,6 +13,8 @@ use weir_planner::RelationId;
 const CHEAP_MICROS: f64 = 1_500.0;
 /// Weight of the newest measurement in a view's cost: a burst is forgotten after a few refreshes.
 const COST_WEIGHT: f64 = 0.3;
+/// Passes that measure each view on its own after a common pass was too long.
+const MEASURED_PASSES: u32 = 8;
 /// Commits remembered while Postgres evaluates a table; beyond, the table counts as moved.
 const REMEMBERED_COMMITS: usize = 65_536;
 
@@ -71,7 +74,7 @@ impl Progress {
 impl View {
     pub(super) fn new(id: RelationId, sources: Vec<RelationId>, how: &How) -> View {
         let evaluated = match how {
-            How::Maintained(_) => None,
+            How::Maintained { .. } => None,
             How::Evaluated { blind } => Some(Evaluated::before_the_first(*blind)),
         };
         View { id, sources, cost_micros: 0.0, progress: Progress::none(id), evaluated, withheld: false }
@@ -86,6 +89,10 @@ impl View {
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
     views: Vec<View>,
+    /// Views refreshed with every batch, always the same list until a cost changes: the engine keeps its plan for it.
+    cheap: Option<Arc<[RelationId]>>,
+    /// Passes left that measure each view on its own.
+    measuring: u32,
 }
 
 impl Upkeep {
@@ -97,12 +104,32 @@ impl Upkeep {
         self.views.iter().any(|view| view.id == id && view.is_evaluated())
     }
 
+    fn cheap(&mut self) -> Arc<[RelationId]> {
+        let views = &self.views;
+        let list = self.cheap.get_or_insert_with(|| {
+            let kept = views.iter().enumerate().filter(|(_, view)| !view.withheld && !view.is_evaluated());
+            let mut kept: Vec<(usize, f64, RelationId)> =
+                kept.map(|(order, view)| (order, view.cost_micros, view.id)).collect();
+            kept.sort_by(|a, b| a.1.total_cmp(&b.1));
+            let mut budget = CHEAP_MICROS;
+            kept.retain(|(_, cost, _)| {
+                budget -= cost;
+                budget >= 0.0
+            });
+            kept.sort_by_key(|(order, _, _)| *order);
+            kept.into_iter().map(|(_, _, id)| id).collect()
+        });
+        list.clone()
+    }
+
     pub(super) fn add(&mut self, view: View) {
+        self.cheap = None;
         self.views.push(view);
     }
 
     pub(super) fn remove(&mut self, id: RelationId) -> Option<View> {
         let index = self.views.iter().position(|view| view.id == id)?;
+        self.cheap = None;
         Some(self.views.remove(index))
     }
 
@@ -122,6 +149,7 @@ impl Upkeep {
     }
 
     pub(super) fn withhold(&mut self, id: RelationId) {
+        self.cheap = None;
         if let Some(view) = self.get_mut(id) {
             view.withheld = true;
         }
@@ -189,9 +217,16 @@ impl Upkeep {
     pub(super) fn unmoved(&self, engine: &Engine) -> Vec<RelationId> {
         let right = |view: &&View| match &view.evaluated {
             Some(state) => !state.moved,
-            None => !engine.is_stale(view.id),
+            None => !engine.is_stale(view.id) && !engine.is_in_error(view.id),
         };
         self.views.iter().filter(|view| !view.withheld).filter(right).map(|view| view.id).collect()
+    }
+}
+
+impl Upkeep {
+    /// Views some of whose rows an error (a division by zero, say) leaves undecided: Postgres raises it or does not.
+    pub(super) fn in_error(&self, engine: &Engine) -> Vec<RelationId> {
+        self.views.iter().map(|view| view.id).filter(|id| engine.is_in_error(*id)).collect()
     }
 }
 
@@ -211,43 +246,46 @@ impl Thread {
         }
     }
 
-    /// Brings as many views to the present as the budget of one step allows, the cheapest first.
+    /// Brings the cheap views to the present, all in one pass over the operators. When that takes too long, the next
+    /// passes go view by view, which tells the costly ones.
     pub(super) fn refresh_cheap(&mut self) {
-        let mut stale: Vec<(usize, f64, RelationId)> = self
-            .views
-            .views
-            .iter()
-            .enumerate()
-            .filter(|(_, view)| !view.withheld && !view.is_evaluated() && self.engine.is_stale(view.id))
-            .map(|(order, view)| (order, view.cost_micros, view.id))
-            .collect();
-        stale.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let mut budget = CHEAP_MICROS;
-        stale.retain(|(_, cost, _)| {
-            budget -= cost;
-            budget >= 0.0
-        });
-        stale.sort_by_key(|(order, _, _)| *order);
-        for (_, _, view) in stale {
-            self.refresh_one(view);
+        let cheap = self.views.cheap();
+        if !cheap.iter().any(|view| self.engine.is_stale(*view)) {
+            return;
+        }
+        if self.views.measuring > 0 {
+            self.views.measuring -= 1;
+            self.refresh(&cheap);
+            return;
+        }
+        let spent = self.refresh_together(&cheap);
+        if spent.as_secs_f64() * 1e6 > CHEAP_MICROS {
+            self.views.measuring = MEASURED_PASSES;
         }
     }
 
     fn refresh_one(&mut self, view: RelationId) {
+        let spent = self.refresh_together(&[view]);
+        if let Some(known) = self.views.get_mut(view) {
+            known.cost_micros += COST_WEIGHT * (spent.as_secs_f64() * 1e6 - known.cost_micros);
+            self.views.cheap = None;
+        }
+    }
+
+    fn refresh_together(&mut self, views: &[RelationId]) -> Duration {
         let started = Instant::now();
-        let changes = self.engine.refresh(&[view], self.now_micros());
-        for (changed, change) in changes {
-            self.publisher.apply(changed, &change.delta);
-            self.views.account(changed, &change.delta);
+        let changes = self.engine.refresh(views, self.now_micros());
+        let changed = u32::try_from(changes.len()).unwrap_or(u32::MAX).max(1);
+        for (view, change) in &changes {
+            self.publisher.apply(*view, &change.delta);
+            self.views.account(*view, &change.delta);
         }
         let spent = started.elapsed();
-        self.views.spend(view, spent);
-        if let Some(known) = self.views.get_mut(view) {
-            let micros = spent.as_secs_f64() * 1e6;
-            known.cost_micros += COST_WEIGHT * (micros - known.cost_micros);
-        }
-        Metrics::add(&self.metrics.refreshes, 1);
+        // Of a common pass each changed view is charged an equal part: the history's durations add up.
+        changes.iter().for_each(|(view, _)| self.views.spend(*view, spent / changed));
+        Metrics::add(&self.metrics.refreshes, u64::from(changed));
         Metrics::add(&self.metrics.refresh_micros, spent.as_micros() as u64);
+        spent
     }
 
     /// The cache's clock, µs since 2000-01-01 UTC: never behind a commit it shows.
