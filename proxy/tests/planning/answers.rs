@@ -4,7 +4,7 @@ use crate::rig::Rig;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-const SCHEMA: &str = "
+pub const SCHEMA: &str = "
     CREATE TABLE a (id int PRIMARY KEY, k int, n numeric(8,2), s text, f bool);
     CREATE TABLE b (id bigint PRIMARY KEY, a_id int, v int, s varchar(5));
     CREATE TABLE c (k int, w bigint);

@@ -5,6 +5,7 @@
 
 mod analyser;
 mod answers;
+mod ordered;
 mod refusals;
 mod rig;
 mod scenarios;

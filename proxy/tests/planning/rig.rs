@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tokio_postgres::Client;
 use weir_cache::{Position, Publisher, Snapshot, read};
 use weir_planner::eval::EvalContext;
-use weir_planner::lower::Lowered;
 use weir_planner::parse::decode_text;
 use weir_planner::render::Renderer;
 use weir_planner::settings::Settings;
@@ -120,9 +119,4 @@ fn rendered(value: &Value, kind: &ColumnType) -> Option<String> {
         .encode(value, kind, &mut out)
         .unwrap_or_else(|error| panic!("{value:?}: {error:?}"));
     Some(String::from_utf8(out).expect("text output is UTF-8"))
-}
-
-/// Output columns of a lowered statement.
-pub fn width(lowered: &Lowered) -> usize {
-    lowered.columns.len()
 }

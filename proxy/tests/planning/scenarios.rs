@@ -22,6 +22,7 @@ async fn check(schema: &str, stream_tables: &str, more: &str, names: &[&str]) {
             Err(error) => panic!("{name}: {error}"),
         };
         let text = rig.text(&planned.plan);
+        println!("{name}\n{text}");
         let mut memory = rig.evaluate(&planned.plan).await.unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
         let sql = format!("SELECT * FROM {name}");
         let mut postgres = rig.ask_postgres(&sql, planned.columns.len()).await.expect("the view is read");
