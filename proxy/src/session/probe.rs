@@ -85,7 +85,8 @@ impl Relay {
             }
         };
         let Some(answer) = read(&fields, sent) else { return Ok(Err(reason::PROBE)) };
-        if answer.verified != names.len() {
+        let changed = answer.verified != names.len();
+        if changed {
             self.statements.forget_named();
         }
         let mut bookmark = answer.flush;
@@ -103,7 +104,8 @@ impl Relay {
         }
         self.state.learn(answer.probed, bookmark, epoch);
         self.note_upstream_activity();
-        Ok(Ok(()))
+        // The statement about to be answered may be one of those that changed.
+        Ok(if changed { Err(reason::STATEMENT_CHANGED) } else { Ok(()) })
     }
 
     async fn ask_probe(

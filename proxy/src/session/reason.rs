@@ -27,6 +27,8 @@ pub const TRANSACTION_TIMEOUT: &str = "timeout runs in transaction block";
 pub const CLOCK_IN_TRANSACTION: &str = "transaction time in transaction block";
 /// The probe failed (a standby, for example, has no write position).
 pub const PROBE: &str = "session state not known";
+/// A prepared statement no longer stands for the text it was prepared with; all of them are looked at anew.
+pub const STATEMENT_CHANGED: &str = "prepared statement changed unseen";
 /// A temporary object may shadow a name.
 pub const TEMPORARY_OBJECTS: &str = "session has temporary objects";
 /// Only UTF8 is rendered.

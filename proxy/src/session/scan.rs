@@ -45,8 +45,9 @@ const MAINTENANCE_CALLS: [&str; 6] = ["create_", "alter_", "drop_", "refresh", "
 pub fn classify(text: &str, tables: &Tables) -> Kind {
     let mut words = Words { rest: text.as_bytes() };
     let Some(first) = words.next() else { return Kind::Plain };
-    let first = first.lowered();
-    match first.as_str() {
+    let mut lowered = String::with_capacity(MAX_IDENTIFIER_BYTES);
+    first.lower_into(&mut lowered);
+    match lowered.as_str() {
         "select" | "with" | "values" | "table" => mentions(words, tables, Kind::Read),
         "begin" | "start" if opens_plainly(text) => Kind::Begin,
         "commit" | "end" | "rollback" | "abort" if finishes_plainly(text) => Kind::Finish,
@@ -60,13 +61,15 @@ pub fn classify(text: &str, tables: &Tables) -> Kind {
 fn mentions(words: Words<'_>, tables: &Tables, kind: Kind) -> Kind {
     let mut found = Kind::Plain;
     let mut after_pgtrickle = false;
+    let mut lowered = String::with_capacity(MAX_IDENTIFIER_BYTES);
     for word in words {
-        let word = word.lowered();
+        word.lower_into(&mut lowered);
+        let word = lowered.as_str();
         if after_pgtrickle && MAINTENANCE_CALLS.iter().any(|call| word.starts_with(call)) {
             return Kind::Maintenance;
         }
         after_pgtrickle = word == "pgtrickle";
-        if found == Kind::Plain && tables.names.contains_key(word.as_str()) {
+        if found == Kind::Plain && tables.names.contains_key(word) {
             found = kind;
         }
     }
@@ -127,18 +130,23 @@ enum Word<'a> {
 }
 
 impl Word<'_> {
-    fn lowered(&self) -> String {
-        let (bytes, unescaped);
-        match self {
-            Word::Bare(word) => bytes = *word,
-            Word::Quoted(word) if !word.contains(&b'"') => bytes = *word,
-            Word::Quoted(word) => {
+    /// The identifier as names are kept in the registry, in `out`; nothing is allocated for plain ones.
+    fn lower_into(&self, out: &mut String) {
+        out.clear();
+        let unescaped;
+        let bytes = match self {
+            Word::Quoted(word) if word.contains(&b'"') => {
                 unescaped = String::from_utf8_lossy(word).replace("\"\"", "\"");
-                bytes = unescaped.as_bytes();
+                unescaped.as_bytes()
             }
-        }
+            Word::Bare(word) | Word::Quoted(word) => word,
+        };
         let kept = &bytes[..bytes.len().min(MAX_IDENTIFIER_BYTES)];
-        String::from_utf8_lossy(kept).to_lowercase()
+        if kept.is_ascii() {
+            out.extend(kept.iter().map(|b| char::from(b.to_ascii_lowercase())));
+        } else {
+            out.push_str(&String::from_utf8_lossy(kept).to_lowercase());
+        }
     }
 }
 

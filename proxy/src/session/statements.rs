@@ -88,9 +88,9 @@ impl Statements {
         }
     }
 
-    /// Forgets every named statement: one of them may have changed its meaning unseen.
+    /// Forgets every named statement of upstream's: one of them may have changed its meaning unseen.
     pub fn forget_named(&mut self) {
-        self.named.clear();
+        self.named.retain(|_, statement| matches!(statement.kind, Kind::Show(_)));
     }
 
     /// Named reads, for the probe to verify that they still mean what they meant.
