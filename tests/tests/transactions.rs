@@ -27,7 +27,21 @@ fn bank() -> Bank {
          schedule => '1s', refresh_mode => 'DIFFERENTIAL')",
     );
     weir.wait_until_live(&["balance"]);
+    wait_for_analysis(&weir, READ);
     Bank { server, weir }
+}
+
+/// The first execution of a statement is forwarded while it is analysed; from then on memory may answer it.
+fn wait_for_analysis(weir: &TestWeir, sql: &str) {
+    let mut client = RawClient::superuser(&weir.address());
+    for _ in 0..500 {
+        client.execute(sql);
+        if client.last_route().starts_with("memory") {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{sql} is not answered from memory: {}", client.last_route());
 }
 
 const READ: &str = "SELECT entries FROM balance WHERE account = 1";
