@@ -5,7 +5,7 @@ use super::comparison::{Comparison, Operator, as_column_type};
 use super::op::Scan;
 use super::run::{Flow, Run, Stop, fail};
 use crate::TableVersion;
-use crate::snapshot::{IndexSpec, OrderedColumn, Slot};
+use crate::snapshot::{IndexSpec, OrderedColumn, RowId};
 use smallvec::SmallVec;
 use std::ops::ControlFlow::{self, Continue};
 use weir_planner::eval::Tuple;
@@ -20,7 +20,7 @@ const RANGE_FRACTION: usize = 8;
 /// A scan of which less than this fraction passed wishes for an index.
 const WISH_FRACTION: usize = 16;
 
-pub(super) type Slots = SmallVec<[Slot; 8]>;
+pub(super) type RowIds = SmallVec<[RowId; 8]>;
 
 impl<'a> Run<'a> {
     /// The version a scan reads. A table with evaluation errors is not read from memory at all: which reads of it
@@ -39,24 +39,24 @@ impl<'a> Run<'a> {
     }
 
     /// Pushes all rows that pass, in slot order.
-    pub(super) fn scan(&self, scan: &Scan, f: &mut dyn FnMut(&'a Row, u64) -> Flow) -> Flow {
+    pub(super) fn scan(&self, scan: &Scan, f: &mut dyn FnMut(&'a Row, u64, RowId) -> Flow) -> Flow {
         let version = self.version(scan)?;
-        if let Some(slots) = self.lookup(scan, version, usize::MAX)? {
-            self.visit(slots.len())?;
-            for slot in slots {
-                let (row, count) = version.row(slot);
+        if let Some(ids) = self.lookup(scan, version, usize::MAX)? {
+            self.visit(ids.len())?;
+            for id in ids {
+                let (row, count) = version.row(id);
                 if self.row_passes(scan, row)? {
-                    f(row, count)?;
+                    f(row, count, id)?;
                 }
             }
             return Continue(());
         }
         self.visit(version.distinct())?;
         let mut passed = 0;
-        for (_, row, count) in version.scan() {
+        for (id, row, count) in version.scan() {
             if self.row_passes(scan, row)? {
                 passed += 1;
-                f(row, count)?;
+                f(row, count, id)?;
             }
         }
         if passed * WISH_FRACTION < version.distinct() {
@@ -75,9 +75,9 @@ impl<'a> Run<'a> {
         Continue(true)
     }
 
-    /// The slots an index offers for the scan's conditions, ascending and each once; a superset of what passes. None:
+    /// The rows an index offers for the scan's conditions, each once, as a scan would meet them; a superset of what passes. None:
     /// no index serves, or it would offer more than `most`.
-    pub(super) fn lookup(&self, scan: &Scan, version: &TableVersion, most: usize) -> ControlFlow<Stop, Option<Slots>> {
+    pub(super) fn lookup(&self, scan: &Scan, version: &TableVersion, most: usize) -> ControlFlow<Stop, Option<RowIds>> {
         if scan.comparisons.is_empty() {
             return Continue(None);
         }
@@ -89,19 +89,19 @@ impl<'a> Run<'a> {
             let mut hashes: SmallVec<[u64; 4]> = keys.iter().filter_map(|key| index.hash(key.iter())).collect();
             hashes.sort_unstable();
             hashes.dedup();
-            let mut slots = Slots::new();
+            let mut ids = RowIds::new();
             for &hash in &hashes {
-                for slot in index.with_hash(hash) {
-                    if slots.len() == most {
+                for id in index.with_hash(hash) {
+                    if ids.len() == most {
                         return Continue(None);
                     }
-                    slots.push(slot);
+                    ids.push(id);
                 }
             }
-            if hashes.len() > 1 {
-                slots.sort_unstable();
+            if ids.len() > 1 {
+                version.sort_as_scanned(&mut ids);
             }
-            return Continue(Some(slots));
+            return Continue(Some(ids));
         }
         self.range(scan, version, most)
     }
@@ -138,8 +138,8 @@ impl<'a> Run<'a> {
         Continue(Some(keys))
     }
 
-    /// The slots of a range of an ascending index, sorted.
-    fn range(&self, scan: &Scan, version: &TableVersion, most: usize) -> ControlFlow<Stop, Option<Slots>> {
+    /// The rows of a range of an ascending index, as a scan would meet them.
+    fn range(&self, scan: &Scan, version: &TableVersion, most: usize) -> ControlFlow<Stop, Option<RowIds>> {
         for comparison in &scan.comparisons {
             let column = OrderedColumn { column: comparison.column, descending: false, nulls_first: false };
             let Some(index) = version.index_led_by(column) else { continue };
@@ -150,7 +150,7 @@ impl<'a> Run<'a> {
                 let value = self.value(expr, Tuple::single(&[]))?;
                 let Some(value) = as_column_type(value, version.columns[bound.column].oid) else { continue };
                 if value.is_null() {
-                    return Continue(Some(Slots::new()));
+                    return Continue(Some(RowIds::new()));
                 }
                 let (is_low, is_high) = match bound.operator {
                     Operator::Equal => (true, true),
@@ -167,32 +167,32 @@ impl<'a> Run<'a> {
             if low.is_none() && high.is_none() {
                 continue;
             }
-            let stored = |slot| &version.row(slot).0[column.column];
+            let stored = |id| &version.row(id).0[column.column];
             let entries = match &low {
                 Some(low) => {
                     let prefix = column.prefix(low);
                     index.seek(|entry| {
-                        entry.key < prefix || (entry.key == prefix && column.compare(stored(entry.slot), low).is_lt())
+                        entry.key < prefix || (entry.key == prefix && column.compare(stored(entry.id), low).is_lt())
                     })
                 }
                 None => index.iter(),
             };
             let most = most.min(version.distinct() / RANGE_FRACTION);
-            let mut slots = Slots::new();
+            let mut ids = RowIds::new();
             for entry in entries {
                 if let Some(high) = &high {
                     let prefix = column.prefix(high);
-                    if entry.key > prefix || (entry.key == prefix && column.compare(stored(entry.slot), high).is_gt()) {
+                    if entry.key > prefix || (entry.key == prefix && column.compare(stored(entry.id), high).is_gt()) {
                         break;
                     }
                 }
-                if slots.len() == most {
+                if ids.len() == most {
                     return Continue(None);
                 }
-                slots.push(entry.slot);
+                ids.push(entry.id);
             }
-            slots.sort_unstable();
-            return Continue(Some(slots));
+            version.sort_as_scanned(&mut ids);
+            return Continue(Some(ids));
         }
         Continue(None)
     }
@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
             if visited >= patience && !scan.filters.is_empty() {
                 return Continue(None);
             }
-            let (row, count) = version.row(entry.slot);
+            let (row, count) = version.row(entry.id);
             if self.row_passes(scan, row)? {
                 self.hold(1)?;
                 rows.push((row, count));

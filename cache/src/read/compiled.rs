@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
     /// The rows of a scan, as often as they occur.
     fn scan_rows(&self, scan: &Scan) -> ControlFlow<Stop, SmallVec<[&'a [Value]; 2]>> {
         let mut found = SmallVec::new();
-        self.scan(scan, &mut |row, count| self.take(row, count, &mut found))?;
+        self.scan(scan, &mut |row, count, _| self.take(row, count, &mut found))?;
         Continue(found)
     }
 

@@ -88,9 +88,9 @@ impl<'a> Run<'a> {
             if !key.iter().any(Value::is_null)
                 && let Some(hash) = lookup.index.hash(wanted)
             {
-                for slot in lookup.index.with_hash(hash) {
+                for id in lookup.index.with_hash(hash) {
                     self.visit(1)?;
-                    let (row, count) = lookup.version.row(slot);
+                    let (row, count) = lookup.version.row(id);
                     let is_equal =
                         lookup.columns.iter().zip(&key).all(|(&column, value)| {
                             same(std::slice::from_ref(&row[column]), std::slice::from_ref(value))
@@ -159,7 +159,7 @@ impl<'a> Run<'a> {
             return Continue(Right::Copied(rows, counts));
         };
         let mut rows = Vec::new();
-        self.scan(scan, &mut |row, count| {
+        self.scan(scan, &mut |row, count, _| {
             self.hold(1)?;
             rows.push((row, count));
             Continue(())

@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
 
     pub(super) fn run(&self, op: &Op, sink: Sink<'_>) -> Flow {
         match op {
-            Op::Scan(scan) => self.scan(scan, &mut |row, count| sink(Tuple::single(&row[..scan.width]), count)),
+            Op::Scan(scan) => self.scan(scan, &mut |row, count, _| sink(Tuple::single(&row[..scan.width]), count)),
             Op::Values(rows) => {
                 let mut values = Vec::new();
                 for row in rows {

@@ -1,10 +1,11 @@
 //! ORDER BY … LIMIT … OFFSET: by an ordered index of a scanned table, or by keeping the first rows seen so far.
-//! Ties stay in the order the rows came in, so equal reads of one version give equal answers.
+//! Ties go by row id where an index could answer, else by the order the rows came in: equal reads of one version give
+//! equal answers, with an index or without.
 
 use super::ReadError;
 use super::op::{Op, Scan, Sort};
 use super::run::{Flow, Run, Sink, Stop, fail};
-use crate::snapshot::{IndexSpec, OrderedColumn, compare_rows};
+use crate::snapshot::{IndexSpec, OrderedColumn, RowId, compare_rows};
 use std::cmp::Ordering;
 use std::ops::ControlFlow::{self, Continue};
 use weir_planner::eval::Tuple;
@@ -193,7 +194,7 @@ impl<'a> Run<'a> {
         if left == 0 {
             return Continue(rows);
         }
-        let flow = self.scan(scan, &mut |row, count| {
+        let flow = self.scan(scan, &mut |row, count, _| {
             self.hold(1)?;
             rows.push((row, count));
             left = left.saturating_sub(count);
@@ -213,17 +214,17 @@ impl<'a> Run<'a> {
     ) -> ControlFlow<Stop, Vec<(&'a Row, u64)>> {
         /// Rows that a lookup by equality may give before an ordered index is preferred to sorting them.
         const FEW: usize = 4096;
-        type Item<'r> = (&'r Row, u64, usize);
+        type Item<'r> = (&'r Row, u64, RowId);
         let version = self.version(scan)?;
         let compare = |a: &Item, b: &Item| compare_rows(order, a.0, b.0).then(a.2.cmp(&b.2));
         let mut least = Least::new(reach, compare);
         if reach.is_some()
-            && let Some(slots) = self.lookup(scan, version, FEW)?
+            && let Some(ids) = self.lookup(scan, version, FEW)?
         {
-            for (number, slot) in slots.into_iter().enumerate() {
-                let (row, count) = version.row(slot);
+            for id in ids {
+                let (row, count) = version.row(id);
                 if self.row_passes(scan, row)? {
-                    least.offer((row, count, number));
+                    least.offer((row, count, id));
                 }
             }
             return Continue(least.sorted().into_iter().map(|(row, count, _)| (row, count)).collect());
@@ -234,15 +235,16 @@ impl<'a> Run<'a> {
             return Continue(rows);
         }
         let mut passed = 0;
-        self.scan(scan, &mut |row, count| {
+        self.scan(scan, &mut |row, count, id| {
             passed += 1;
-            if least.bound().is_some_and(|bound| compare_rows(order, row, bound.0).is_ge()) {
+            let is_late = |bound: &Item| compare_rows(order, row, bound.0).then(id.cmp(&bound.2)).is_ge();
+            if least.bound().is_some_and(is_late) {
                 return Continue(());
             }
             if !least.is_bounded {
                 self.hold(1)?;
             }
-            least.offer((row, count, passed));
+            least.offer((row, count, id));
             Continue(())
         })?;
         // With an index the walk would have ended after about reach / (passed / rows) entries.
@@ -266,7 +268,7 @@ impl<'a> Run<'a> {
         let exprs: Vec<Expr> = keys.iter().map(|key| key.expr.clone()).collect();
         let mut values = Vec::new();
         let mut number = 0;
-        self.scan(scan, &mut |row, count| {
+        self.scan(scan, &mut |row, count, _| {
             number += 1;
             self.values(&exprs, Tuple::single(row), &mut values)?;
             if least.bound().is_some_and(|bound| compare_sort_keys(&values, &bound.0, keys).is_ge()) {

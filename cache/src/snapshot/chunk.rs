@@ -1,5 +1,6 @@
 //! A run of row slots shared by all versions, and one version's view of it: which slots are live, and how often.
 
+use super::directory::RowId;
 use std::sync::{Arc, OnceLock};
 use weir_planner::Row;
 
@@ -8,10 +9,10 @@ use weir_planner::Row;
 pub(super) const CHUNK_ROWS: usize = 1024;
 const WORDS: usize = CHUNK_ROWS / 64;
 
-/// The rows. Slots are filled from the front, each exactly once, while older versions are being read: those do not
+/// The rows and their ids. Slots are filled from the front, each exactly once, while older versions are being read: those do not
 /// look past their own bitmap.
 #[derive(Debug)]
-struct Slots(Box<[OnceLock<Row>]>);
+struct Slots(Box<[OnceLock<(Row, RowId)>]>);
 
 /// One version of a chunk.
 #[derive(Clone, Debug)]
@@ -40,6 +41,11 @@ impl Chunk {
     /// The row in a slot that was filled before this version was made; also while it is no longer live.
     #[inline]
     pub(super) fn row(&self, offset: usize) -> &Row {
+        &self.entry(offset).0
+    }
+
+    #[inline]
+    pub(super) fn entry(&self, offset: usize) -> &(Row, RowId) {
         self.slots.0[offset].get().expect("a slot that a version or an index refers to has been filled")
     }
 
@@ -49,8 +55,8 @@ impl Chunk {
     }
 
     /// Puts a row into an empty slot and makes it live in this version.
-    pub(super) fn fill(&mut self, offset: usize, row: Row, count: u64) {
-        let fresh = self.slots.0[offset].set(row).is_ok();
+    pub(super) fn fill(&mut self, offset: usize, id: RowId, row: Row, count: u64) {
+        let fresh = self.slots.0[offset].set((row, id)).is_ok();
         assert!(fresh, "a slot is filled once: the tail only moves forward");
         self.live[offset / 64] |= 1 << (offset % 64);
         self.live_slots += 1;
@@ -89,7 +95,7 @@ impl Chunk {
 
     /// Bytes of the slots and of one version's view, without the rows.
     pub(super) fn bytes(&self) -> usize {
-        self.slots.0.len() * size_of::<OnceLock<Row>>()
+        self.slots.0.len() * size_of::<OnceLock<(Row, RowId)>>()
             + size_of::<Chunk>()
             + self.counts.as_ref().map_or(0, |_| CHUNK_ROWS * size_of::<u64>())
     }

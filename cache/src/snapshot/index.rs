@@ -1,7 +1,8 @@
 //! Indexes that readers may use: by hash of key columns for equality, by order for ORDER BY … LIMIT and ranges.
 
+use super::directory::RowId;
 use super::order_key::{OrderedColumn, compare_rows};
-use super::store::{Slot, Store};
+use super::store::Store;
 use super::tree::{Change, Cursor, Entry, EntryOrder, MissingEntry, Tree};
 use std::cmp::Ordering;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -73,10 +74,10 @@ impl Index {
         Some(state.finish())
     }
 
-    /// Slots whose key has this hash, ascending. Other keys may share the hash: the caller checks the rows.
+    /// Rows whose key has this hash, ascending. Other keys may share the hash: the caller checks the rows.
     #[inline]
-    pub(crate) fn with_hash(&self, hash: u64) -> impl Iterator<Item = Slot> + '_ {
-        self.tree.seek(move |entry| entry.key < hash).take_while(move |entry| entry.key == hash).map(|e| e.slot)
+    pub(crate) fn with_hash(&self, hash: u64) -> impl Iterator<Item = RowId> + '_ {
+        self.tree.seek(move |entry| entry.key < hash).take_while(move |entry| entry.key == hash).map(|e| e.id)
     }
 
     /// Entries in order, from the first for which `before` is false (monotone: true up to there).
@@ -93,18 +94,31 @@ impl Index {
     }
 
     /// The entry of a row, None when the row does not belong into the index.
-    fn entry(&self, row: &[Value], slot: Slot) -> Option<Entry> {
+    fn entry(&self, row: &[Value], id: RowId) -> Option<Entry> {
         let key = match &*self.spec {
             IndexSpec::Hash(columns) => self.hash(columns.iter().map(|&column| &row[column]))?,
             IndexSpec::Ordered(columns) => columns[0].prefix(&row[columns[0].column]),
         };
-        Some(Entry { key, slot })
+        Some(Entry { key, id })
+    }
+
+    /// Whether a row in place of another leaves the index as it is.
+    pub(super) fn is_same(&self, old: &[Value], new: &[Value]) -> bool {
+        match &*self.spec {
+            IndexSpec::Hash(columns) => columns.iter().all(|&column| old[column] == new[column]),
+            IndexSpec::Ordered(columns) => columns.iter().all(|key| old[key.column] == new[key.column]),
+        }
+    }
+
+    /// The key by which rows that may replace each other are brought together.
+    pub(super) fn key(&self, row: &[Value]) -> Option<u64> {
+        self.entry(row, RowId(0)).map(|entry| entry.key)
     }
 
     /// Follows rows that died and rows that were born; both are still readable in `store`.
-    pub(super) fn apply(&mut self, store: &Store, died: &[Slot], born: &[Slot]) -> Result<(), MissingEntry> {
-        let deletes = died.iter().filter_map(|&slot| self.entry(store.row(slot), slot)).map(Change::Delete);
-        let inserts = born.iter().filter_map(|&slot| self.entry(store.row(slot), slot)).map(Change::Insert);
+    pub(super) fn apply(&mut self, store: &Store, died: &[RowId], born: &[RowId]) -> Result<(), MissingEntry> {
+        let deletes = died.iter().filter_map(|&id| self.entry(store.row(id), id)).map(Change::Delete);
+        let inserts = born.iter().filter_map(|&id| self.entry(store.row(id), id)).map(Change::Insert);
         let mut changes: Vec<Change> = deletes.chain(inserts).collect();
         match &*self.spec {
             IndexSpec::Hash(_) => {
@@ -130,7 +144,7 @@ struct ByHash;
 impl EntryOrder for ByHash {
     #[inline]
     fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
-        (a.key, a.slot).cmp(&(b.key, b.slot))
+        (a.key, a.id).cmp(&(b.key, b.id))
     }
 }
 
@@ -143,10 +157,10 @@ impl EntryOrder for ByRow<'_> {
     #[inline]
     fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
         a.key.cmp(&b.key).then_with(|| {
-            if a.slot == b.slot {
+            if a.id == b.id {
                 return Ordering::Equal;
             }
-            compare_rows(self.columns, self.store.row(a.slot), self.store.row(b.slot)).then(a.slot.cmp(&b.slot))
+            compare_rows(self.columns, self.store.row(a.id), self.store.row(b.id)).then(a.id.cmp(&b.id))
         })
     }
 }

@@ -1,10 +1,12 @@
 //! The indexes of one table on the publisher's side: built when readers ask, in slices; dropped when nobody reads them.
 
 use super::demand::{DemandBoard, INDEX_MIN_ROWS};
+use super::directory::RowId;
 use super::index::{Index, IndexSpec};
-use super::store::{Slot, Store};
+use super::store::Store;
 use std::sync::Arc;
 use tracing::{debug, error};
+use weir_planner::Value;
 
 /// Indexes per table: each costs every changed row about half a microsecond.
 pub const MAX_INDEXES: usize = 8;
@@ -23,7 +25,7 @@ struct Kept {
     seen: u64,
 }
 
-/// An index being built: rows in chunks below `next` are in it.
+/// An index being built: rows with ids below `next` are in it.
 #[derive(Debug)]
 struct Building {
     index: Index,
@@ -44,7 +46,7 @@ impl Indexes {
     }
 
     /// Follows rows that died and were born; drops indexes that nobody has used for long.
-    pub(super) fn follow(&mut self, store: &Store, died: &[Slot], born: &[Slot], generation: u64) {
+    pub(super) fn follow(&mut self, store: &Store, died: &[RowId], born: &[RowId], generation: u64) {
         let limit = (store.distinct() as u64 * IDLE_BUILDS).max(IDLE_MIN_CHANGES);
         self.kept.retain_mut(|kept| {
             let used = kept.index.usage.last();
@@ -61,9 +63,23 @@ impl Indexes {
         });
         self.building.retain_mut(|building| {
             let next = building.next;
-            let covered = |slots: &[Slot]| slots.iter().copied().filter(|slot| slot.chunk() < next).collect::<Vec<_>>();
+            let covered = |ids: &[RowId]| ids.iter().copied().filter(|id| (id.0 as usize) < next).collect::<Vec<_>>();
             follow(&mut building.index, store, &covered(died), &covered(born))
         });
+    }
+
+    /// The index whose keys say which dead row a new one may replace; None without indexes, when ids do not matter.
+    pub(super) fn leading(&self) -> Option<&Index> {
+        self.all().next()
+    }
+
+    /// Whether a row in place of another leaves all indexes as they are.
+    pub(super) fn are_same(&self, old: &[Value], new: &[Value]) -> bool {
+        self.all().all(|index| index.is_same(old, new))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Index> {
+        self.kept.iter().map(|kept| &kept.index).chain(self.building.iter().map(|building| &building.index))
     }
 
     /// Whether [`Indexes::build`] has work.
@@ -83,15 +99,18 @@ impl Indexes {
             && let Some(building) = self.building.first_mut()
         {
             let mut born = Vec::new();
-            while building.next < store.chunks() && born.len() < *rows {
-                born.extend(store.iter_chunk(building.next).map(|(slot, _, _)| slot));
+            while building.next < store.ids_end() && born.len() < *rows {
+                let id = RowId(u32::try_from(building.next).expect("ids are 32 bits wide"));
+                if store.is_used(id) {
+                    born.push(id);
+                }
                 building.next += 1;
             }
             *rows = rows.saturating_sub(born.len());
             let sound = follow(&mut building.index, store, &[], &born);
             if !sound {
                 self.building.remove(0);
-            } else if building.next >= store.chunks() {
+            } else if building.next >= store.ids_end() {
                 let index = self.building.remove(0).index;
                 debug!(spec = ?index.spec, entries = index.len(), "index built");
                 index.touch(generation);
@@ -112,13 +131,12 @@ impl Indexes {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let building = self.building.iter().map(|building| building.index.bytes());
-        self.kept.iter().map(|kept| kept.index.bytes()).chain(building).sum()
+        self.all().map(Index::bytes).sum()
     }
 }
 
 /// False when the index turned out not to describe the table; it is then dropped: scans are always right.
-fn follow(index: &mut Index, store: &Store, died: &[Slot], born: &[Slot]) -> bool {
+fn follow(index: &mut Index, store: &Store, died: &[RowId], born: &[RowId]) -> bool {
     match index.apply(store, died, born) {
         Ok(()) => true,
         Err(cause) => {

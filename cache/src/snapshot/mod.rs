@@ -6,22 +6,23 @@
 
 mod chunk;
 mod demand;
+mod directory;
+mod id_map;
 mod index;
 mod indexes;
 mod order_key;
 mod publisher;
-mod slot_map;
 mod store;
 mod table;
 mod tree;
 mod version;
 
 pub use demand::{DEMANDS_TO_BUILD, INDEX_MIN_ROWS};
+pub(crate) use directory::RowId;
 pub(crate) use index::Index;
 pub use index::IndexSpec;
 pub use indexes::MAX_INDEXES;
 pub use order_key::OrderedColumn;
 pub(crate) use order_key::compare_rows;
 pub use publisher::{BUILD_ROWS_PER_PUBLISH, Publisher};
-pub(crate) use store::Slot;
 pub use version::{Snapshot, TableVersion};

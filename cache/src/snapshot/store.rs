@@ -2,25 +2,21 @@
 //! changed row copies one page of the spine and one chunk's bitmap, never the rows beside it.
 
 use super::chunk::{CHUNK_ROWS, Chunk};
+use super::directory::{Directory, RowId, Slot};
 use std::sync::Arc;
 use weir_planner::Row;
 
 /// Chunks per page of the spine: one page spans 32,768 slots; a million rows are some fifty pages.
 const PAGE_CHUNKS: usize = 32;
 
-/// Place of a row in a store: chunk number and offset. Stable until the row is deleted or its chunk compacted, which
-/// is a change of the version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Slot(pub(super) u32);
-
 impl Slot {
     fn new(chunk: usize, offset: usize) -> Slot {
-        Slot(u32::try_from(chunk * CHUNK_ROWS + offset).expect("the row budget keeps a table under 2^32 slots"))
+        Slot(u32::try_from(chunk * CHUNK_ROWS + offset).expect("the memory budget keeps a table under 2^32 slots"))
     }
     pub(super) fn chunk(self) -> usize {
         self.0 as usize / CHUNK_ROWS
     }
-    pub(super) fn offset(self) -> usize {
+    fn offset(self) -> usize {
         self.0 as usize % CHUNK_ROWS
     }
 }
@@ -29,6 +25,7 @@ impl Slot {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
     pages: Vec<Arc<Vec<Arc<Chunk>>>>,
+    directory: Directory,
     /// Rows counted with their multiplicity.
     rows: u64,
     /// Live slots, that is different rows.
@@ -52,24 +49,44 @@ impl Store {
     }
 
     #[inline]
-    pub(crate) fn row(&self, slot: Slot) -> &Row {
+    pub(crate) fn slot(&self, id: RowId) -> Slot {
+        self.directory.slot(id)
+    }
+
+    /// The row of an id; of a dead one until [`Store::forget`].
+    #[inline]
+    pub(crate) fn row(&self, id: RowId) -> &Row {
+        let slot = self.slot(id);
         self.chunk(slot.chunk()).row(slot.offset())
     }
 
     #[inline]
-    pub(crate) fn row_and_count(&self, slot: Slot) -> (&Row, u64) {
+    pub(crate) fn row_and_count(&self, id: RowId) -> (&Row, u64) {
+        let slot = self.slot(id);
         let chunk = self.chunk(slot.chunk());
         (chunk.row(slot.offset()), chunk.count(slot.offset()))
     }
 
-    /// Live slots with their rows and multiplicities, in slot order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Row, u64)> + '_ {
+    /// Live rows with their ids and multiplicities, in slot order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (RowId, &Row, u64)> + '_ {
         (0..self.chunks()).flat_map(|number| self.iter_chunk(number))
     }
 
-    pub(super) fn iter_chunk(&self, number: usize) -> impl Iterator<Item = (Slot, &Row, u64)> + '_ {
+    pub(super) fn iter_chunk(&self, number: usize) -> impl Iterator<Item = (RowId, &Row, u64)> + '_ {
         let chunk = self.chunk(number);
-        chunk.live().map(move |offset| (Slot::new(number, offset), chunk.row(offset), chunk.count(offset)))
+        chunk.live().map(move |offset| {
+            let (row, id) = chunk.entry(offset);
+            (*id, row, chunk.count(offset))
+        })
+    }
+
+    /// Ids in use are below this.
+    pub(super) fn ids_end(&self) -> usize {
+        self.directory.end()
+    }
+
+    pub(super) fn is_used(&self, id: RowId) -> bool {
+        self.directory.is_used(id)
     }
 
     /// Chunk numbers in use are below this.
@@ -103,30 +120,41 @@ impl Store {
         }
     }
 
-    pub(super) fn fill(&mut self, chunk: usize, offset: usize, row: Row, count: u64) -> Slot {
-        self.chunk_mut(chunk).fill(offset, row, count);
+    /// Puts a row into an empty slot, under an id that is new or whose row is dead.
+    pub(super) fn fill(&mut self, chunk: usize, offset: usize, id: RowId, row: Row, count: u64) {
+        self.chunk_mut(chunk).fill(offset, id, row, count);
+        self.directory.set(id, Slot::new(chunk, offset));
         self.rows += count;
         self.distinct += 1;
-        Slot::new(chunk, offset)
     }
 
-    pub(super) fn set_count(&mut self, slot: Slot, count: u64) {
+    pub(super) fn set_count(&mut self, id: RowId, count: u64) {
+        let slot = self.slot(id);
         let chunk = self.chunk_mut(slot.chunk());
         let before = chunk.count(slot.offset());
         chunk.set_count(slot.offset(), count);
         self.rows = self.rows - before + count;
     }
 
-    pub(super) fn kill(&mut self, slot: Slot) {
+    /// Takes a row out of this version; it stays readable by its id. Returns its chunk.
+    pub(super) fn kill(&mut self, id: RowId) -> usize {
+        let slot = self.slot(id);
         let chunk = self.chunk_mut(slot.chunk());
         let count = chunk.count(slot.offset());
         chunk.kill(slot.offset());
         self.rows -= count;
         self.distinct -= 1;
+        slot.chunk()
+    }
+
+    /// Frees the id of a dead row.
+    pub(super) fn forget(&mut self, id: RowId) {
+        self.directory.clear(id);
     }
 
     /// Bytes of spine, chunks and bitmaps, without the rows.
     pub(super) fn bytes(&self) -> usize {
-        self.pages.iter().flat_map(|page| page.iter()).map(|chunk| chunk.bytes() + size_of::<Arc<Chunk>>()).sum()
+        let chunks = self.pages.iter().flat_map(|page| page.iter());
+        chunks.map(|chunk| chunk.bytes() + size_of::<Arc<Chunk>>()).sum::<usize>() + self.directory.bytes()
     }
 }

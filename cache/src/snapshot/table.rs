@@ -1,9 +1,11 @@
-//! The publisher's side of one table: the version being prepared, the map from rows to slots, compaction.
+//! The publisher's side of one table: the version being prepared, the map from rows to ids, compaction.
 
 use super::chunk::CHUNK_ROWS;
+use super::directory::RowId;
+use super::id_map::IdMap;
 use super::indexes::Indexes;
-use super::slot_map::SlotMap;
-use super::store::{Slot, Store};
+use super::store::Store;
+use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 use weir_planner::{ColumnType, Row, Value};
 
@@ -24,7 +26,10 @@ pub(super) struct Table {
     pub(super) columns: Arc<[ColumnType]>,
     pub(super) store: Store,
     pub(super) indexes: Indexes,
-    slots: SlotMap,
+    ids: IdMap,
+    free_ids: Vec<RowId>,
+    /// Ids handed out so far.
+    used_ids: u32,
     /// The chunk that takes new rows, and how many of its slots are filled.
     tail: Option<(usize, usize)>,
     /// Chunk numbers without rows, to be used again.
@@ -41,7 +46,9 @@ impl Table {
             columns: columns.into(),
             store: Store::default(),
             indexes: Indexes::default(),
-            slots: SlotMap::default(),
+            ids: IdMap::default(),
+            free_ids: Vec::new(),
+            used_ids: 0,
             tail: None,
             free: Vec::new(),
             held: Vec::new(),
@@ -56,65 +63,82 @@ impl Table {
     /// Applies a consolidated delta. After an error the table is half changed and must not be published again.
     pub(super) fn apply(&mut self, delta: &[(Row, i64)], generation: u64) -> Result<(), DeltaError> {
         let mut died = Vec::new();
-        let mut born = Vec::new();
+        let mut touched = Vec::new();
         for (row, weight) in delta.iter().filter(|(_, weight)| *weight < 0) {
-            died.extend(self.remove(row, weight.unsigned_abs())?);
+            if let Some(id) = self.remove(row, weight.unsigned_abs())? {
+                touched.push(self.store.kill(id));
+                died.push(id);
+            }
         }
-        // Before anything is born: what compaction moves is then older than this delta, and no slot is both.
-        self.compact(&mut died, &mut born);
+        touched.sort_unstable();
+        touched.dedup();
+        // Before anything is born: what compaction moves is then older than this delta.
+        self.compact(&touched);
+        let mut replaceable = Replaceable::new(&self.indexes, &self.store, &died);
+        let mut born = Vec::new();
         for (row, weight) in delta.iter().filter(|(_, weight)| *weight > 0) {
-            born.extend(self.add(row, weight.unsigned_abs())?);
+            born.extend(self.add(row, weight.unsigned_abs(), &mut replaceable)?);
         }
+        replaceable.retain_unused(&mut died);
         self.indexes.follow(&self.store, &died, &born, generation);
-        self.release(&died);
+        for &id in &died {
+            self.store.forget(id);
+        }
+        self.free_ids.append(&mut died);
+        self.release(&touched);
         Ok(())
     }
 
-    /// Removes copies of a row; returns its slot when none is left.
-    fn remove(&mut self, row: &Row, removed: u64) -> Result<Option<Slot>, DeltaError> {
-        let hash = self.slots.hash(row);
-        let Some(slot) = self.slots.find(hash, row, &self.store) else {
+    /// Removes copies of a row; returns its id when none is left.
+    fn remove(&mut self, row: &Row, removed: u64) -> Result<Option<RowId>, DeltaError> {
+        let hash = self.ids.hash(row);
+        let Some(id) = self.ids.find(hash, row, &self.store) else {
             return Err(DeltaError::NotPresent { removed, present: 0 });
         };
-        let (_, present) = self.store.row_and_count(slot);
+        let (_, present) = self.store.row_and_count(id);
         if removed > present {
             return Err(DeltaError::NotPresent { removed, present });
         }
         if removed < present {
-            self.store.set_count(slot, present - removed);
+            self.store.set_count(id, present - removed);
             return Ok(None);
         }
-        self.store.kill(slot);
-        self.slots.remove(hash, slot);
+        self.ids.remove(hash, id);
         self.error_rows -= usize::from(row.iter().any(Value::is_error));
-        Ok(Some(slot))
+        Ok(Some(id))
     }
 
-    /// Adds copies of a row; returns its slot when the row is new.
-    fn add(&mut self, row: &Row, added: u64) -> Result<Option<Slot>, DeltaError> {
+    /// Adds copies of a row; returns its id when the indexes have to learn of it.
+    fn add(&mut self, row: &Row, added: u64, dead: &mut Replaceable) -> Result<Option<RowId>, DeltaError> {
         if row.len() != self.columns.len() {
             return Err(DeltaError::Width { found: row.len(), expected: self.columns.len() });
         }
-        let hash = self.slots.hash(row);
-        if let Some(slot) = self.slots.find(hash, row, &self.store) {
-            let (_, present) = self.store.row_and_count(slot);
-            self.store.set_count(slot, present + added);
+        let hash = self.ids.hash(row);
+        if let Some(id) = self.ids.find(hash, row, &self.store) {
+            let (_, present) = self.store.row_and_count(id);
+            self.store.set_count(id, present + added);
             return Ok(None);
         }
-        let slot = self.append(row.clone(), added);
-        self.slots.insert(hash, slot);
+        let replaced = dead.take(&self.indexes, &self.store, row);
+        let id = replaced.or_else(|| self.free_ids.pop()).unwrap_or_else(|| {
+            let id = RowId(self.used_ids);
+            self.used_ids = self.used_ids.checked_add(1).expect("the memory budget keeps a table under 2^32 rows");
+            id
+        });
+        self.append(id, row.clone(), added);
+        self.ids.insert(hash, id);
         self.error_rows += usize::from(row.iter().any(Value::is_error));
-        Ok(Some(slot))
+        Ok(replaced.is_none().then_some(id))
     }
 
-    fn append(&mut self, row: Row, count: u64) -> Slot {
+    fn append(&mut self, id: RowId, row: Row, count: u64) {
         let (chunk, offset) = match self.tail {
             Some((chunk, filled)) if filled < self.store.capacity(chunk) => (chunk, filled),
             _ => (self.new_chunk(), 0),
         };
         self.held[chunk] += row_bytes(&row);
         self.tail = Some((chunk, offset + 1));
-        self.store.fill(chunk, offset, row, count)
+        self.store.fill(chunk, offset, id, row, count);
     }
 
     fn new_chunk(&mut self) -> usize {
@@ -127,38 +151,32 @@ impl Table {
     }
 
     /// Moves the rows of chunks that are less than half live to the tail. Each freed chunk had at least as many deaths
-    /// as moves, so a deletion pays for at most one move.
-    fn compact(&mut self, died: &mut Vec<Slot>, born: &mut Vec<Slot>) {
-        let mut touched: Vec<usize> = died.iter().map(|slot| slot.chunk()).collect();
-        touched.sort_unstable();
-        touched.dedup();
-        for chunk in touched {
+    /// as moves, so a deletion pays for at most one move. Ids stay, so no index notices.
+    fn compact(&mut self, touched: &[usize]) {
+        for &chunk in touched {
             let live = self.store.live_slots(chunk);
-            let is_tail = self.tail.is_some_and(|(tail, filled)| tail == chunk && filled < self.store.capacity(chunk));
-            if is_tail || live == 0 || live * 2 >= self.store.capacity(chunk) {
+            if self.takes_rows(chunk) || live == 0 || live * 2 >= self.store.capacity(chunk) {
                 continue;
             }
-            let rows: Vec<(Slot, Row, u64)> =
-                self.store.iter_chunk(chunk).map(|(slot, row, count)| (slot, row.clone(), count)).collect();
-            for (from, row, count) in rows {
-                let hash = self.slots.hash(&row);
-                self.store.kill(from);
-                let to = self.append(row, count);
-                self.slots.relocate(hash, from, to);
-                died.push(from);
-                born.push(to);
+            let rows: Vec<(RowId, Row, u64)> =
+                self.store.iter_chunk(chunk).map(|(id, row, count)| (id, row.clone(), count)).collect();
+            for (id, row, count) in rows {
+                self.store.kill(id);
+                self.append(id, row, count);
             }
         }
     }
 
+    /// Whether this is the tail and has empty slots left.
+    fn takes_rows(&self, chunk: usize) -> bool {
+        self.tail.is_some_and(|(tail, filled)| tail == chunk && filled < self.store.capacity(chunk))
+    }
+
     /// Gives up chunks without live rows, once no index refers to them.
-    fn release(&mut self, died: &[Slot]) {
-        let mut touched: Vec<usize> = died.iter().map(|slot| slot.chunk()).collect();
-        touched.sort_unstable();
-        touched.dedup();
-        for chunk in touched {
-            let is_tail = self.tail.is_some_and(|(tail, _)| tail == chunk);
-            if !is_tail && self.store.live_slots(chunk) == 0 {
+    fn release(&mut self, touched: &[usize]) {
+        for &chunk in touched {
+            if !self.takes_rows(chunk) && self.store.live_slots(chunk) == 0 && self.store.capacity(chunk) > 0 {
+                self.tail = self.tail.filter(|(tail, _)| *tail != chunk);
                 self.store.place(chunk, 0);
                 self.held[chunk] = 0;
                 self.free.push(chunk);
@@ -168,7 +186,49 @@ impl Table {
 
     /// Rows (dead ones until their chunk goes), chunks, the map and the indexes, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.held.iter().sum::<usize>() + self.store.bytes() + self.slots.bytes() + self.indexes.bytes()
+        self.held.iter().sum::<usize>() + self.store.bytes() + self.ids.bytes() + self.indexes.bytes()
+    }
+}
+
+/// Dead rows whose ids new rows may take over without any index noticing: an update of columns that no index has then
+/// costs the indexes nothing, however many there are.
+struct Replaceable {
+    by_key: HashMap<u64, Vec<RowId>, foldhash::fast::RandomState>,
+    used: HashSet<RowId, foldhash::fast::RandomState>,
+}
+
+impl Replaceable {
+    fn new(indexes: &Indexes, store: &Store, died: &[RowId]) -> Replaceable {
+        let mut by_key: HashMap<u64, Vec<RowId>, _> = HashMap::default();
+        if let Some(index) = indexes.leading() {
+            for &id in died {
+                if let Some(key) = index.key(store.row(id)) {
+                    by_key.entry(key).or_default().push(id);
+                }
+            }
+        }
+        Replaceable { by_key, used: HashSet::default() }
+    }
+
+    /// The id of a dead row that agrees with this one in all indexed columns.
+    fn take(&mut self, indexes: &Indexes, store: &Store, row: &Row) -> Option<RowId> {
+        if self.by_key.is_empty() {
+            return None;
+        }
+        let dead = self.by_key.get_mut(&indexes.leading()?.key(row)?)?;
+        let id = *dead.last()?;
+        if !indexes.are_same(store.row(id), row) {
+            return None;
+        }
+        dead.pop();
+        self.used.insert(id);
+        Some(id)
+    }
+
+    fn retain_unused(&self, died: &mut Vec<RowId>) {
+        if !self.used.is_empty() {
+            died.retain(|id| !self.used.contains(id));
+        }
     }
 }
 

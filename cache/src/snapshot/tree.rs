@@ -1,7 +1,7 @@
-//! A persistent sorted array of (key, slot): pages of entries under branches under one spine. A version is a copy of
+//! A persistent sorted array of (key, id): pages of entries under branches under one spine. A version is a copy of
 //! the spine; a change copies the pages and branches it touches and shares the rest with older versions.
 
-use super::store::Slot;
+use super::directory::RowId;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ const PAGE_MIN: usize = 64;
 const BRANCH_MAX: usize = 128;
 const BRANCH_MIN: usize = 16;
 
-/// `key` orders first; entries of one key are ordered by the index (see [`EntryOrder`]) and at last by slot.
+/// `key` orders first; entries of one key are ordered by the index (see [`EntryOrder`]) and at last by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) key: u64,
-    pub(crate) slot: Slot,
+    pub(crate) id: RowId,
 }
 
 /// The total order of an index's entries.
@@ -230,7 +230,7 @@ fn merge(
         match change {
             Change::Insert(entry) => out.push(*entry),
             Change::Delete(entry) => match old.split_first() {
-                Some((found, rest)) if found.slot == entry.slot => old = rest,
+                Some((found, rest)) if found.id == entry.id => old = rest,
                 _ => return Err(MissingEntry),
             },
         }
@@ -272,15 +272,15 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use std::collections::BTreeSet;
 
-    struct BySlot;
-    impl EntryOrder for BySlot {
+    struct ById;
+    impl EntryOrder for ById {
         fn compare(&self, a: &Entry, b: &Entry) -> Ordering {
-            (a.key, a.slot).cmp(&(b.key, b.slot))
+            (a.key, a.id).cmp(&(b.key, b.id))
         }
     }
 
-    fn entry((key, slot): (u64, u32)) -> Entry {
-        Entry { key, slot: Slot(slot) }
+    fn entry((key, id): (u64, u32)) -> Entry {
+        Entry { key, id: RowId(id) }
     }
 
     /// Random batches against a BTreeSet; older versions must not change.
@@ -312,7 +312,7 @@ mod tests {
                 .iter()
                 .map(|&(pair, add)| if add { Change::Insert(entry(pair)) } else { Change::Delete(entry(pair)) })
                 .collect();
-            tree.apply(&list, &BySlot).expect("every deleted entry exists");
+            tree.apply(&list, &ById).expect("every deleted entry exists");
             for (pair, add) in changes {
                 if add {
                     model.insert(pair)
@@ -322,20 +322,20 @@ mod tests {
             }
             assert_eq!(tree.len(), model.len());
             let from = rng.random_range(0..15_000u64);
-            let got: Vec<_> = tree.seek(|e| e.key < from).map(|e| (e.key, e.slot.0)).collect();
+            let got: Vec<_> = tree.seek(|e| e.key < from).map(|e| (e.key, e.id.0)).collect();
             let want: Vec<_> = model.range((from, 0)..).copied().collect();
             assert_eq!(got, want, "seek {from} in round {round}");
             versions.push((tree.clone(), model.clone()));
         }
         for (tree, model) in versions {
-            assert!(tree.iter().map(|e| (e.key, e.slot.0)).eq(model.iter().copied()));
+            assert!(tree.iter().map(|e| (e.key, e.id.0)).eq(model.iter().copied()));
         }
     }
 
     #[test]
     fn deleting_what_is_not_there_is_an_error() {
         let mut tree = Tree::default();
-        tree.apply(&[Change::Insert(entry((1, 1)))], &BySlot).expect("inserting cannot fail");
-        assert_eq!(tree.apply(&[Change::Delete(entry((1, 2)))], &BySlot), Err(MissingEntry));
+        tree.apply(&[Change::Insert(entry((1, 1)))], &ById).expect("inserting cannot fail");
+        assert_eq!(tree.apply(&[Change::Delete(entry((1, 2)))], &ById), Err(MissingEntry));
     }
 }

@@ -1,9 +1,10 @@
 //! What readers hold: immutable versions of tables and the snapshot of all of them.
 
 use super::demand::{DemandBoard, INDEX_MIN_ROWS};
+use super::directory::RowId;
 use super::index::{Index, IndexSpec};
 use super::order_key::OrderedColumn;
-use super::store::{Slot, Store};
+use super::store::Store;
 use super::table::Table;
 use crate::Position;
 use std::collections::HashMap;
@@ -98,12 +99,17 @@ impl TableVersion {
     }
 
     #[inline]
-    pub(crate) fn row(&self, slot: Slot) -> (&Row, u64) {
-        self.contents.store.row_and_count(slot)
+    pub(crate) fn row(&self, id: RowId) -> (&Row, u64) {
+        self.contents.store.row_and_count(id)
+    }
+
+    /// Brings ids into the order in which a scan meets their rows.
+    pub(crate) fn sort_as_scanned(&self, ids: &mut [RowId]) {
+        ids.sort_unstable_by_key(|&id| self.contents.store.slot(id));
     }
 
     /// Live rows with their multiplicity, in slot order.
-    pub(crate) fn scan(&self) -> impl Iterator<Item = (Slot, &Row, u64)> + '_ {
+    pub(crate) fn scan(&self) -> impl Iterator<Item = (RowId, &Row, u64)> + '_ {
         self.contents.store.iter()
     }
 
