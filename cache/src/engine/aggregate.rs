@@ -9,12 +9,14 @@ use crate::key::{KeyMap, KeySpec, KeyState, KeyValues};
 use std::sync::Arc;
 use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::plan::AggregateCall;
-use weir_planner::{Row, Value};
+use weir_planner::{Expr, Row, Value};
 
 pub(crate) struct AggregateOperator {
     keys: KeySpec,
     calls: Vec<AggregateCall>,
     many_images: bool,
+    /// Columns that keys, arguments and filters read.
+    reads: Vec<usize>,
     groups: KeyMap<Group>,
     /// Keys of the groups this step has changed.
     touched: Vec<KeyValues>,
@@ -35,8 +37,12 @@ struct Group {
 
 impl AggregateOperator {
     pub fn new(keys: KeySpec, calls: Vec<AggregateCall>, many_images: bool) -> AggregateOperator {
+        let exprs = calls.iter().flat_map(|call| call.args.iter().chain(&call.filter));
+        let mut reads: Vec<usize> = keys.exprs.iter().chain(exprs).flat_map(Expr::columns).collect();
+        reads.sort_unstable();
+        reads.dedup();
         let mut operator =
-            AggregateOperator { keys, calls, many_images, groups: KeyMap::default(), touched: vec![], heap: 0 };
+            AggregateOperator { keys, calls, many_images, reads, groups: KeyMap::default(), touched: vec![], heap: 0 };
         if operator.is_global() {
             // Without keys there is one row, whatever the input.
             let mut group = Group::new(&operator.calls, false);
@@ -108,7 +114,16 @@ impl Operator for AggregateOperator {
     fn step(&mut self, inputs: &[Vec<Arc<Batch>>], context: &StepContext<'_>, out: &mut Output) {
         // One row per changed group out, one in: nothing is emitted twice.
         out.consolidated = true;
-        for (row, weight) in rows(&inputs[0]) {
+        let mut changes = rows(&inputs[0]).peekable();
+        while let Some((row, weight)) = changes.next() {
+            // An update that leaves alone all that is read here comes as a row and its opposite, side by side.
+            if let Some((next, next_weight)) = changes.peek()
+                && *next_weight == -weight
+                && self.reads.iter().all(|&column| row[column] == next[column])
+            {
+                changes.next();
+                continue;
+            }
             if self.change(row, weight, context.eval).is_err() {
                 out.errors += weight;
             }

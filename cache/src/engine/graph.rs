@@ -38,15 +38,29 @@ impl Pending {
         self.rows += batch.rows.len();
         self.batches.push(batch);
         if self.rows > PENDING_CONSOLIDATE_ROWS && self.rows > 2 * self.floor {
-            let mut rows: Delta = Vec::with_capacity(self.rows);
-            for batch in self.batches.drain(..) {
-                rows.extend_from_slice(&batch.rows);
-            }
-            crate::delta::consolidate(&mut rows);
-            self.rows = rows.len();
-            self.floor = rows.len();
-            self.batches.push(Arc::new(Batch { rows, consolidated: true }));
+            self.consolidate();
+            self.floor = self.rows;
         }
+    }
+
+    /// Makes one consolidated batch of all: what several commits did to a row and took back is not worked on.
+    fn consolidate(&mut self) {
+        let mut rows: Delta = Vec::with_capacity(self.rows);
+        for batch in self.batches.drain(..) {
+            rows.extend_from_slice(&batch.rows);
+        }
+        crate::delta::consolidate(&mut rows);
+        self.rows = rows.len();
+        self.batches.push(Arc::new(Batch { rows, consolidated: true }));
+    }
+
+    /// Everything queued so far.
+    fn take(&mut self) -> Vec<Arc<Batch>> {
+        if self.batches.len() > 1 {
+            self.consolidate();
+        }
+        (self.rows, self.floor) = (0, 0);
+        std::mem::take(&mut self.batches)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -298,14 +312,7 @@ impl Graph {
     /// Steps one node through its pending input. The caller sees to the order of nodes. On a panic the operator is lost.
     pub fn step(&mut self, id: NodeId) -> Result<Output, String> {
         let node = self.node_mut(id);
-        let inputs: Vec<Vec<Arc<Batch>>> = node
-            .pending
-            .iter_mut()
-            .map(|pending| {
-                (pending.rows, pending.floor) = (0, 0);
-                std::mem::take(&mut pending.batches)
-            })
-            .collect();
+        let inputs: Vec<Vec<Arc<Batch>>> = node.pending.iter_mut().map(Pending::take).collect();
         let mut operator = match &mut node.body {
             Body::Operator(operator) => operator.take().ok_or("the operator was lost in an earlier panic")?,
             Body::Table(_) => return Err("a table has no input to step through".into()),
