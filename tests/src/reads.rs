@@ -62,7 +62,11 @@ pub fn random(scenario: Scenario, rng: &mut StdRng) -> (String, Order) {
         2 => (format!("SELECT * FROM {table} WHERE {number} > {bound}"), Order::Any),
         3 => (format!("SELECT {key}, {number} * 2 + {other_number} AS x, -{number} FROM {table}"), Order::Any),
         4 => (
-            format!("SELECT COUNT(*), SUM({number}), MIN({number}), MAX({other_number}), AVG({number}) FROM {table}"),
+            // Of equal numbers with different scales (0 and 0.00) Postgres' MIN keeps whichever row comes last.
+            format!(
+                "SELECT COUNT(*), SUM({number}), MIN(ROUND({number}, 4)), MAX(ROUND({other_number}, 4)), AVG({number}) \
+                 FROM {table}"
+            ),
             Order::Exact,
         ),
         5 => (
@@ -94,6 +98,9 @@ pub fn random(scenario: Scenario, rng: &mut StdRng) -> (String, Order) {
             format!("SELECT {number}::text, {other_number}::numeric / 7 FROM {table} WHERE {number} IS NOT NULL"),
             Order::Any,
         ),
-        _ => (format!("SELECT COALESCE(MAX({number}), 0) - 1 FROM {table} WHERE {other_number} < 0"), Order::Exact),
+        _ => (
+            format!("SELECT COALESCE(MAX(ROUND({number}, 3)), 0) - 1 FROM {table} WHERE {other_number} < 0"),
+            Order::Exact,
+        ),
     }
 }
