@@ -168,7 +168,7 @@ fn rows(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>, out: &mut
     let decoded = parameters::decode(bind, &resolved.prepared.params, &settings, &mut memory.evaluation.params);
     memory.evaluation.settings = settings;
     decoded?;
-    let rows = resolved.compiled.execute(memory.snapshot, &memory.evaluation).map_err(|error| match error {
+    let rows = resolved.compiled.execute(memory.snapshot, memory.evaluation).map_err(|error| match error {
         ReadError::Eval(_) => reason::EVALUATION,
         ReadError::TooLarge => reason::TOO_LARGE,
         ReadError::NotPublished(_) => reason::OUT_OF_SERVICE,

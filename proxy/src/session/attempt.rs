@@ -25,6 +25,9 @@ use weir_planner::settings::{SettingSet, Settings};
 /// than a user's patience.
 const PULL_WAIT: Duration = Duration::from_secs(2);
 
+/// A session keeps its answer's storage up to this size; one large answer must not weigh on an idle session.
+const KEPT_ANSWER_BYTES: usize = 256 * 1024;
+
 /// How long the comparison of the local clock with the server's is relied on: clocks that are disciplined drift by
 /// less than 0.5 ms in this time.
 const CLOCK_TRUST: Duration = Duration::from_secs(1);
@@ -68,12 +71,21 @@ impl Relay {
                 backend::error(&mut self.answer, "ERROR", "57014", message);
                 backend::ready_for_query(&mut self.answer, self.state.status);
             }
-            Err(Refusal::Cancelled) => return Ok(self.decline(reason::CANCELLED, is_batch)),
-            Err(Refusal::Forward(reason)) => return Ok(self.decline(reason, is_batch)),
+            Err(Refusal::Cancelled) => {
+                self.decline(reason::CANCELLED, is_batch);
+                return Ok(());
+            }
+            Err(Refusal::Forward(reason)) => {
+                self.decline(reason, is_batch);
+                return Ok(());
+            }
             Err(Refusal::Session(error)) => return Err(error),
         }
         self.client.input.consume(bytes);
         self.client.output.extend(&self.answer);
+        if self.answer.capacity() > KEPT_ANSWER_BYTES {
+            self.answer = Vec::new();
+        }
         self.mode = Mode::Open;
         Ok(())
     }

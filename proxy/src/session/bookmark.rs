@@ -3,6 +3,8 @@
 
 use super::environment::Consistency;
 use crate::control::{self, ControlError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::{Client, Statement};
@@ -43,13 +45,21 @@ type Asked = (Question, oneshot::Sender<Option<Position>>);
 #[derive(Clone)]
 pub(super) struct Positions {
     questions: mpsc::UnboundedSender<Asked>,
+    asynchronous_commit: Arc<AtomicBool>,
 }
 
 impl Positions {
     pub(super) fn start(upstream: tokio_postgres::Config) -> Positions {
         let (questions, asked) = mpsc::unbounded_channel();
-        tokio::spawn(answer(upstream, asked));
-        Positions { questions }
+        // Until it is known otherwise.
+        let asynchronous_commit = Arc::new(AtomicBool::new(true));
+        tokio::spawn(answer(upstream, asked, asynchronous_commit.clone()));
+        Positions { questions, asynchronous_commit }
+    }
+
+    /// Commits may be visible before they are flushed: `synchronous_commit` is off for somebody.
+    pub(super) fn has_asynchronous_commit(&self) -> bool {
+        self.asynchronous_commit.load(Ordering::Relaxed)
     }
 
     /// A position at or past every commit that anybody can see now; `None` when Postgres could not be asked.
@@ -74,23 +84,27 @@ struct Asker {
     client: Client,
     positions: Statement,
     emit: Statement,
-    asynchronous_commit: bool,
+    asynchronous_commit: Arc<AtomicBool>,
     checked: Instant,
 }
 
 impl Asker {
-    async fn connect(upstream: &tokio_postgres::Config) -> Result<Asker, ControlError> {
+    async fn connect(
+        upstream: &tokio_postgres::Config,
+        asynchronous_commit: Arc<AtomicBool>,
+    ) -> Result<Asker, ControlError> {
         let client = control::connect(upstream, "positions").await?;
         client.batch_execute("SET synchronous_commit = on").await?;
         let positions = client.prepare(POSITIONS).await?;
         let emit = client.prepare(EMIT).await?;
-        let mut asker = Asker { client, positions, emit, asynchronous_commit: true, checked: Instant::now() };
+        let mut asker = Asker { client, positions, emit, asynchronous_commit, checked: Instant::now() };
         asker.check().await?;
         Ok(asker)
     }
 
     async fn check(&mut self) -> Result<(), ControlError> {
-        self.asynchronous_commit = self.client.query_one(ASYNCHRONOUS_COMMIT, &[]).await?.get(0);
+        let configured: bool = self.client.query_one(ASYNCHRONOUS_COMMIT, &[]).await?.get(0);
+        self.asynchronous_commit.store(configured, Ordering::Relaxed);
         self.checked = Instant::now();
         Ok(())
     }
@@ -101,7 +115,7 @@ impl Asker {
         }
         let row = self.client.query_one(&self.positions, &[]).await?;
         let (flush, insert): (Option<Position>, Option<Position>) = (parse(row.get(0)), parse(row.get(1)));
-        if insert > flush && (flushed || self.asynchronous_commit) {
+        if insert > flush && (flushed || self.asynchronous_commit.load(Ordering::Relaxed)) {
             let row = self.client.query_one(&self.emit, &[]).await?;
             return Ok(parse(row.get(0)));
         }
@@ -113,13 +127,23 @@ fn parse(text: &str) -> Option<Position> {
     text.parse().ok()
 }
 
-async fn answer(upstream: tokio_postgres::Config, mut asked: mpsc::UnboundedReceiver<Asked>) {
+async fn answer(
+    upstream: tokio_postgres::Config,
+    mut asked: mpsc::UnboundedReceiver<Asked>,
+    asynchronous_commit: Arc<AtomicBool>,
+) {
     let mut asker: Option<Asker> = None;
     let mut waiting = Vec::new();
-    while asked.recv_many(&mut waiting, usize::MAX).await > 0 {
+    loop {
+        // Also when nobody asks: sessions rely on the flag. (`recv_many` loses nothing when it is cancelled.)
+        let received = tokio::time::timeout(ASYNCHRONOUS_COMMIT_CHECK, asked.recv_many(&mut waiting, usize::MAX));
+        if received.await == Ok(0) {
+            return;
+        }
         let flushed = waiting.iter().any(|(question, _)| *question == Question::Flushed);
         if asker.is_none() {
-            asker = Asker::connect(&upstream).await.inspect_err(|error| tracing::debug!(%error, "positions")).ok();
+            let connected = Asker::connect(&upstream, asynchronous_commit.clone()).await;
+            asker = connected.inspect_err(|error| tracing::debug!(%error, "positions")).ok();
         }
         let position = match &mut asker {
             Some(connected) => connected.answer(flushed).await.unwrap_or_else(|error| {

@@ -66,9 +66,8 @@ impl Queue {
             Expected::Sync { .. } if self.copy_in => {}
             Expected::CopyEnd => {
                 // Outside copy-in mode the server ignores these messages; with an answer outstanding the copy may be
-                // about to begin (a client that does not wait for CopyInResponse).
-                if self.copy_in || !self.queue.is_empty() {
-                    self.copy_in = false;
+                // about to begin (a client that does not wait for CopyInResponse), and its end must be remembered.
+                if !std::mem::take(&mut self.copy_in) && !self.queue.is_empty() {
                     self.queue.push_back(Expected::CopyEnd);
                 }
             }
@@ -142,12 +141,14 @@ impl Queue {
     pub fn ready(&mut self) -> Result<bool, Surprise> {
         self.copy_in = false;
         while let Some(expected) = self.queue.pop_front() {
-            match expected {
-                Expected::Sync { hold } | Expected::Query { hold } => return Ok(hold),
-                Expected::FunctionCall | Expected::Startup => return Ok(false),
+            let hold = match expected {
+                Expected::Sync { hold } | Expected::Query { hold } => hold,
+                Expected::FunctionCall | Expected::Startup => false,
                 // Skipped by the server after an error.
-                Expected::Parse { .. } | Expected::Close { .. } | Expected::CopyEnd => {}
-            }
+                Expected::Parse { .. } | Expected::Close { .. } | Expected::CopyEnd => continue,
+            };
+            self.skip_copy_ends();
+            return Ok(hold);
         }
         Err(Surprise)
     }
@@ -222,7 +223,13 @@ mod tests {
         queue.copy_in();
         queue.push(Expected::CopyEnd);
         assert_eq!(queue.ready(), Ok(true));
-        assert!(queue.is_idle() || queue.parse_complete().is_err());
+        assert!(queue.is_idle());
+        // The end sent before the server said that the copy begins.
+        queue.push(Expected::Query { hold: false });
+        queue.push(Expected::CopyEnd);
+        queue.copy_in();
+        assert_eq!(queue.ready(), Ok(false));
+        assert!(queue.is_idle());
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub(super) enum Mode {
 pub(super) enum ClientStep {
     /// Wait for more.
     Wait,
+    /// Wait until Postgres has answered what is outstanding; the input holds a whole message.
+    Later,
     /// So many bytes at the start of the input are one candidate: a Query, or a batch with its Sync.
     Attempt(usize),
     /// Before the next message, the session's state must be known or upstream must see a query; then look again.
@@ -120,7 +122,7 @@ impl Relay {
                     input.make_room(missing);
                     return ClientStep::Wait;
                 }
-                Verdict::Later => return ClientStep::Wait,
+                Verdict::Later => return ClientStep::Later,
                 Verdict::ProbeFirst => return ClientStep::ProbeFirst,
                 Verdict::Attempt => return ClientStep::Attempt(header.total),
                 Verdict::Collect => self.mode = Mode::Collecting { bytes: 0 },
@@ -148,7 +150,11 @@ impl Relay {
 
     /// Nothing is outstanding upstream, and nothing of a batch has been forwarded.
     fn is_idle(&self) -> bool {
-        self.expected.is_idle() && !matches!(self.mode, Mode::Forwarding { .. }) && self.state.status != 0
+        self.expected.is_idle()
+            && !matches!(self.mode, Mode::Forwarding { .. })
+            && self.state.status != 0
+            // An asynchronous message on its way must not be cut in two.
+            && self.upstream_body_left == 0
     }
 
     fn judge(&mut self, header: Header, rest: &[u8]) -> Verdict {

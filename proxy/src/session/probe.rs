@@ -95,8 +95,8 @@ impl Relay {
                 Some(position) => bookmark = position,
                 None => return Ok(Err(reason::POSITION)),
             }
-        } else if answer.insert > answer.flush {
-            // Others may commit asynchronously; the shared connection knows whether that is configured.
+        } else if answer.insert > answer.flush && self.context.positions.has_asynchronous_commit() {
+            // What this session saw of others' commits may not have been flushed.
             match self.context.positions.visible().await {
                 Some(position) => bookmark = bookmark.max(position),
                 None => return Ok(Err(reason::POSITION)),

@@ -102,8 +102,10 @@ impl Relay {
                 self.release_when_settled(status).await?;
                 continue;
             }
+            let mut client_is_done = self.client.ended;
             match self.look_at_client() {
                 ClientStep::Wait => {}
+                ClientStep::Later => client_is_done = false,
                 ClientStep::Attempt(bytes) => {
                     self.attempt(bytes).await?;
                     continue;
@@ -118,7 +120,7 @@ impl Relay {
                 let _ = self.client.shutdown().await;
                 return Ok(());
             }
-            if self.client.ended && self.upstream.output.is_empty() && !self.client_end_passed_on {
+            if client_is_done && self.upstream.output.is_empty() && !self.client_end_passed_on {
                 // Half-close: what upstream still says is passed on; it ends by itself when it has read the end.
                 self.client_end_passed_on = true;
                 self.upstream.shutdown().await?;

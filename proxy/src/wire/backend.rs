@@ -33,7 +33,7 @@ fn frame(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)) {
 }
 
 /// Fills in the length word of the message that began at `start`.
-fn close_frame(out: &mut Vec<u8>, start: usize) {
+fn close_frame(out: &mut [u8], start: usize) {
     let length = (out.len() - start - 1) as u32;
     out[start + 1..start + 5].copy_from_slice(&length.to_be_bytes());
 }
@@ -99,7 +99,7 @@ impl DataRow {
         out[start..start + 4].copy_from_slice(&length.to_be_bytes());
         Ok(())
     }
-    pub fn finish(self, out: &mut Vec<u8>) {
+    pub fn finish(self, out: &mut [u8]) {
         close_frame(out, self.start);
     }
 }
