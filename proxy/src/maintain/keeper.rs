@@ -26,6 +26,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// The catalog is read again after so long even if nothing asked for it: a row that was committed while the stream was
 /// being opened, and not yet visible when that was answered, is found then.
 const READ_AGAIN: Duration = Duration::from_secs(5);
+/// A view planned within this time may be what a mark is about.
+const RECENT: Duration = Duration::from_secs(2);
 /// Panics of the engine thread after which its tables are left to Postgres until Weir is restarted.
 const ENGINE_FAILURES: u32 = 3;
 
@@ -282,13 +284,12 @@ impl Keeper {
     async fn read_catalog(&mut self) -> Result<(), KeeperError> {
         let started = Instant::now();
         let unread = self.shared.suspension.unread();
-        let before: HashSet<RelationId> = self.unfinished();
         self.reconcile().await?;
         self.must_read = false;
         tracing::debug!(elapsed = ?started.elapsed(), stream_tables = self.views.len(), "the catalog was read");
         self.last_read = Instant::now();
         self.shared.suspension.read(unread);
-        let waiting: HashSet<RelationId> = self.unfinished().difference(&before).copied().collect();
+        let waiting = self.just_planned();
         for position in std::mem::take(&mut self.marked) {
             self.unsettled.push((position, waiting.clone()));
         }
@@ -296,8 +297,11 @@ impl Keeper {
         Ok(())
     }
 
-    fn unfinished(&self) -> HashSet<RelationId> {
-        self.views.iter().filter(|(_, view)| view.is_unfinished()).map(|(id, _)| *id).collect()
+    /// Views under way that the changes just read may be about. An earlier reading may have found them first, so recent
+    /// ones count too; those that wait longer (for an open transaction, say) hold nobody else up.
+    fn just_planned(&self) -> HashSet<RelationId> {
+        let recent = |view: &Managed| view.is_unfinished() && view.told.elapsed() < RECENT;
+        self.views.iter().filter(|(_, view)| recent(view)).map(|(id, _)| *id).collect()
     }
 
     /// Reports catalog changes that have taken effect.

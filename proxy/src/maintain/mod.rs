@@ -130,7 +130,7 @@ impl Handle {
     ) -> Result<Arc<Snapshot>, PullError> {
         let snapshot = self.published.load();
         if is_right(&snapshot, tables, at_least) {
-            return Ok(snapshot);
+            return self.if_live(snapshot, tables);
         }
         // Subscribed before the second look, so that no publication falls between the two.
         let mut changed = self.published.subscribe();
@@ -146,7 +146,7 @@ impl Handle {
             loop {
                 let snapshot = self.published.load();
                 if is_right(&snapshot, tables, at_least) {
-                    return Ok(snapshot);
+                    return self.if_live(snapshot, tables);
                 }
                 if self.is_hopeless(&snapshot, tables, at_least) {
                     return Err(PullError::NotLive);
@@ -157,6 +157,14 @@ impl Handle {
             }
         });
         waited.await.unwrap_or(Err(PullError::Timeout))
+    }
+
+    /// Asked after the snapshot was loaded: a mark in the stream withholds its tables before its position is published, so
+    /// what is live now was not touched by anything up to the snapshot's frontier.
+    fn if_live(&self, snapshot: Arc<Snapshot>, tables: &[RelationId]) -> Result<Arc<Snapshot>, PullError> {
+        let known = self.registry.tables();
+        let live = |id: &RelationId| known.by_id.get(id).is_some_and(|table| table.state == State::Live);
+        if tables.iter().all(live) { Ok(snapshot) } else { Err(PullError::NotLive) }
     }
 
     /// Accounted bytes per stream table (rows, indexes, operators) and per base table; empty when the thread is busy for

@@ -1,0 +1,98 @@
+//! What happens to the tables below: rewrites, new columns, truncation, restarts, rows that are errors.
+
+use crate::rig::{Rig, run};
+use weir_proxy::maintain::PullError;
+use weir_proxy::registry::State;
+use weir_tests::postgres::StopMode;
+
+async fn orders(rig: &Rig) {
+    rig.sql("CREATE TABLE orders (id int PRIMARY KEY, shop int, amount numeric(10,2), unused int); \
+         INSERT INTO orders SELECT i, i % 5, i FROM generate_series(1, 50) i; \
+         SELECT pgtrickle.create_stream_table('totals', 'SELECT shop, sum(amount) AS total FROM orders GROUP BY shop'); \
+         SELECT pgtrickle.create_stream_table('best', 'SELECT shop, total FROM totals ORDER BY total DESC LIMIT 2')")
+        .await;
+    rig.settle().await;
+}
+
+#[test]
+fn ddl_below_is_followed() {
+    run(async {
+        let rig = Rig::start().await;
+        orders(&rig).await;
+        rig.sql("ALTER TABLE orders ADD COLUMN note text DEFAULT 'x'; INSERT INTO orders VALUES (51, 1, 5, 2, 'y')")
+            .await;
+        rig.until("it is live again", async || rig.rows("best").await.is_ok()).await;
+        rig.verify(&["totals", "best"]).await;
+        // A rewrite changes rows without any event.
+        rig.sql("ALTER TABLE orders ALTER unused TYPE bigint; UPDATE orders SET amount = amount + 1").await;
+        rig.until("it is live again", async || rig.rows("best").await.is_ok()).await;
+        rig.verify(&["totals", "best"]).await;
+        rig.sql("ALTER TABLE orders DROP COLUMN unused; DELETE FROM orders WHERE shop = 4").await;
+        rig.until("it is live again", async || rig.rows("best").await.is_ok()).await;
+        rig.verify(&["totals", "best"]).await;
+        rig.sql("ALTER TABLE orders RENAME TO purchases; ALTER VIEW totals RENAME TO sums").await;
+        rig.sql("INSERT INTO purchases VALUES (60, 2, 7, 'z')").await;
+        rig.until("the renamed one is live", async || rig.state("sums") == Some(State::Live)).await;
+        rig.until("it is live again", async || rig.rows("best").await.is_ok()).await;
+        rig.verify(&["sums", "best"]).await;
+        rig.sql("TRUNCATE purchases").await;
+        assert_eq!(rig.rows("sums").await, Ok(0));
+    });
+}
+
+#[test]
+fn a_restarted_postgres_is_followed_from_scratch() {
+    run(async {
+        let mut rig = Rig::start().await;
+        orders(&rig).await;
+        rig.server.restart(StopMode::Immediate);
+        rig.client = rig.server.connect().await;
+        rig.sql("INSERT INTO orders VALUES (100, 9, 9999, 0)").await;
+        rig.until("the tables are live again", async || rig.rows("best").await == Ok(2)).await;
+        rig.verify(&["totals", "best"]).await;
+    });
+}
+
+#[test]
+fn an_error_in_the_rows_is_postgres_to_raise_and_heals() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.sql(
+            "CREATE TABLE parts (id int PRIMARY KEY, n int); INSERT INTO parts VALUES (1, 1), (2, 2); \
+             SELECT pgtrickle.create_stream_table('big_parts', 'SELECT id FROM parts WHERE 10 / n > 2')",
+        )
+        .await;
+        rig.settle().await;
+        assert_eq!(rig.rows("big_parts").await, Ok(2));
+        rig.sql("INSERT INTO parts VALUES (3, 0)").await;
+        assert_eq!(rig.rows("big_parts").await, Err(PullError::NotLive));
+        rig.sql("DELETE FROM parts WHERE id = 3").await;
+        rig.until("the table is healed", async || rig.rows("big_parts").await == Ok(2)).await;
+        rig.verify(&["big_parts"]).await;
+    });
+}
+
+#[test]
+fn new_partitions_are_followed() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.sql(
+            "CREATE TABLE ev (at date, n int) PARTITION BY RANGE (at); \
+             CREATE TABLE ev1 PARTITION OF ev FOR VALUES FROM ('2024-01-01') TO ('2024-02-01'); \
+             INSERT INTO ev VALUES ('2024-01-05', 1)",
+        )
+        .await;
+        rig.sql("SELECT pgtrickle.create_stream_table('daily', 'SELECT at, sum(n) AS n FROM ev GROUP BY at')").await;
+        rig.settle().await;
+        rig.sql("CREATE TABLE ev2 PARTITION OF ev FOR VALUES FROM ('2024-02-01') TO ('2024-03-01')").await;
+        rig.sql("INSERT INTO ev VALUES ('2024-02-05', 2); UPDATE ev SET n = n + 1").await;
+        rig.settle().await;
+        rig.until("its state is decided", async || rig.state("daily") != Some(State::Populating)).await;
+        if rig.state("daily") == Some(State::Live) && rig.rows("daily").await == Ok(2) {
+            rig.verify(&["daily"]).await;
+        } else {
+            // Not followed: then nobody may be answered from memory as if it were.
+            assert_eq!(rig.rows("daily").await, Err(PullError::NotLive));
+        }
+    });
+}

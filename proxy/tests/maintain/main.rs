@@ -1,0 +1,9 @@
+//! The maintenance against a real Postgres, without sessions: what the catalog says comes to be in the snapshot.
+//!
+//! `rig` starts a server and the services and compares the snapshot with the views; each other file is one concern.
+
+mod changes;
+mod full;
+mod lifecycle;
+mod rig;
+mod schedule;
