@@ -8,6 +8,7 @@ use crate::catalog::FunctionEntry;
 use crate::expr::Expr;
 use crate::functions::{Function, lookup};
 use crate::tree::{Node, Tree};
+use crate::types::oid;
 
 impl<'c> Lowering<'c> {
     pub(super) fn function_entry(&self, function: u32) -> Result<&'c FunctionEntry, LowerError> {
@@ -70,10 +71,8 @@ impl<'c> Lowering<'c> {
         match collation_use(symbol) {
             CollationUse::None => Ok(()),
             CollationUse::Order => self.check_order(&format!("comparison of strings ({symbol})"), collation),
-            CollationUse::CharacterClasses => match self.collation_name(collation).as_str() {
-                "C" | "POSIX" => Ok(()),
-                name => unsupported(format!("{symbol} under collation {name}")),
-            },
+            // ASCII is the same in all of these; beyond it the function itself gives up.
+            CollationUse::CharacterClasses => self.check_order(symbol, collation),
         }
     }
 }
@@ -100,20 +99,55 @@ fn collation_use(symbol: &str) -> CollationUse {
     }
 }
 
+/// The text of these types is the same under all settings.
+fn has_plain_text(type_oid: u32) -> bool {
+    matches!(
+        type_oid,
+        oid::BOOL
+            | oid::INT2
+            | oid::INT4
+            | oid::INT8
+            | oid::NUMERIC
+            | oid::TEXT
+            | oid::VARCHAR
+            | oid::NAME
+            | oid::UNKNOWN
+            | oid::BPCHAR
+    )
+}
+
 impl ExprLowerer<'_, '_> {
     pub(super) fn function_call(&mut self, node: &Node) -> Result<Typed, LowerError> {
         if node.bool("funcvariadic")? {
             return unsupported("VARIADIC call");
         }
         let function = self.lowering.function(node.oid("funcid")?, node.oid("inputcollid")?)?;
-        let args = self.arguments(node.list("args")?)?;
+        let args = self.call_arguments(function, node.list("args")?)?;
         self.typed(Expr::Call { function, args }, node.oid("funcresulttype")?, node.oid("funccollid")?)
     }
 
     pub(super) fn operator_call(&mut self, node: &Node) -> Result<Typed, LowerError> {
         let function = self.operator_function(node)?;
-        let args = self.arguments(node.list("args")?)?;
+        let args = self.call_arguments(function, node.list("args")?)?;
         self.typed(Expr::Call { function, args }, node.oid("opresulttype")?, node.oid("opcollid")?)
+    }
+
+    /// The arguments of a call of `function`. Concatenation takes any type and casts it to text: refused for types
+    /// whose text depends on a setting.
+    fn call_arguments(&mut self, function: &Function, args: &[Tree]) -> Result<Vec<Expr>, LowerError> {
+        let args = self.exprs(args)?;
+        if function.symbol.starts_with("textanycat(")
+            || function.symbol.starts_with("anytextcat(")
+            || matches!(function.symbol, "text_concat" | "text_concat_ws")
+        {
+            for arg in &args {
+                if !has_plain_text(arg.kind.oid) {
+                    let name = self.lowering.type_name(arg.kind.oid);
+                    return unsupported(format!("concatenation with a value of type {name}"));
+                }
+            }
+        }
+        Ok(args.into_iter().map(|arg| arg.expr).collect())
     }
 
     fn arguments(&mut self, args: &[Tree]) -> Result<Vec<Expr>, LowerError> {

@@ -45,6 +45,7 @@ const QUERIES: &[&str] = &[
     "SELECT id FROM a WHERE f IS NOT TRUE AND k IS DISTINCT FROM 2",
     "SELECT CASE k WHEN 1 THEN 'x' WHEN 2 THEN s ELSE 'z' END AS c, greatest(k, id) AS g, least(n, 3) AS l FROM a",
     "SELECT id::text || '/' || coalesce(s, '-') AS t, n::int AS i, (n * 1.5)::numeric(6,1) AS q FROM a",
+    "SELECT s || k || f AS t, concat(s, '-', k, n) AS c, upper(s) AS u, id || s AS v FROM a",
     "SELECT id FROM b WHERE s = ANY ('{s1,s2}') AND v <> ALL (ARRAY[1, 2])",
     "SELECT id FROM a WHERE k NOT IN (1, 2) OR s LIKE 's%1'",
     "WITH x AS (SELECT k, count(*) AS n FROM a GROUP BY k), y AS (SELECT * FROM x WHERE n > 4) SELECT x.k, y.n FROM x LEFT JOIN y ON x.k = y.k",
