@@ -175,6 +175,64 @@ fn versions_stay_as_they_were() {
     }
 }
 
+/// Updates of a column that no index has: the row takes over its predecessor's place in the indexes, in this version
+/// and in no older one.
+#[test]
+fn updates_of_unindexed_columns() {
+    let seed = seed();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let columns = three_columns();
+    let context = EvalContext::default();
+    let by_id = |id| filter(scan(TABLE, &columns), call("int8eq", [column(0), int8(id)]));
+    let newest = sort(scan(TABLE, &columns), &[(0, true)], Some(5), None);
+    let wide =
+        |id: i64, version: i64| row([Value::Int8(id), Value::text(&format!("v{version}")), Value::Int8(version)]);
+    // Present ids and their versions.
+    let mut model: std::collections::BTreeMap<i64, i64> = (0..600).map(|id| (id, 0)).collect();
+    let mut publisher = Publisher::new();
+    publisher.add(TABLE, three_columns());
+    publisher.apply(TABLE, &model.iter().map(|(&id, &version)| (wide(id, version), 1)).collect());
+    publisher.stamp(TABLE, Position(1));
+    let mut kept = vec![(publisher.publish(Position(1)), model.clone())];
+    for round in 2..120u64 {
+        let mut delta = Delta::new();
+        for _ in 0..[1, 5, 200][rng.random_range(0..3)] {
+            let id = rng.random_range(0..700);
+            if delta.iter().any(|(row, _)| row[0] == Value::Int8(id)) {
+                continue;
+            }
+            match (model.get(&id).copied(), rng.random_range(0..8)) {
+                (Some(version), 0) => {
+                    delta.push((wide(id, version), -1));
+                    model.remove(&id);
+                }
+                (Some(version), _) => {
+                    delta.push((wide(id, version + 1), 1));
+                    delta.push((wide(id, version), -1));
+                    model.insert(id, version + 1);
+                }
+                (None, _) => {
+                    delta.push((wide(id, 0), 1));
+                    model.insert(id, 0);
+                }
+            }
+        }
+        publisher.apply(TABLE, &delta);
+        publisher.stamp(TABLE, Position(round));
+        kept.push((publisher.publish(Position(round)), model.clone()));
+        for (snapshot, model) in [&kept[kept.len() - 1], &kept[rng.random_range(0..kept.len())]] {
+            let id = rng.random_range(0..700);
+            let want: Vec<Row> = model.get(&id).map(|&version| wide(id, version)).into_iter().collect();
+            assert_eq!(execute(&by_id(id), snapshot, &context).expect("answered"), want, "id {id} in round {round}");
+            let want: Vec<Row> = model.iter().rev().take(5).map(|(&id, &version)| wide(id, version)).collect();
+            assert_eq!(execute(&newest, snapshot, &context).expect("answered"), want, "round {round}");
+        }
+    }
+    let (last, _) = kept.pop().expect("there are versions");
+    assert_eq!(last.tables[&TABLE].index_specs().count(), 2, "both reads got their index");
+    assert!(publisher.broken().is_empty());
+}
+
 #[test]
 fn positions_follow_stamps() {
     let mut publisher = Publisher::new();

@@ -145,3 +145,83 @@ fn follow(index: &mut Index, store: &Store, died: &[RowId], born: &[RowId]) -> b
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::order_key::OrderedColumn;
+    use super::super::table::Table;
+    use super::*;
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+    use weir_planner::types::oid;
+    use weir_planner::{ColumnType, Row};
+
+    fn row(id: i64, payload: i64) -> Row {
+        Arc::from([Value::Int8(id), Value::Int8(payload)])
+    }
+
+    /// Rows come, go and change while an index is built a few rows at a time: the finished one has all of them.
+    #[test]
+    fn an_index_built_in_slices_misses_nothing() {
+        let seed = rand::rng().random::<u64>();
+        println!("seed {seed}");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let ordered = OrderedColumn { column: 0, descending: true, nulls_first: true };
+        for spec in [IndexSpec::Hash(vec![0]), IndexSpec::Ordered(vec![ordered])] {
+            let mut table = Table::new(vec![ColumnType::new(oid::INT8), ColumnType::new(oid::INT8)]);
+            let mut payloads: Vec<Option<i64>> = (0..2_000).map(|_| Some(0)).collect();
+            let rows: Vec<(Row, i64)> = (0..2_000).map(|id| (row(id, 0), 1)).collect();
+            table.apply(&rows, 0).expect("fits");
+            for _ in 0..super::super::demand::DEMANDS_TO_BUILD {
+                table.indexes.demands.wish(&spec);
+            }
+            let mut slices = 0;
+            while table.indexes.has_work() {
+                table.indexes.build(&table.store, &mut 90, 1);
+                slices += 1;
+                let mut delta = Vec::new();
+                let changed: Vec<usize> = (0..2_000).filter(|_| rng.random_bool(0.02)).collect();
+                for id in changed {
+                    let payload = &mut payloads[id];
+                    let id = id as i64;
+                    match *payload {
+                        Some(known) if rng.random_bool(0.3) => {
+                            delta.push((row(id, known), -1));
+                            *payload = None;
+                        }
+                        Some(known) => {
+                            delta.push((row(id, known), -1));
+                            delta.push((row(id, known + 1), 1));
+                            *payload = Some(known + 1);
+                        }
+                        None => {
+                            delta.push((row(id, 7), 1));
+                            *payload = Some(7);
+                        }
+                    }
+                }
+                table.apply(&delta, 1).expect("fits");
+            }
+            assert!(slices > 10, "{slices} slices");
+            let index = &table.indexes.share()[0];
+            assert_eq!(index.len(), payloads.iter().flatten().count());
+            for (id, payload) in payloads.iter().enumerate() {
+                let id = Value::Int8(id as i64);
+                let found: Vec<&Row> = match &*index.spec {
+                    IndexSpec::Hash(_) => index
+                        .with_hash(index.hash([&id].into_iter()).expect("no NULL"))
+                        .map(|id| table.store.row(id))
+                        .collect(),
+                    IndexSpec::Ordered(_) => {
+                        let prefix = ordered.prefix(&id);
+                        let same = index.seek(|entry| entry.key < prefix).take_while(|entry| entry.key == prefix);
+                        same.map(|entry| table.store.row(entry.id)).collect()
+                    }
+                };
+                let want: Vec<Row> =
+                    payload.iter().map(|&payload| Arc::from([id.clone(), Value::Int8(payload)])).collect();
+                assert!(found.into_iter().eq(want.iter()), "{id:?} should be {want:?}");
+            }
+        }
+    }
+}
