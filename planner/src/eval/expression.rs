@@ -180,22 +180,32 @@ fn boolean_test<'a>(value: &Value, test: BooleanTest) -> Cow<'a, Value> {
     }))
 }
 
+/// Most arguments are columns and constants: they are had without a recursive call.
+#[inline]
+fn argument<'a>(arg: &'a Expr, tuple: Tuple<'a>, ctx: &'a EvalContext) -> Cow<'a, Value> {
+    match arg {
+        Expr::Column(index) => Cow::Borrowed(tuple.get(*index)),
+        Expr::Const(value) => Cow::Borrowed(value),
+        _ => arg.eval_ref(tuple, ctx),
+    }
+}
+
 /// All arguments are evaluated, then strictness is looked at, as in Postgres: an error in one argument shows
 /// even when another is NULL.
 #[inline]
 fn call<'a>(function: &'static Function, args: &'a [Expr], tuple: Tuple<'a>, ctx: &'a EvalContext) -> Cow<'a, Value> {
     match args {
         [arg] => {
-            let value = arg.eval_ref(tuple, ctx);
+            let value = argument(arg, tuple, ctx);
             Cow::Owned(apply(function, &[&value], ctx))
         }
         [left, right] => {
-            let left = left.eval_ref(tuple, ctx);
-            let right = right.eval_ref(tuple, ctx);
+            let left = argument(left, tuple, ctx);
+            let right = argument(right, tuple, ctx);
             Cow::Owned(apply(function, &[&left, &right], ctx))
         }
         _ => {
-            let values: Arguments<'_> = args.iter().map(|arg| arg.eval_ref(tuple, ctx)).collect();
+            let values: Arguments<'_> = args.iter().map(|arg| argument(arg, tuple, ctx)).collect();
             let values: SmallVec<[&Value; 4]> = values.iter().map(|value| &**value).collect();
             Cow::Owned(apply(function, &values, ctx))
         }

@@ -60,18 +60,30 @@ strict_functions! {
     "timestamp_le_date" (&Timestamp(a), &Date(b)) => Ok(Bool(timestamp_point(a) <= date_point(b)));
     "timestamp_gt_date" (&Timestamp(a), &Date(b)) => Ok(Bool(timestamp_point(a) > date_point(b)));
     "timestamp_ge_date" (&Timestamp(a), &Date(b)) => Ok(Bool(timestamp_point(a) >= date_point(b)));
-    "timestamp_eq_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx => Ok(Bool(local_instant(a, ctx)? == b));
-    "timestamp_ne_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx => Ok(Bool(local_instant(a, ctx)? != b));
-    "timestamp_lt_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx => Ok(Bool(local_instant(a, ctx)? < b));
-    "timestamp_le_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx => Ok(Bool(local_instant(a, ctx)? <= b));
-    "timestamp_gt_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx => Ok(Bool(local_instant(a, ctx)? > b));
-    "timestamp_ge_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx => Ok(Bool(local_instant(a, ctx)? >= b));
-    "timestamptz_eq_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx => Ok(Bool(a == local_instant(b, ctx)?));
-    "timestamptz_ne_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx => Ok(Bool(a != local_instant(b, ctx)?));
-    "timestamptz_lt_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx => Ok(Bool(a < local_instant(b, ctx)?));
-    "timestamptz_le_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx => Ok(Bool(a <= local_instant(b, ctx)?));
-    "timestamptz_gt_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx => Ok(Bool(a > local_instant(b, ctx)?));
-    "timestamptz_ge_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx => Ok(Bool(a >= local_instant(b, ctx)?));
+    "timestamp_eq_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(local_instant(a, ctx)? == b));
+    "timestamp_ne_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(local_instant(a, ctx)? != b));
+    "timestamp_lt_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(local_instant(a, ctx)? < b));
+    "timestamp_le_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(local_instant(a, ctx)? <= b));
+    "timestamp_gt_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(local_instant(a, ctx)? > b));
+    "timestamp_ge_timestamptz" (&Timestamp(a), &TimestampTz(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(local_instant(a, ctx)? >= b));
+    "timestamptz_eq_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(a == local_instant(b, ctx)?));
+    "timestamptz_ne_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(a != local_instant(b, ctx)?));
+    "timestamptz_lt_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(a < local_instant(b, ctx)?));
+    "timestamptz_le_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(a <= local_instant(b, ctx)?));
+    "timestamptz_gt_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(a > local_instant(b, ctx)?));
+    "timestamptz_ge_timestamp" (&TimestampTz(a), &Timestamp(b)) uses TIME_ZONE in ctx =>
+        Ok(Bool(a >= local_instant(b, ctx)?));
     "date_eq_timestamptz" (&Date(a), &TimestampTz(b)) uses TIME_ZONE in ctx => Ok(Bool(local_date_start(a, ctx)? == b));
     "date_ne_timestamptz" (&Date(a), &TimestampTz(b)) uses TIME_ZONE in ctx => Ok(Bool(local_date_start(a, ctx)? != b));
     "date_lt_timestamptz" (&Date(a), &TimestampTz(b)) uses TIME_ZONE in ctx => Ok(Bool(local_date_start(a, ctx)? < b));

@@ -134,5 +134,6 @@ strict_functions! {
         truncate_in_zone(a, unit(name)?, &named_zone(zone)?).map(TimestampTz);
     "interval_trunc" (Text(name), Interval(a)) => truncate_interval(a, unit(name)?);
     "timestamp_bin" (Interval(stride), &Timestamp(a), &Timestamp(origin)) => bin(stride, a, origin).map(Timestamp);
-    "timestamptz_bin" (Interval(stride), &TimestampTz(a), &TimestampTz(origin)) => bin(stride, a, origin).map(TimestampTz);
+    "timestamptz_bin" (Interval(stride), &TimestampTz(a), &TimestampTz(origin)) =>
+        bin(stride, a, origin).map(TimestampTz);
 }
