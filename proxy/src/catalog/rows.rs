@@ -6,6 +6,7 @@ use tokio_postgres::Client;
 use weir_planner::RelationId;
 use weir_planner::catalog::ColumnEntry;
 use weir_planner::settings::Settings;
+use weir_sinks::{Definition, DefinitionError};
 
 /// One row of `pgtrickle.pgt_stream_tables` whose view exists.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,8 @@ pub struct StreamTableRow {
     pub fingerprint: String,
     /// A relation below has row-level security.
     pub row_security: bool,
+    /// Where its deltas are to go, or why that cannot be.
+    pub sink: Result<Option<Definition>, DefinitionError>,
 }
 
 /// Rows whose view is gone are dropped stream tables; rows whose view has another OID are corrected.
@@ -76,7 +79,8 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
          coalesce((SELECT array_agg(d.source_relid ORDER BY d.source_relid) FROM pgtrickle.pgt_dependencies d WHERE d.pgt_id = s.pgt_id), '{}'::oid[]), \
          md5(concat_ws('|', s.requested_refresh_mode, s.pinned_settings, (SELECT string_agg(p.print, E'\\n' ORDER BY p.relid) \
              FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id))), \
-         coalesce((SELECT bool_or(p.secured) FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id), false) \
+         coalesce((SELECT bool_or(p.secured) FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id), false), \
+         s.sink, s.ducklake_sink_path, s.ducklake_sink_table_id \
      FROM pgtrickle.pgt_stream_tables s JOIN pg_class c ON c.oid = s.pgt_relid AND c.relkind = 'v' ORDER BY s.pgt_id";
 
 /// Reads all stream tables after correcting rows whose view was dropped, renamed or restored.
@@ -100,6 +104,7 @@ pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres
             sources: row.get::<_, Vec<u32>>(10).into_iter().map(RelationId).collect(),
             fingerprint: row.get(11),
             row_security: row.get(12),
+            sink: Definition::from_catalog(row.get(13), row.get(14), row.get(15)),
         })
         .collect())
 }

@@ -2,8 +2,8 @@
 //! and no position is passed on before what was marked at it is withheld.
 
 use super::Shared;
-use super::keeper::Notice;
-use super::thread::Work;
+use super::notice::Notice;
+use super::work::Work;
 use crate::capture::{Change, Commit, Event};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};

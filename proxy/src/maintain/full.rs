@@ -1,9 +1,10 @@
 //! Tables that Postgres evaluates: one at a time, each in one snapshot, published as of that snapshot.
 
 use super::history::Initiator;
-use super::keeper::{Keeper, Notice};
-use super::thread::Work;
+use super::keeper::Keeper;
+use super::notice::Notice;
 use super::upkeep::Progress;
+use super::work::Work;
 use super::{Shared, copy};
 use crate::catalog::rows::StreamTableRow;
 use crate::control;

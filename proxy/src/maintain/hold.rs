@@ -3,7 +3,8 @@
 //! A snapshot is not a prefix of the WAL. So the thread stops applying commits *before* the snapshot is taken (all it has
 //! applied is visible to it), and afterwards applies just those held commits that the snapshot sees.
 
-use super::thread::{Thread, Work};
+use super::thread::Thread;
+use super::work::Work;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;

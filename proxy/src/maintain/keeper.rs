@@ -1,10 +1,10 @@
 //! Keeps what is maintained in step with the catalog in Postgres: reads it again after every mark, plans what is new, has its
 //! tables captured, hands it to the engine thread, and says in the registry which tables memory may speak for.
 
-use super::history::{Entry, Initiator, Record, Status};
+use super::history::{Entry, Record, Status};
+use super::notice::Notice;
 use super::populate::{Base, Managed, Phase};
-use super::thread::Work;
-use super::upkeep::Progress;
+use super::work::Work;
 use super::{Shared, history, questions, schedule};
 use crate::catalog::install;
 use crate::catalog::system::{CatalogError, SystemCatalog};
@@ -30,63 +30,6 @@ const READ_AGAIN: Duration = Duration::from_secs(5);
 const RECENT: Duration = Duration::from_secs(2);
 /// Panics of the engine thread after which its tables are left to Postgres until Weir is restarted.
 const ENGINE_FAILURES: u32 = 3;
-
-/// What the keeper reacts to.
-pub(super) enum Notice {
-    /// A definition, or anything a plan may be made of, was changed by the transaction at `position`.
-    Marked {
-        position: Position,
-    },
-    /// A table's rows were rewritten without events.
-    Rewritten {
-        table: RelationId,
-        position: Position,
-    },
-    RefreshRequested {
-        pgt_id: i64,
-        position: Position,
-    },
-    Asked(String),
-    Joined(RelationId),
-    Shed {
-        table: RelationId,
-        reason: String,
-    },
-    Interrupted {
-        reason: String,
-    },
-    Restarted {
-        reason: String,
-    },
-    CatalogChanged,
-    /// The engine thread has added a view (or could not).
-    Added {
-        id: RelationId,
-        generation: u64,
-        result: Result<Progress, String>,
-    },
-    /// Postgres has evaluated a table and its rows are published (or not).
-    Evaluated {
-        id: RelationId,
-        generation: u64,
-        result: Result<Progress, String>,
-        initiator: Initiator,
-    },
-    /// A due round of the scheduler is over.
-    Refreshed(Vec<Progress>),
-    /// A manual refresh is done and recorded.
-    RefreshDone {
-        position: Position,
-    },
-    Quarantined {
-        id: RelationId,
-        reason: String,
-    },
-    /// The engine thread has thrown everything away.
-    EngineFailed {
-        reason: String,
-    },
-}
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeeperError {

@@ -12,14 +12,18 @@ mod history;
 mod hold;
 mod keeper;
 mod ledger;
+mod notice;
+mod planning;
 mod populate;
 mod questions;
+mod reconcile;
 mod schedule;
 mod suspension;
 mod thread;
 mod upkeep;
 mod validate;
 mod verify;
+mod work;
 
 use crate::capture::Capture;
 use crate::config::Config;
@@ -28,10 +32,10 @@ use crate::published::Published;
 use crate::registry::{Registry, State};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use thread::Work;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use weir_cache::{Position, Snapshot};
 use weir_planner::RelationId;
+use work::Work;
 
 /// What sessions may ask of the maintenance.
 #[derive(Clone)]

@@ -2,10 +2,11 @@
 
 use super::full;
 use super::history::{Entry, Freshness, Initiator, Record, Status};
-use super::keeper::{Keeper, KeeperError, Notice};
+use super::keeper::{Keeper, KeeperError};
+use super::notice::Notice;
 use super::populate::Phase;
-use super::thread::Work;
 use super::upkeep::Progress;
+use super::work::Work;
 use std::collections::HashSet;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::oneshot;

@@ -1,9 +1,10 @@
 //! The engine thread: sole owner of the engine and the publisher. Takes [`Work`] in order, steps, publishes.
 
 use super::demand::Demands;
-use super::hold::{Hold, HoldAnswer, Settlement};
-use super::keeper::Notice;
+use super::hold::{Hold, Settlement};
+use super::notice::Notice;
 use super::upkeep::{Progress, Upkeep, View};
+use super::work::{How, NewView, Work};
 use crate::capture::{Change, Commit};
 use crate::metrics::Metrics;
 use crate::published::Published;
@@ -11,92 +12,15 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::mpsc;
 use weir_cache::engine::{Content, EngineError, TableChange};
 use weir_cache::{Delta, Engine, Position, Publisher, Snapshot};
-use weir_planner::settings::Settings;
-use weir_planner::{ColumnType, Plan, RelationId, Row};
-
-use super::Demand;
+use weir_planner::{RelationId, Row};
 
 /// Work taken in before a step: bounds how long a reader waits behind a burst.
 const WORK_PER_STEP: usize = 256;
 /// Applying base changes for longer than this ends the intake of a step.
 const INTAKE_MICROS: u128 = 3_000;
-
-/// What the thread is asked to do, in the order of the stream.
-pub(super) enum Work {
-    /// Visible commits; the permit bounds how much may be on its way.
-    Commits {
-        commits: Vec<Commit>,
-        frontier: Position,
-        permit: OwnedSemaphorePermit,
-    },
-    Frontier(Position),
-    /// A base table is being joined; its rows come with [`Work::Joined`].
-    AddTable {
-        table: RelationId,
-        key: Option<Vec<usize>>,
-    },
-    Joined {
-        table: RelationId,
-        rows: Vec<Row>,
-        late: Vec<Change>,
-        position: Position,
-    },
-    /// The table's changes no longer arrive: nothing above it may be answered.
-    Shed(RelationId),
-    DropTable(RelationId),
-    AddView {
-        view: NewView,
-        done: oneshot::Sender<Result<Progress, String>>,
-    },
-    /// Dependants first.
-    DropView(RelationId),
-    /// Postgres is about to evaluate this table: remember from now on what its snapshot may not see.
-    BeginEvaluation(RelationId),
-    /// Rows of a table that Postgres evaluated at `settlement`'s snapshot.
-    SetRows {
-        table: RelationId,
-        rows: Vec<Row>,
-        settlement: Settlement,
-        done: oneshot::Sender<Result<Progress, String>>,
-    },
-    Demand(Demand),
-    /// Brings tables to the present and takes their counters for the history.
-    Refresh {
-        tables: Vec<RelationId>,
-        done: oneshot::Sender<Vec<Progress>>,
-    },
-    /// Stop applying commits until [`Work::Settle`]; then one table's rows exactly as that snapshot sees them.
-    Hold(oneshot::Sender<bool>),
-    Settle {
-        table: RelationId,
-        settlement: Settlement,
-        done: oneshot::Sender<HoldAnswer>,
-    },
-    Release,
-    Memory(oneshot::Sender<Vec<(RelationId, usize)>>),
-    /// Forget everything: the stream starts afresh.
-    Reset,
-}
-
-/// A stream table to be maintained.
-pub(super) struct NewView {
-    pub id: RelationId,
-    pub columns: Vec<ColumnType>,
-    /// Relations it reads directly (base tables and stream tables).
-    pub sources: Vec<RelationId>,
-    pub how: How,
-}
-
-pub(super) enum How {
-    /// By the engine, under the creator's settings.
-    Maintained { plan: Arc<Plan>, settings: Settings },
-    /// Rows come from Postgres, as of snapshots ([`Work::SetRows`]). What reads such a table is evaluated by Postgres too,
-    /// so the engine never mixes its rows with those of another moment. `blind`: some source cannot be followed.
-    Evaluated { blind: bool },
-}
 
 pub(super) struct Thread {
     pub(super) engine: Engine,

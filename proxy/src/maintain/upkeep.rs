@@ -1,7 +1,8 @@
 //! What each maintained view costs, what has changed in it since the history last heard, and which ones to refresh now.
 
 use super::hold::Settlement;
-use super::thread::{How, Thread};
+use super::thread::Thread;
+use super::work::How;
 use crate::metrics::Metrics;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};

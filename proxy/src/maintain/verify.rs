@@ -2,7 +2,7 @@
 
 use super::copy;
 use super::populate::{Managed, Phase};
-use super::thread::Work;
+use super::work::Work;
 use super::{Shared, hold};
 use crate::catalog::rows::StreamTableRow;
 use crate::control;

@@ -1,0 +1,62 @@
+//! What the keeper reacts to: the stream's marks, and the outcomes of its own tasks and of the engine thread.
+
+use super::history::Initiator;
+use super::upkeep::Progress;
+use weir_cache::Position;
+use weir_planner::RelationId;
+
+pub(super) enum Notice {
+    /// A definition, or anything a plan may be made of, was changed by the transaction at `position`.
+    Marked {
+        position: Position,
+    },
+    /// A table's rows were rewritten without events.
+    Rewritten {
+        table: RelationId,
+        position: Position,
+    },
+    RefreshRequested {
+        pgt_id: i64,
+        position: Position,
+    },
+    Asked(String),
+    Joined(RelationId),
+    Shed {
+        table: RelationId,
+        reason: String,
+    },
+    Interrupted {
+        reason: String,
+    },
+    Restarted {
+        reason: String,
+    },
+    CatalogChanged,
+    /// The engine thread has added a view (or could not).
+    Added {
+        id: RelationId,
+        generation: u64,
+        result: Result<Progress, String>,
+    },
+    /// Postgres has evaluated a table and its rows are published (or not).
+    Evaluated {
+        id: RelationId,
+        generation: u64,
+        result: Result<Progress, String>,
+        initiator: Initiator,
+    },
+    /// A due round of the scheduler is over.
+    Refreshed(Vec<Progress>),
+    /// A manual refresh is done and recorded.
+    RefreshDone {
+        position: Position,
+    },
+    Quarantined {
+        id: RelationId,
+        reason: String,
+    },
+    /// The engine thread has thrown everything away.
+    EngineFailed {
+        reason: String,
+    },
+}

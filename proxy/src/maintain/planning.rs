@@ -1,0 +1,148 @@
+//! How a stream table is maintained: by the engine, by Postgres, or not at all; and why.
+
+use super::keeper::{Keeper, KeeperError};
+use super::populate::{Maintenance, Phase};
+use crate::analysis::{PlanError, plan_view};
+use crate::catalog::rows::{self, BaseTable, StreamTableRow};
+use std::collections::HashSet;
+use std::sync::Arc;
+use weir_planner::settings::SettingSet;
+use weir_planner::{Collation, ColumnType, RelationId};
+
+/// What planning decided.
+pub(super) struct Decision {
+    pub how: Maintenance,
+    pub columns: Vec<ColumnType>,
+    pub sources: Vec<RelationId>,
+    pub depends_on: SettingSet,
+    /// Why it is not incremental, for people.
+    pub reason: Option<String>,
+    pub out: Option<&'static str>,
+    pub failed: bool,
+}
+
+impl Decision {
+    pub(super) fn out(reason: &'static str, detail: Option<String>) -> Decision {
+        Decision {
+            how: Maintenance::None,
+            columns: Vec::new(),
+            sources: Vec::new(),
+            depends_on: SettingSet::NONE,
+            reason: detail,
+            out: Some(reason),
+            failed: false,
+        }
+    }
+}
+
+impl Keeper {
+    pub(super) async fn decide(&mut self, row: &StreamTableRow) -> Result<Decision, KeeperError> {
+        if row.suspended {
+            return Ok(Decision::out("suspended", None));
+        }
+        if row.row_security {
+            return Ok(Decision::out("row level security", Some("a relation below has row-level security".into())));
+        }
+        if !row.initialize && !row.populated && !self.requested.iter().any(|(pgt_id, _)| *pgt_id == row.pgt_id) {
+            return Ok(Decision::out("not populated", None));
+        }
+        let unsupported = match plan_view(&self.client, &mut self.system, row.id).await {
+            Ok(planned) => {
+                let bases = self.capture_tables(&planned.sources.base_tables).await?;
+                match self.obstacle_below(&planned.sources.stream_tables, &bases) {
+                    None => {
+                        let mut sources = planned.sources.base_tables;
+                        sources.extend(planned.sources.stream_tables);
+                        return Ok(Decision {
+                            columns: planned.columns.into_iter().map(|column| column.kind).collect(),
+                            how: Maintenance::Incremental(Arc::new(planned.plan)),
+                            sources,
+                            depends_on: planned.uses.settings,
+                            reason: None,
+                            out: None,
+                            failed: false,
+                        });
+                    }
+                    Some(obstacle) => obstacle,
+                }
+            }
+            Err(PlanError::Unsupported { reason, .. }) => reason.to_string(),
+            Err(PlanError::Catalog(error)) => return Err(error.into()),
+            Err(error) => error.to_string(),
+        };
+        if matches!(row.requested_mode.as_str(), "DIFFERENTIAL" | "IMMEDIATE") {
+            return Ok(Decision { failed: true, ..Decision::out("not maintainable", Some(unsupported)) });
+        }
+        self.decide_by_postgres(row, unsupported).await
+    }
+
+    pub(super) async fn decide_by_postgres(
+        &mut self,
+        row: &StreamTableRow,
+        reason: String,
+    ) -> Result<Decision, KeeperError> {
+        let obstacle = "SELECT pgtrickle.reader_obstacle($1::oid::regclass)";
+        let obstacle: Option<String> = self.client.query_one(obstacle, &[&row.id.0]).await?.get(0);
+        if let Some(obstacle) = obstacle {
+            return Ok(Decision::out("depends on the reader", Some(format!("{reason}; {obstacle}"))));
+        }
+        let known: HashSet<RelationId> = self.system_stream_tables(&row.sources);
+        if known.iter().any(|id| self.views.get(id).is_none_or(|view| matches!(view.phase, Phase::Out(_)))) {
+            return Ok(Decision::out("reads a table that is not in memory", Some(reason)));
+        }
+        let below: Vec<RelationId> = row.sources.iter().copied().filter(|id| !known.contains(id)).collect();
+        let bases = self.capture_tables(&below).await?;
+        let followed: Vec<RelationId> = bases.iter().filter(|base| base.watched).map(|base| base.spec.id).collect();
+        let columns = rows::columns(&self.client, row.id.0).await?;
+        Ok(Decision {
+            columns: columns
+                .iter()
+                .map(|column| self.column_type(column.type_oid, column.typmod, column.collation))
+                .collect(),
+            how: Maintenance::ByPostgres { blind: followed.len() < below.len() },
+            sources: followed.into_iter().chain(known).collect(),
+            // What the definition depends on is not known: every setting must be the creator's.
+            depends_on: SettingSet::TIME_ZONE
+                .union(SettingSet::DATE_STYLE)
+                .union(SettingSet::INTERVAL_STYLE)
+                .union(SettingSet::EXTRA_FLOAT_DIGITS)
+                .union(SettingSet::BYTEA_OUTPUT),
+            reason: Some(reason),
+            out: None,
+            failed: false,
+        })
+    }
+
+    fn system_stream_tables(&self, sources: &[RelationId]) -> HashSet<RelationId> {
+        sources.iter().copied().filter(|id| self.system.is_stream_table(*id)).collect()
+    }
+
+    fn column_type(&self, oid: u32, typmod: i32, collation: u32) -> ColumnType {
+        /// `DEFAULT_COLLATION_OID` (`pg_collation.dat`).
+        const DEFAULT_COLLATION: u32 = 100;
+        let catalog = self.system.planner();
+        let bytewise = match collation {
+            0 => true,
+            DEFAULT_COLLATION => catalog.default_collation_is_bytewise,
+            other => catalog.collations.get(&other).is_some_and(|known| known.bytewise),
+        };
+        ColumnType { oid, typmod, collation: if bytewise { Collation::Bytes } else { Collation::Unordered } }
+    }
+
+    /// Why a supported plan cannot be fed.
+    fn obstacle_below(&self, stream_tables: &[RelationId], bases: &[BaseTable]) -> Option<String> {
+        for id in stream_tables {
+            match self.views.get(id) {
+                Some(view) if view.is_evaluated() => {
+                    return Some(format!("it reads {}, which Postgres evaluates", view.row.name));
+                }
+                Some(view) if matches!(view.phase, Phase::Out(_)) => {
+                    return Some(format!("it reads {}, which is not in memory", view.row.name));
+                }
+                Some(_) => {}
+                None => return Some("it reads a stream table that is gone".into()),
+            }
+        }
+        bases.iter().find(|base| !base.watched).map(|base| format!("table {} is not watched", base.spec.name))
+    }
+}

@@ -1,0 +1,159 @@
+//! Brings what is maintained in line with the catalog: tears down what is gone or changed, dependants first, and has new
+//! rows planned, ancestors first.
+
+use super::keeper::{Keeper, KeeperError};
+use super::populate::Managed;
+use super::work::Work;
+use crate::catalog::rows::{self, StreamTableRow};
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+use weir_planner::RelationId;
+
+/// A table that was captured for so long starts counting anew.
+const STEADY_AFTER: Duration = Duration::from_secs(30);
+
+impl Keeper {
+    /// Compares the catalog with what is maintained; tears down what is gone or changed, plans what is new.
+    pub(super) async fn reconcile(&mut self) -> Result<(), KeeperError> {
+        let rows = rows::load(&self.client).await?;
+        let present: HashMap<RelationId, &StreamTableRow> = rows.iter().map(|row| (row.id, row)).collect();
+        let changed: Vec<RelationId> = self
+            .views
+            .iter()
+            .filter(|(id, view)| present.get(id).is_none_or(|row| must_rebuild(&view.row, row)))
+            .map(|(id, _)| *id)
+            .collect();
+        self.tear_down(&changed);
+        self.system.set_stream_tables(rows.iter().map(|row| row.id));
+        let mut fresh: Vec<StreamTableRow> = Vec::new();
+        for row in rows {
+            match self.views.get_mut(&row.id) {
+                Some(view) => view.reschedule(row),
+                None => fresh.push(row),
+            }
+        }
+        for row in ancestors_first(fresh) {
+            self.plan(row).await?;
+        }
+        self.release_tables();
+        Ok(())
+    }
+
+    /// Drops views, what reads them first; those still in the catalog come back as new ones.
+    pub(super) fn tear_down(&mut self, views: &[RelationId]) {
+        let mut doomed: HashSet<RelationId> = views.iter().copied().collect();
+        loop {
+            let more: Vec<RelationId> = self
+                .views
+                .iter()
+                .filter(|(id, view)| !doomed.contains(id) && view.sources.iter().any(|source| doomed.contains(source)))
+                .map(|(id, _)| *id)
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            doomed.extend(more);
+        }
+        doomed.retain(|id| self.views.contains_key(id));
+        while !doomed.is_empty() {
+            let leaves: Vec<RelationId> = doomed
+                .iter()
+                .copied()
+                .filter(|id| !doomed.iter().any(|other| self.views[other].sources.contains(id)))
+                .collect();
+            // Views cannot form a cycle in Postgres; if they did, dropping all at once is as good as any order.
+            let leaves = if leaves.is_empty() { doomed.iter().copied().collect() } else { leaves };
+            for id in leaves {
+                doomed.remove(&id);
+                self.views.remove(&id);
+                let _ = self.work.send(Work::DropView(id));
+            }
+        }
+    }
+
+    /// A base table's rows must be copied again; what reads it is populated again by the next reading of the catalog.
+    pub(super) fn resynchronise(&mut self, table: RelationId, reason: &str) {
+        let Some(mut base) = self.tables.remove(&table) else { return };
+        let readers: Vec<RelationId> =
+            self.views.iter().filter(|(_, view)| view.sources.contains(&table)).map(|(id, _)| *id).collect();
+        self.tear_down(&readers);
+        if base.table.watched {
+            self.unwatch(table);
+        }
+        tracing::info!(table = base.table.spec.name, reason, "a base table is copied again");
+        base.joined = false;
+        base.table.watched = false;
+        self.tables.insert(table, base);
+    }
+
+    /// Capture gave the table up.
+    pub(super) fn shed(&mut self, table: RelationId, reason: &str) {
+        self.resynchronise(table, reason);
+        if let Some(base) = self.tables.get_mut(&table) {
+            let steady = base.joined_at.take().is_some_and(|since| since.elapsed() > STEADY_AFTER);
+            base.attempts = if steady { 1 } else { base.attempts + 1 };
+        }
+    }
+
+    pub(super) fn joined(&mut self, table: RelationId) {
+        if let Some(base) = self.tables.get_mut(&table).filter(|base| base.table.watched) {
+            base.joined = true;
+            base.joined_at = Some(Instant::now());
+        }
+    }
+
+    fn unwatch(&self, table: RelationId) {
+        if let Some(capture) = self.shared.capture.get() {
+            capture.unwatch(table);
+        }
+        let _ = self.work.send(Work::DropTable(table));
+    }
+
+    /// Stops capturing tables that nothing reads any more.
+    fn release_tables(&mut self) {
+        let used: HashSet<RelationId> = self.views.values().flat_map(|view| view.sources.iter().copied()).collect();
+        let idle: Vec<RelationId> = self
+            .tables
+            .iter()
+            .filter(|(id, base)| !used.contains(id) && base.table.watched)
+            .map(|(id, _)| *id)
+            .collect();
+        for table in idle {
+            self.tables.remove(&table);
+            self.unwatch(table);
+        }
+    }
+}
+
+impl Managed {
+    /// Takes over what a change of the row may change without a new plan.
+    fn reschedule(&mut self, row: StreamTableRow) {
+        if row.schedule_seconds != self.row.schedule_seconds {
+            self.due = Some(Instant::now());
+        }
+        self.row = row;
+    }
+}
+
+/// A row whose definition, identity or state of being maintained is another one now.
+fn must_rebuild(known: &StreamTableRow, row: &StreamTableRow) -> bool {
+    known.fingerprint != row.fingerprint || known.pgt_id != row.pgt_id || known.suspended != row.suspended
+}
+
+/// Orders rows so that what a stream table reads comes before it.
+fn ancestors_first(mut rows: Vec<StreamTableRow>) -> Vec<StreamTableRow> {
+    let mut ordered = Vec::with_capacity(rows.len());
+    while !rows.is_empty() {
+        let pending: HashSet<RelationId> = rows.iter().map(|row| row.id).collect();
+        let (free, bound): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| !row.sources.iter().any(|source| pending.contains(source)));
+        if free.is_empty() {
+            // Postgres lets no cycle of views be created; if one exists, any order will do, planning refuses it.
+            ordered.extend(bound);
+            return ordered;
+        }
+        ordered.extend(free);
+        rows = bound;
+    }
+    ordered
+}
