@@ -2,10 +2,9 @@
 
 use crate::dataset::Dataset;
 use crate::load::Latencies;
+use crate::metrics::metric;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use weir_tests::wire::RawClient;
 
@@ -86,16 +85,4 @@ pub fn visibility(dataset: &Dataset, table: &str, tries: u32) -> Visibility {
     };
     // A read at the default level may wait for the schedule, so fewer tries do.
     Visibility { latest: measure("latest"), default_level: measure("session") }
-}
-
-/// A counter of `/metrics`.
-fn metric(dataset: &Dataset, name: &str) -> f64 {
-    let address = dataset.weir.http_address();
-    let mut stream = TcpStream::connect(&address).expect("Weir serves HTTP");
-    let request = format!("GET /metrics HTTP/1.0\r\nHost: {address}\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("Weir serves HTTP");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("Weir serves HTTP");
-    let sample = answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-    sample.unwrap_or_else(|| panic!("/metrics has no {name}"))
 }

@@ -7,6 +7,9 @@ use rand::{Rng, SeedableRng};
 use std::time::{Duration, Instant};
 use weir_tests::wire::{RawClient, bind};
 
+/// Executions of each session before the clock runs.
+pub const WARM_UP: usize = 3;
+
 /// How a statement is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -74,7 +77,7 @@ pub fn run(address: &str, statement: &Statement, protocol: Protocol, clients: us
     let mut sessions: Vec<_> = (0..clients).map(|at| Session::open(address, statement, protocol, at as u64)).collect();
     // Plans, analyses and indexes on demand come into being before the clock runs.
     for session in &mut sessions {
-        (0..3).for_each(|_| session.once());
+        (0..WARM_UP).for_each(|_| session.once());
     }
     let started = Instant::now();
     let mut all = Latencies::default();

@@ -1,11 +1,13 @@
 //! `make bench`: Weir and Postgres measured against each other in one run, interleaved, on one machine.
 //!
-//! `dataset` fills the fraud scenario; `load` drives clients and collects latencies; `reads`, `writes` and `commits` are the
+//! `dataset` fills the fraud scenario; `load` drives clients and collects latencies, `metrics` reads Weir's
+//! counters; `reads`, `writes` and `commits` are the
 //! measurements; `report` writes the Markdown table and `plot` the picture.
 
 mod commits;
 mod dataset;
 mod load;
+mod metrics;
 mod plot;
 mod reads;
 mod report;

@@ -1,7 +1,8 @@
 //! Reads: from memory, of the view, of a plain indexed table, and forwarded.
 
 use crate::dataset::Dataset;
-use crate::load::{Latencies, Protocol, Statement, run};
+use crate::load::{Latencies, Protocol, Statement, WARM_UP, run};
+use crate::metrics::metric;
 use std::time::{Duration, Instant};
 use weir_tests::wire::RawClient;
 
@@ -23,7 +24,7 @@ pub enum Target {
 impl Target {
     pub fn name(self) -> &'static str {
         match self {
-            Target::Memory => "Weir, from memory",
+            Target::Memory => "stream table through Weir",
             Target::Forwarded => "plain table through Weir (forwarded)",
             Target::Table => "Postgres, plain indexed table",
             Target::View => "Postgres, the view",
@@ -38,6 +39,8 @@ pub struct Cell {
     pub clients: usize,
     pub target: Target,
     pub latencies: Latencies,
+    /// Share of the statements that memory answered, by Weir's own counter; only of [`Target::Memory`].
+    pub from_memory: Option<f64>,
 }
 
 struct Query {
@@ -73,33 +76,32 @@ pub fn measure(dataset: &Dataset, slice: Duration, repetitions: u32) -> Vec<Cell
                 if clients == 1 {
                     targets.push(Target::View);
                 }
-                let mut latencies = vec![Latencies::default(); targets.len()];
+                let mut of_query: Vec<_> = targets
+                    .into_iter()
+                    .map(|target| Cell {
+                        query: query.name,
+                        protocol,
+                        clients,
+                        target,
+                        latencies: Latencies::default(),
+                        from_memory: None,
+                    })
+                    .collect();
                 for _ in 0..repetitions {
-                    for (target, latencies) in targets.iter().zip(&mut latencies) {
-                        latencies.add(cell(dataset, query, protocol, clients, *target, slice));
+                    for cell in &mut of_query {
+                        fill(dataset, query, cell, slice);
                     }
                 }
-                cells.extend(targets.into_iter().zip(latencies).map(|(target, latencies)| Cell {
-                    query: query.name,
-                    protocol,
-                    clients,
-                    target,
-                    latencies,
-                }));
+                cells.extend(of_query);
             }
         }
     }
     cells
 }
 
-fn cell(
-    dataset: &Dataset,
-    query: &Query,
-    protocol: Protocol,
-    clients: usize,
-    target: Target,
-    slice: Duration,
-) -> Latencies {
+/// Measures one slice of a cell.
+fn fill(dataset: &Dataset, query: &Query, cell: &mut Cell, slice: Duration) {
+    let target = cell.target;
     let (address, table) = match target {
         Target::Memory => (dataset.weir.address(), query.table.to_owned()),
         Target::Forwarded => (dataset.weir.address(), format!("plain_{}", query.table)),
@@ -111,7 +113,14 @@ fn cell(
         assert_from_memory(dataset, &sql.replace("{}", "7"));
     }
     let statement = Statement { sql, keys: query.by_key.then_some(dataset.users) };
-    run(&address, &statement, protocol, clients, slice)
+    let answered = || metric(dataset, "weir_statements_answered_total");
+    let before = answered();
+    let latencies = run(&address, &statement, cell.protocol, cell.clients, slice);
+    if target == Target::Memory {
+        let statements = latencies.count() + cell.clients * WARM_UP;
+        cell.from_memory = Some(((answered() - before) / statements as f64).min(cell.from_memory.unwrap_or(1.0)));
+    }
+    cell.latencies.add(latencies);
 }
 
 /// A "from memory" figure that was forwarded would be a lie.

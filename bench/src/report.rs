@@ -108,7 +108,7 @@ impl Report {
     pub fn reads(&mut self, cells: Vec<Cell>) {
         self.section(
             "Reads",
-            "| read | protocol | clients | target | p50 | p99 | statements/s | ratio to the plain table |",
+            "| read | protocol | clients | target | from memory | p50 | p99 | statements/s | ratio to the plain table |",
         );
         let plain = |cell: &Cell| {
             let same = |other: &&Cell| {
@@ -124,6 +124,7 @@ impl Report {
                 cell.protocol.name().to_owned(),
                 cell.clients.to_string(),
                 cell.target.name().to_owned(),
+                cell.from_memory.map_or_else(String::new, |share| format!("{:.0} %", share * 100.0)),
                 micros(cell.latencies.quantile(0.5)),
                 micros(cell.latencies.quantile(0.99)),
                 format!("{:.0}", cell.latencies.throughput()),

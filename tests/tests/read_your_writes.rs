@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use weir_tests::postgres::TestServer;
 use weir_tests::rng;
-use weir_tests::scenario::FRAUD;
+use weir_tests::scenario::ECOMMERCE;
 use weir_tests::weir::TestWeir;
 use weir_tests::wire::{RawClient, Table};
 
@@ -22,14 +22,14 @@ fn ten_thousand_of_ten_thousand() {
     eprintln!("WEIR_TEST_SEED={seed}");
     let server = TestServer::start();
     let weir = TestWeir::start(&server);
-    FRAUD.install(&mut RawClient::superuser(&weir.address()));
+    ECOMMERCE.install(&mut RawClient::superuser(&weir.address()));
     let mut setup = RawClient::superuser(&weir.address());
     setup.execute(
-        "INSERT INTO users (id, name, country) SELECT 1000 + n, 'session ' || n, 'XX' FROM generate_series(0, 63) n; \
+        "INSERT INTO customers (id, name, country) SELECT 1000 + n, 'session ' || n, 'XX' FROM generate_series(0, 63) n; \
          CREATE FUNCTION spend(who bigint) RETURNS void LANGUAGE sql AS \
-         $$ INSERT INTO transactions (user_id, merchant_id, amount) VALUES (who, 1, 1.00) $$",
+         $$ INSERT INTO orders (customer_id, product_id, unit_price) VALUES (who, 1, 1.00) $$",
     );
-    weir.wait_until_live(FRAUD.tables);
+    weir.wait_until_live(ECOMMERCE.tables);
     let (done, memory) = (AtomicBool::new(false), AtomicU64::new(0));
     let tries = TRIES / SESSIONS;
     std::thread::scope(|scope| {
@@ -59,7 +59,7 @@ fn load(weir: &TestWeir, done: &AtomicBool, mut rng: StdRng) {
     let mut client = RawClient::superuser(&weir.address());
     while !done.load(Ordering::Relaxed) {
         client.execute(&format!(
-            "INSERT INTO transactions (user_id, merchant_id, amount) VALUES ({}, {}, {}.50)",
+            "INSERT INTO orders (customer_id, product_id, unit_price) VALUES ({}, {}, {}.50)",
             rng.random_range(1..=30),
             rng.random_range(1..=15),
             rng.random_range(1..500)
@@ -67,10 +67,10 @@ fn load(weir: &TestWeir, done: &AtomicBool, mut rng: StdRng) {
     }
 }
 
-/// Writes one transaction of this session's own user in a random way, reads at once, `tries` times.
-fn session(weir: &TestWeir, user: usize, tries: usize, memory: &AtomicU64, mut rng: StdRng) {
+/// Writes one order of this session's own customer in a random way, reads at once, `tries` times.
+fn session(weir: &TestWeir, customer: usize, tries: usize, memory: &AtomicU64, mut rng: StdRng) {
     let mut client = RawClient::superuser(&weir.address());
-    let insert = format!("INSERT INTO transactions (user_id, merchant_id, amount) VALUES ({user}, 1, 1.00)");
+    let insert = format!("INSERT INTO orders (customer_id, product_id, unit_price) VALUES ({customer}, 1, 1.00)");
     for written in 1..=tries {
         let way = rng.random_range(0..6);
         match way {
@@ -81,22 +81,27 @@ fn session(weir: &TestWeir, user: usize, tries: usize, memory: &AtomicU64, mut r
                     client.execute(sql);
                 }
             }
-            3 => drop(client.execute(&format!("SELECT spend({user})"))),
+            3 => drop(client.execute(&format!("SELECT spend({customer})"))),
             4 => {
                 let answer = Table::read(&client.extended(&insert, &[], 1));
                 assert!(answer.error.is_none(), "{answer:?}");
             }
             _ => drop(client.execute(&format!("WITH t AS ({insert} RETURNING id) SELECT count(*) FROM t"))),
         }
-        let sql = format!("SELECT txn_count, total_spent FROM user_velocity WHERE user_id = {user}");
+        let sql = format!("SELECT order_count, total_spent FROM customer_stats WHERE customer_id = {customer}");
         let answer = if rng.random() {
             client.query(&sql)
         } else {
-            let sql = "SELECT txn_count, total_spent FROM user_velocity WHERE user_id = $1";
-            Table::read(&client.extended(sql, &[Some(&user.to_string())], 0))
+            let sql = "SELECT order_count, total_spent FROM customer_stats WHERE customer_id = $1";
+            Table::read(&client.extended(sql, &[Some(&customer.to_string())], 0))
         };
         let expected = [[written.to_string(), format!("{written}.00")]];
-        assert_eq!(answer.texts(), expected, "user {user}, written in way {way}, route {}", client.last_route());
+        assert_eq!(
+            answer.texts(),
+            expected,
+            "customer {customer}, written in way {way}, route {}",
+            client.last_route()
+        );
         memory.fetch_add(u64::from(client.last_route().starts_with("memory")), Ordering::Relaxed);
     }
 }
