@@ -92,7 +92,8 @@ async fn look(
     let row =
         client.query_one(&format!("SELECT position, stamp::text FROM ({STAMP}) AS s (position, stamp)"), &[]).await?;
     let (position, stamp): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-    if last.is_none_or(|last| last == stamp) {
+    // The first look has nothing to compare with: tables may have been watched, and changed, before it.
+    if last == Some(stamp.as_str()) {
         return Ok((stamp, None));
     }
     let tables: Vec<_> = watched.all().iter().map(|watched| watched.spec.id).collect();

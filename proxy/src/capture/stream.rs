@@ -130,6 +130,10 @@ impl StreamReader {
         if reply {
             self.connection.send_status(self.received, false).await?;
         }
+        if !whole && self.asked {
+            // The answer came in the midst of a transaction, where it says nothing: ask again.
+            self.connection.send_status(self.received, true).await?;
+        }
         let asked = whole && std::mem::take(&mut self.asked);
         Ok(whole.then_some(Item::Keepalive { position, asked }))
     }

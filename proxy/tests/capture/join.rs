@@ -4,6 +4,7 @@ use crate::rig::Rig;
 use crate::writers::{self, Writers};
 use rand::Rng;
 use std::time::Duration;
+use weir_tests::postgres::TestServer;
 use weir_tests::rng;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,19 +85,19 @@ async fn open_writers_are_waited_for() {
     assert_eq!(rig.model.rows(id).len(), 5);
 }
 
-/// An idle server's insert position may lie beyond what it sends by itself.
+/// An asynchronous commit on an idle server stays unflushed, so unsent, until somebody pushes.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_server_is_pushed() {
-    let mut rig = Rig::start().await;
+    let mut rig = Rig::with(TestServer::options().conf("wal_writer_delay = 10s")).await;
     rig.sql("CREATE TABLE i (id int); INSERT INTO i SELECT generate_series(1, 1000)").await;
     let id = rig.watch("i").await;
     rig.until_joined(id).await;
+    rig.sql("SET synchronous_commit = off").await;
     for round in 0..20 {
-        let late = rig.server.connect().await;
-        late.batch_execute("SET synchronous_commit = off; INSERT INTO i VALUES (0)").await.expect("inserted");
+        rig.sql("INSERT INTO i VALUES (0)").await;
         let began = std::time::Instant::now();
         rig.assert_equal("i", id).await;
-        assert!(began.elapsed() < Duration::from_millis(150), "round {round}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(2), "round {round}: {:?}", began.elapsed());
     }
 }
 

@@ -97,6 +97,11 @@ async fn the_catalogue_stamp() {
     let id = rig.watch("k").await;
     rig.until_joined(id).await;
     let quiet = std::time::Duration::from_millis(350);
+    rig.until("the first look", |model| model.catalog_changes > 0).await;
+    tokio::time::sleep(quiet).await;
+    while let Ok(event) = rig.events.try_recv() {
+        rig.model.apply(event);
+    }
     for statement in [
         "GRANT one TO two",
         "ALTER ROLE one BYPASSRLS",
