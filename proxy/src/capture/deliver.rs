@@ -33,6 +33,8 @@ struct Table {
     generation: Generation,
     phase: Phase,
     relfilenode: u32,
+    /// The snapshot's end, once there is one.
+    copied_end: Option<Position>,
     /// Position of the last TRUNCATE delivered.
     truncated: Position,
     /// The table's file was seen to be another at this position, `since` that one: a TRUNCATE in between explains it,
@@ -73,8 +75,15 @@ impl Delivery {
         self.generations += 1;
         let generation = self.generations;
         let phase = Phase::Joining(Vec::new());
-        let state =
-            Table { generation, phase, relfilenode: 0, truncated: Position(0), rewritten: None, rewriters: Vec::new() };
+        let state = Table {
+            generation,
+            phase,
+            relfilenode: 0,
+            copied_end: None,
+            truncated: Position(0),
+            rewritten: None,
+            rewriters: Vec::new(),
+        };
         self.tables.insert(table, state);
         self.watched.insert(Watched { spec, generation });
         self.watched.get(table)
@@ -184,6 +193,7 @@ impl Delivery {
                 let Phase::Joining(kept) = &mut state.phase else { return Ok(None) };
                 let end = copied.end;
                 state.relfilenode = copied.relfilenode;
+                state.copied_end = Some(end);
                 state.phase = Phase::Copied(std::mem::take(kept), copied);
                 self.settle().await?;
                 return Ok(Some(end));
@@ -195,7 +205,9 @@ impl Delivery {
     /// The catalogue has changed: sheds the tables that can no longer be captured. Returns the position that must be
     /// reached to tell a rewrite from a TRUNCATE.
     pub(super) async fn catalog(&mut self, news: CatalogNews, since: Position) -> Result<Option<Position>, Closed> {
-        self.say(Event::CatalogChanged).await?;
+        if news.changed {
+            self.say(Event::CatalogChanged).await?;
+        }
         let now: HashMap<u32, &TableState> = news.tables.iter().map(|state| (state.table, state)).collect();
         let mut check = None;
         for watched in self.watched.all() {
@@ -204,11 +216,8 @@ impl Delivery {
                 continue;
             };
             // What was looked up before a snapshot's end says nothing about that snapshot.
-            let settled = match &state.phase {
-                Phase::Joining(_) => false,
-                Phase::Copied(_, copied) => copied.end <= news.position,
-                Phase::Live => true,
-            };
+            let looked_up = generation <= news.newest_watch;
+            let settled = looked_up && state.copied_end.is_some_and(|end| end <= news.before);
             let reason = match now.get(&table.0) {
                 None => Some("it does not exist any more".to_owned()),
                 Some(seen) => seen.refusal(&watched.spec),
@@ -223,8 +232,8 @@ impl Delivery {
                 && seen.relfilenode != state.relfilenode
             {
                 state.relfilenode = seen.relfilenode;
-                state.rewritten.get_or_insert(Rewrite { since, seen: news.position }).seen = news.position;
-                check = Some(news.position);
+                state.rewritten.get_or_insert(Rewrite { since, seen: news.after }).seen = news.after;
+                check = Some(news.after);
             }
         }
         self.settle().await?;

@@ -173,7 +173,7 @@ impl Life {
                 Some(news) = self.join_news.recv() => self.delivery.joining(news).await.map(|end| self.want(end)),
                 Some(news) = self.catalog_news.recv() => {
                     let [before, last] = self.looked;
-                    self.looked = [last, news.position];
+                    self.looked = [last, news.before];
                     self.delivery.catalog(news, before).await.map(|check| self.want(check))
                 }
                 Some(ended) = self.tasks.join_next() => match ended {

@@ -3,7 +3,7 @@
 
 use super::check::{self, TableState};
 use super::error::CaptureError;
-use super::watched::WatchList;
+use super::watched::{Generation, WatchList};
 use crate::control::{ControlError, Standing};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -19,9 +19,15 @@ const FAILURES_LIMIT: u32 = 20;
 /// The catalogue changed; the watched tables as they are now.
 #[derive(Debug)]
 pub(super) struct CatalogNews {
+    /// False: only the set of watched tables has changed since the last look.
+    pub changed: bool,
+    /// Tables watched later than this were not looked up.
+    pub newest_watch: Generation,
     pub tables: Vec<TableState>,
-    /// What `tables` says is true of no commit after this position.
-    pub position: Position,
+    /// The WAL's insert position before and after `tables` was looked up: it shows everything committed below the first,
+    /// and nothing committed beyond the second.
+    pub before: Position,
+    pub after: Position,
 }
 
 /// `xmin` of a row changes whenever it does (statistics of ANALYZE are updated in place and do not count). Temporary
@@ -58,14 +64,14 @@ pub(super) async fn poll(
 ) -> Result<(), CaptureError> {
     let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last: Option<String> = None;
+    let mut last: Option<Look> = None;
     let mut failures = 0;
     loop {
         ticks.tick().await;
-        match look(&control, &publication, &watched, last.as_deref()).await {
-            Ok((stamp, changed)) => {
+        match look(&control, &publication, &watched, last.as_ref()).await {
+            Ok((seen, changed)) => {
                 failures = 0;
-                last = Some(stamp);
+                last = Some(seen);
                 if let Some(changed) = changed
                     && news.send(changed).is_err()
                 {
@@ -81,24 +87,38 @@ pub(super) async fn poll(
     }
 }
 
-/// The stamp now, and the news if it differs from `last`.
+/// What one look saw. The newest watch counts too: a table that is created, watched and dropped between two looks leaves
+/// the stamp as it was.
+#[derive(PartialEq, Eq)]
+struct Look {
+    stamp: String,
+    newest_watch: Generation,
+}
+
+/// What is to be seen now, and the news if it differs from `last`.
 async fn look(
     control: &Standing,
     publication: &str,
     watched: &WatchList,
-    last: Option<&str>,
-) -> Result<(String, Option<CatalogNews>), ControlError> {
+    last: Option<&Look>,
+) -> Result<(Look, Option<CatalogNews>), ControlError> {
     let client = control.client().await?;
     let row =
         client.query_one(&format!("SELECT position, stamp::text FROM ({STAMP}) AS s (position, stamp)"), &[]).await?;
     let (position, stamp): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    let newest_watch = watched.all().iter().map(|watched| watched.generation).max().unwrap_or_default();
+    let seen = Look { stamp, newest_watch };
     // The first look has nothing to compare with: tables may have been watched, and changed, before it.
-    if last == Some(stamp.as_str()) {
-        return Ok((stamp, None));
+    if last == Some(&seen) {
+        return Ok((seen, None));
     }
+    let changed = last.is_none_or(|last| last.stamp != seen.stamp);
     let tables: Vec<_> = watched.all().iter().map(|watched| watched.spec.id).collect();
     let tables = check::states(&client, publication, &tables).await?;
+    let row = client.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?;
     // A position that does not parse cannot come from Postgres; at 0 it only makes the check stricter.
-    let position = position.parse().unwrap_or_default();
-    Ok((stamp, Some(CatalogNews { tables, position })))
+    let parse = |text: &str| text.parse().unwrap_or_default();
+    let (before, after) = (parse(&position), parse(row.try_get(0)?));
+    let news = CatalogNews { changed, newest_watch, tables, before, after };
+    Ok((seen, Some(news)))
 }

@@ -60,6 +60,7 @@ async fn ddl_sheds_the_tables_it_touches() {
         ("CREATE TABLE heir () INHERITS (d)", "inheritance"),
     ];
     for (ddl, part) in cases {
+        eprintln!("{ddl}");
         rig.sql("DROP TABLE IF EXISTS d CASCADE; CREATE TABLE d (id int, v int); INSERT INTO d VALUES (1, 1)").await;
         let id = rig.watch("d").await;
         rig.until_joined(id).await;
