@@ -2,7 +2,7 @@
 //! stream tables. Prints the time to build each table, its accounted bytes, and the time of one committed transaction
 //! with and without `risk_scores` and its dependants.
 //!
-//! `cargo run --release -p weir-cache --example fraud_commits [transactions]`
+//! `cargo run --release -p weir-cache --example fraud_commits [transactions [commits]]`
 
 use std::time::{Duration, Instant};
 use weir_cache::Engine;
@@ -361,7 +361,9 @@ fn commits(engine: &mut Engine, views: &[u32], count: usize, next: &mut i64, ran
 }
 
 fn main() {
-    let transactions: i64 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    let argument = |index| std::env::args().nth(index).and_then(|text| text.parse::<i64>().ok());
+    let transactions = argument(1).unwrap_or(1_000_000);
+    let count = argument(2).unwrap_or(100) as usize;
     let mut random = Random(88_172_645_463_325_252);
     let mut engine = Engine::new();
     for id in [USER_TABLE, MERCHANT_TABLE, TRANSACTION_TABLE, TIER_TABLE] {
@@ -414,7 +416,7 @@ fn main() {
     add(&mut engine, TOP_RISKY_MERCHANTS, "top_risky_merchants", &top_risky_merchants());
     add(&mut engine, TOP_10, "top_10_risky_merchants", &top_10());
     let all: Vec<u32> = (USER_VELOCITY..=TOP_10).collect();
-    commits(&mut engine, &all, 100, &mut next, &mut random, "all nine tables");
+    commits(&mut engine, &all, count, &mut next, &mut random, "all nine tables");
     commits(&mut engine, &cheap, 500, &mut next, &mut random, "five of nine, risk_scores waiting");
     commits(&mut engine, &all, 1, &mut next, &mut random, "catching up after 500 commits");
 

@@ -1,7 +1,8 @@
 //! Installing a view: its new nodes and arrangements are filled from the present content of what exists, in chunks.
 
 use super::build::Builder;
-use super::graph::{BACKFILL_CHUNK_ROWS, Body, NodeId, SlotId, panic_text};
+use super::flow::panic_text;
+use super::graph::{BACKFILL_CHUNK_ROWS, Body, NodeId, SlotId};
 use super::operator::{Batch, Operator, Output, StepContext};
 use super::{Content, Engine, EngineError, Relation, View, ViewChange};
 use crate::Delta;

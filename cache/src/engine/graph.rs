@@ -2,15 +2,14 @@
 //! reference counts so that what the last user leaves goes.
 
 use super::arrangement::Arrangement;
-use super::operator::{Batch, Operator, Output, StepContext};
+use super::operator::Operator;
+use super::pending::Pending;
 use super::spec::{Matching, NodeSpec, OperatorSpec};
 use super::table::Table;
-use crate::Delta;
 use crate::key::KeySpec;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
-use weir_planner::Row;
 use weir_planner::eval::EvalContext;
 use weir_planner::settings::Settings;
 
@@ -19,54 +18,6 @@ pub(crate) type NodeId = usize;
 
 /// Rows per chunk when a node's whole content is run through another.
 pub(crate) const BACKFILL_CHUNK_ROWS: usize = 8192;
-
-/// Pending input is consolidated when it has grown past this many rows, and again at each doubling, so that a view
-/// refreshed rarely holds at most about twice its net change.
-const PENDING_CONSOLIDATE_ROWS: usize = 65_536;
-
-/// Input deltas that a node has not stepped through yet.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    pub batches: Vec<Arc<Batch>>,
-    rows: usize,
-    /// Rows after the last consolidation.
-    floor: usize,
-}
-
-impl Pending {
-    fn push(&mut self, batch: Arc<Batch>) {
-        self.rows += batch.rows.len();
-        self.batches.push(batch);
-        if self.rows > PENDING_CONSOLIDATE_ROWS && self.rows > 2 * self.floor {
-            self.consolidate();
-            self.floor = self.rows;
-        }
-    }
-
-    /// Makes one consolidated batch of all: what several commits did to a row and took back is not worked on.
-    fn consolidate(&mut self) {
-        let mut rows: Delta = Vec::with_capacity(self.rows);
-        for batch in self.batches.drain(..) {
-            rows.extend_from_slice(&batch.rows);
-        }
-        crate::delta::consolidate(&mut rows);
-        self.rows = rows.len();
-        self.batches.push(Arc::new(Batch { rows, consolidated: true }));
-    }
-
-    /// Everything queued so far.
-    fn take(&mut self) -> Vec<Arc<Batch>> {
-        if self.batches.len() > 1 {
-            self.consolidate();
-        }
-        (self.rows, self.floor) = (0, 0);
-        std::mem::take(&mut self.batches)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.batches.is_empty()
-    }
-}
 
 /// Where a node's rows come from.
 pub(crate) enum Body {
@@ -288,70 +239,6 @@ impl Graph {
         }
     }
 
-    /// A delta of a node's output: updates its arrangements and queues it at its consumers.
-    pub fn emit(&mut self, id: NodeId, batch: Arc<Batch>) {
-        let node = self.node_mut(id);
-        for slot in node.slots.iter_mut().flatten() {
-            if slot.arrangement.filled {
-                slot.arrangement.apply(&batch.rows, &slot.context);
-            }
-        }
-        let consumers = std::mem::take(&mut node.consumers);
-        for &(consumer, port) in &consumers {
-            self.node_mut(consumer).pending[port].push(batch.clone());
-        }
-        self.node_mut(id).consumers = consumers;
-    }
-
-    /// True when the node has input it has not stepped through.
-    #[inline]
-    pub fn is_pending(&self, id: NodeId) -> bool {
-        self.node(id).pending.iter().any(|pending| !pending.is_empty())
-    }
-
-    /// Steps one node through its pending input. The caller sees to the order of nodes. On a panic the operator is lost.
-    pub fn step(&mut self, id: NodeId) -> Result<Output, String> {
-        let node = self.node_mut(id);
-        let inputs: Vec<Vec<Arc<Batch>>> = node.pending.iter_mut().map(Pending::take).collect();
-        let mut operator = match &mut node.body {
-            Body::Operator(operator) => operator.take().ok_or("the operator was lost in an earlier panic")?,
-            Body::Table(_) => return Err("a table has no input to step through".into()),
-        };
-        let context = node.context.clone();
-        let mut out = Output::default();
-        let stepped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            operator.step(&inputs, &StepContext { graph: self, eval: &context }, &mut out);
-            operator
-        }));
-        let node = self.node_mut(id);
-        match stepped {
-            Ok(operator) => node.body = Body::Operator(Some(operator)),
-            Err(panic) => return Err(panic_text(panic.as_ref())),
-        }
-        node.errors.set(node.errors.get() + out.errors);
-        Ok(out)
-    }
-
-    /// Calls `f` with every row of a node's present output: from an arrangement that holds them all, else from the
-    /// operator's state, else derived from its inputs.
-    pub fn content(&self, id: NodeId, f: &mut dyn FnMut(&Row, i64)) {
-        let node = self.node(id);
-        match &node.body {
-            Body::Table(table) => table.for_each(f),
-            Body::Operator(operator) => {
-                if let Some(slot) = node.slots.iter().flatten().find(|slot| slot.arrangement.is_complete()) {
-                    return slot.arrangement.for_each(f);
-                }
-                let operator = operator.as_ref().expect("content is asked between steps only");
-                let context = StepContext { graph: self, eval: &node.context };
-                let errors = operator.content(&node.inputs, &context, f);
-                if !operator.is_stateful() {
-                    node.errors.set(errors);
-                }
-            }
-        }
-    }
-
     /// Bytes of a node: its state, arrangements and pending input.
     pub fn bytes(&self, id: NodeId) -> usize {
         let node = self.node(id);
@@ -360,7 +247,7 @@ impl Graph {
             Body::Operator(operator) => operator.as_ref().map_or(0, |operator| operator.bytes()),
         };
         let slots: usize = node.slots.iter().flatten().map(|slot| slot.arrangement.bytes()).sum();
-        let pending: usize = node.pending.iter().map(|pending| pending.rows * super::memory::ENTRY_BYTES).sum();
+        let pending: usize = node.pending.iter().map(|pending| pending.bytes()).sum();
         body + slots + pending
     }
 
@@ -372,14 +259,5 @@ impl Graph {
     /// Live nodes.
     pub fn len(&self) -> usize {
         self.nodes.len() - self.free.len()
-    }
-}
-
-/// The message of a panic.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => (*text).to_owned(),
-        (_, Some(text)) => text.clone(),
-        _ => "panic without a message".to_owned(),
     }
 }

@@ -16,8 +16,10 @@ mod backfill;
 mod bag;
 mod build;
 mod build_join;
+mod build_order;
 mod columns;
 mod distinct;
+mod flow;
 mod graph;
 mod images;
 mod join;
@@ -26,6 +28,7 @@ mod memory;
 mod operator;
 mod order;
 mod outer_join;
+mod pending;
 mod quarantine;
 mod refresh;
 mod spec;
@@ -210,7 +213,8 @@ impl Engine {
 
     /// Installs a view and evaluates it over the present state of its sources; returns its rows as a delta.
     /// Base tables and views it scans must exist; ancestors are refreshed first and their changes are returned too.
-    /// Expressions are evaluated under default settings; see [`Engine::add_view_under`].
+    /// Expressions are evaluated under default settings; see [`Engine::add_view_under`]. `content` is not read so far:
+    /// operators can enumerate their own present output, which is never behind what has been published.
     pub fn add_view(
         &mut self,
         id: RelationId,

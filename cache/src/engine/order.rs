@@ -107,7 +107,7 @@ impl OrderedBag {
     }
 
     /// Entries from the one that holds `position` on, each with the position of its first copy.
-    pub fn from_position(&self, position: i64) -> impl Iterator<Item = (i64, &Row, i64)> {
+    pub fn positions_from(&self, position: i64) -> impl Iterator<Item = (i64, &Row, i64)> {
         let mut start = 0;
         let mut first = 0;
         while first < self.blocks.len() && start + self.blocks[first].total <= position {
@@ -158,7 +158,7 @@ mod tests {
         for start in [0, 1, 255, 256, 700, list.len() as i64 - 1] {
             let mut at = None;
             let tail: Vec<Row> = bag
-                .from_position(start)
+                .positions_from(start)
                 .flat_map(|(own, row, weight)| {
                     at = at.or(Some(own));
                     std::iter::repeat_n(row.clone(), weight as usize)

@@ -28,7 +28,7 @@ impl Engine {
     /// Brings these views, and every view they read, to the present. Changes come in dependency order, unchanged views left out.
     /// A view whose operator panics or whose budget is exceeded is quarantined with its dependants and reported by
     /// [`Engine::quarantined`]. A view that happens to share nodes with a refreshed one may be reported too: it is then
-    /// at the present as well.
+    /// at the present as well. The time is not used yet: plans that read the clock are refused.
     pub fn refresh(&mut self, views: &[RelationId], _now_micros: i64) -> Vec<(RelationId, ViewChange)> {
         let schedule = self.take_schedule(views);
         let mut changes = vec![];

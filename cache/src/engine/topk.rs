@@ -29,7 +29,7 @@ impl TopKOperator {
 
     fn window(&self) -> Delta {
         self.rows
-            .from_position(self.offset)
+            .positions_from(self.offset)
             .take_while(|(position, ..)| *position < self.end)
             .map(|(position, row, weight)| (row.clone(), (position + weight).min(self.end) - position.max(self.offset)))
             .collect()

@@ -44,7 +44,7 @@ impl WindowOperator {
         let only_row_numbers = self.functions.iter().all(|kind| *kind == WindowKind::RowNumber);
         let mut previous: Option<Row> = None;
         let (mut rank, mut dense) = (0, 0);
-        for (position, row, weight) in bag.from_position(if only_row_numbers { from } else { 0 }) {
+        for (position, row, weight) in bag.positions_from(if only_row_numbers { from } else { 0 }) {
             if position >= to {
                 break;
             }
