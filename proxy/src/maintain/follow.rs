@@ -6,6 +6,7 @@ use super::notice::Notice;
 use super::work::Work;
 use crate::capture::{Change, Commit, Event};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::{Semaphore, mpsc};
 use weir_planner::RelationId;
 
@@ -21,10 +22,9 @@ pub(super) async fn follow(
 ) {
     let permits = Arc::new(Semaphore::new(BATCHES_IN_FLIGHT));
     // What was committed before the slot's first position is in no event: the catalog is read once the stream is open.
-    let mut is_open = false;
     while let Some(event) = events.recv().await {
-        if !is_open {
-            is_open = true;
+        let interrupted = matches!(event, Event::Interrupted { .. });
+        if !shared.stream_is_open.swap(!interrupted, Ordering::AcqRel) && !interrupted {
             let _ = notices.send(Notice::CatalogChanged);
         }
         let next = match event {

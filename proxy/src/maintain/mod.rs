@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::registry::{Registry, State};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -82,6 +83,8 @@ pub(crate) struct Shared {
     registry: Arc<Registry>,
     capture: OnceLock<Capture>,
     ledger: ledger::Ledger,
+    /// Events arrive: what is put into the stream will be seen soon.
+    stream_is_open: AtomicBool,
     suspension: suspension::Suspension,
     /// Evaluations by Postgres that may run at once.
     evaluations: Semaphore,
@@ -111,6 +114,7 @@ pub fn start(
         registry: registry.clone(),
         capture: OnceLock::new(),
         ledger,
+        stream_is_open: AtomicBool::new(false),
         suspension: suspension::Suspension::new(registry.clone()),
         evaluations: Semaphore::new(EVALUATIONS_AT_ONCE),
     });

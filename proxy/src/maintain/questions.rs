@@ -8,6 +8,7 @@ use crate::catalog::install::LOCK_CLASS;
 use crate::control;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use weir_cache::Position;
 
@@ -16,14 +17,11 @@ const BELL_INTERVAL: Duration = Duration::from_millis(50);
 /// Answers older than this were read or given up (the longest wait in the installed SQL is 60 s).
 const KEEP_ANSWERS: &str = "5 minutes";
 
-/// Shows the installed SQL that a Weir is here (advisory lock), and pushes questions out of an idle server's WAL buffers.
+/// Shows the installed SQL that a Weir is here and hears (advisory lock), and pushes questions out of an idle server's WAL
+/// buffers. While the stream is not open nobody may wait for an answer: the slot may be waiting for the asker to end.
 /// Ends with its connection.
 pub(super) async fn answer_the_bell(shared: Arc<Shared>) {
     let Ok(client) = control::connect(&shared.config.upstream, "bell").await else { return };
-    let present = format!("SELECT pg_advisory_lock_shared({LOCK_CLASS}, 0)");
-    if client.batch_execute(&present).await.is_err() {
-        return;
-    }
     let rung = format!(
         "SELECT pg_current_wal_insert_lsn()::text WHERE EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' \
              AND classid = {LOCK_CLASS} AND objid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
@@ -31,8 +29,17 @@ pub(super) async fn answer_the_bell(shared: Arc<Shared>) {
     let Ok(rung) = client.prepare(&rung).await else { return };
     let mut tick = tokio::time::interval(BELL_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut is_shown = false;
     loop {
         tick.tick().await;
+        let is_open = shared.stream_is_open.load(Ordering::Acquire);
+        if is_open != is_shown {
+            let function = if is_open { "pg_advisory_lock_shared" } else { "pg_advisory_unlock_shared" };
+            if client.batch_execute(&format!("SELECT {function}({LOCK_CLASS}, 0)")).await.is_err() {
+                return;
+            }
+            is_shown = is_open;
+        }
         let Ok(row) = client.query_opt(&rung, &[]).await else { return };
         let position = row.and_then(|row| row.get::<_, String>(0).parse::<Position>().ok());
         if let (Some(position), Some(capture)) = (position, shared.capture.get()) {
