@@ -16,6 +16,8 @@ use weir_planner::{Expr, RelationId, Row, Value};
 const TABLE: RelationId = RelationId(7);
 
 type Bag = HashMap<Row, i64>;
+/// What a condition means for an id.
+type Holds = Box<dyn Fn(i64) -> bool>;
 
 fn seed() -> u64 {
     let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::rng().random());
@@ -83,7 +85,7 @@ fn check_reads(snapshot: &Snapshot, bag: &Bag, rng: &mut StdRng, domain: i64) {
     let columns = three_columns();
     let key = rng.random_range(0..domain);
     let other = rng.random_range(0..domain);
-    let conditions: Vec<(Expr, Box<dyn Fn(i64) -> bool>)> = vec![
+    let conditions: Vec<(Expr, Holds)> = vec![
         (call("int8eq", [column(0), int8(key)]), Box::new(move |id| id == key)),
         (
             Expr::ScalarArray {
@@ -285,4 +287,10 @@ fn a_failed_value_forwards_every_read() {
     publisher.apply(TABLE, &vec![(bad, -1)]);
     publisher.stamp(TABLE, Position(2));
     assert_eq!(read.execute(&publisher.publish(Position(2)), &context).expect("healed").len(), 0);
+    publisher.set_in_error(TABLE, true);
+    publisher.stamp(TABLE, Position(3));
+    assert!(read.execute(&publisher.publish(Position(3)), &context).is_err());
+    publisher.set_in_error(TABLE, false);
+    publisher.stamp(TABLE, Position(4));
+    assert!(read.execute(&publisher.publish(Position(4)), &context).is_ok());
 }

@@ -21,6 +21,8 @@ const RANGE_FRACTION: usize = 8;
 const WISH_FRACTION: usize = 16;
 
 pub(super) type RowIds = SmallVec<[RowId; 8]>;
+/// Keys to look up, each with a value per column of the index.
+type Keys = SmallVec<[SmallVec<[Value; 2]>; 1]>;
 
 impl<'a> Run<'a> {
     /// The version a scan reads. A table with evaluation errors is not read from memory at all: which reads of it
@@ -107,13 +109,8 @@ impl<'a> Run<'a> {
     }
 
     /// All keys the equality conditions allow for these columns; None when one cannot be said in the column's type.
-    fn keys(
-        &self,
-        scan: &Scan,
-        version: &TableVersion,
-        columns: &[usize],
-    ) -> ControlFlow<Stop, Option<SmallVec<[SmallVec<[Value; 2]>; 1]>>> {
-        let mut keys: SmallVec<[SmallVec<[Value; 2]>; 1]> = smallvec::smallvec![SmallVec::new()];
+    fn keys(&self, scan: &Scan, version: &TableVersion, columns: &[usize]) -> ControlFlow<Stop, Option<Keys>> {
+        let mut keys: Keys = smallvec::smallvec![SmallVec::new()];
         for &column in columns {
             let Some(comparison) = equalities(scan).find(|comparison| comparison.column == column) else {
                 return Continue(None);

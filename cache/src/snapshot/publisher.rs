@@ -70,6 +70,16 @@ impl Publisher {
         }
     }
 
+    /// States whether some row's evaluation failed inside a view without showing in its rows (a condition, a join key):
+    /// Postgres then raises an error for reads of it, so memory answers none. Takes effect with the next stamp.
+    pub fn set_in_error(&mut self, id: RelationId, in_error: bool) {
+        let Some(entry) = self.tables.get_mut(&id) else { return };
+        if entry.table.in_error != in_error {
+            entry.table.in_error = in_error;
+            entry.is_changed = true;
+        }
+    }
+
     /// States that a table is right at `position` (call for refreshed and for provably unchanged tables).
     pub fn stamp(&mut self, id: RelationId, position: Position) {
         let Some(entry) = self.tables.get_mut(&id) else { return };

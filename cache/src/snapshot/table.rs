@@ -38,6 +38,8 @@ pub(super) struct Table {
     held: Vec<usize>,
     /// Live rows with an evaluation error in some column.
     error_rows: usize,
+    /// An evaluation failed without leaving a trace in the rows.
+    pub(super) in_error: bool,
 }
 
 impl Table {
@@ -53,11 +55,12 @@ impl Table {
             free: Vec::new(),
             held: Vec::new(),
             error_rows: 0,
+            in_error: false,
         }
     }
 
     pub(super) fn has_errors(&self) -> bool {
-        self.error_rows > 0
+        self.in_error || self.error_rows > 0
     }
 
     /// Applies a consolidated delta. After an error the table is half changed and must not be published again.
