@@ -177,23 +177,25 @@ fn versions_stay_as_they_were() {
     }
 }
 
-/// Updates of a column that no index has: the row takes over its predecessor's place in the indexes, in this version
-/// and in no older one.
+/// Updates of columns no index has, and of one that an index has: where the row takes over its predecessor's place in
+/// the indexes it does so in this version and in no older one, and only where all of them agree.
 #[test]
-fn updates_of_unindexed_columns() {
+fn updates_beside_indexes() {
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
     let columns = three_columns();
     let context = EvalContext::default();
-    let by_id = |id| filter(scan(TABLE, &columns), call("int8eq", [column(0), int8(id)]));
+    let equal = |index, value| filter(scan(TABLE, &columns), call("int8eq", [column(index), int8(value)]));
     let newest = sort(scan(TABLE, &columns), &[(0, true)], Some(5), None);
-    let wide =
-        |id: i64, version: i64| row([Value::Int8(id), Value::text(&format!("v{version}")), Value::Int8(version)]);
-    // Present ids and their versions.
-    let mut model: std::collections::BTreeMap<i64, i64> = (0..600).map(|id| (id, 0)).collect();
+    /// Text without an index, grade with one.
+    type Fields = (i64, i64);
+    let wide = |id: i64, (revision, grade): Fields| {
+        row([Value::Int8(id), Value::text(&format!("revision {revision}")), Value::Int8(grade)])
+    };
+    let mut model: std::collections::BTreeMap<i64, Fields> = (0..600).map(|id| (id, (0, id % 40))).collect();
     let mut publisher = Publisher::new();
     publisher.add(TABLE, three_columns());
-    publisher.apply(TABLE, &model.iter().map(|(&id, &version)| (wide(id, version), 1)).collect());
+    publisher.apply(TABLE, &model.iter().map(|(&id, &fields)| (wide(id, fields), 1)).collect());
     publisher.stamp(TABLE, Position(1));
     let mut kept = vec![(publisher.publish(Position(1)), model.clone())];
     for round in 2..120u64 {
@@ -203,35 +205,41 @@ fn updates_of_unindexed_columns() {
             if delta.iter().any(|(row, _)| row[0] == Value::Int8(id)) {
                 continue;
             }
-            match (model.get(&id).copied(), rng.random_range(0..8)) {
-                (Some(version), 0) => {
-                    delta.push((wide(id, version), -1));
-                    model.remove(&id);
-                }
-                (Some(version), _) => {
-                    delta.push((wide(id, version + 1), 1));
-                    delta.push((wide(id, version), -1));
-                    model.insert(id, version + 1);
-                }
-                (None, _) => {
-                    delta.push((wide(id, 0), 1));
-                    model.insert(id, 0);
-                }
+            let before = model.get(&id).copied();
+            let grade = rng.random_range(0..40);
+            let after = match (before, rng.random_range(0..8)) {
+                (Some(_), 0) => None,
+                (Some((revision, _)), 1 | 2) => Some((revision + 1, grade)),
+                (Some((revision, grade)), _) => Some((revision + 1, grade)),
+                (None, _) => Some((0, grade)),
+            };
+            delta.extend(after.map(|fields| (wide(id, fields), 1)));
+            delta.extend(before.map(|fields| (wide(id, fields), -1)));
+            match after {
+                Some(fields) => drop(model.insert(id, fields)),
+                None => drop(model.remove(&id)),
             }
         }
         publisher.apply(TABLE, &delta);
         publisher.stamp(TABLE, Position(round));
         kept.push((publisher.publish(Position(round)), model.clone()));
         for (snapshot, model) in [&kept[kept.len() - 1], &kept[rng.random_range(0..kept.len())]] {
-            let id = rng.random_range(0..700);
-            let want: Vec<Row> = model.get(&id).map(|&version| wide(id, version)).into_iter().collect();
-            assert_eq!(execute(&by_id(id), snapshot, &context).expect("answered"), want, "id {id} in round {round}");
-            let want: Vec<Row> = model.iter().rev().take(5).map(|(&id, &version)| wide(id, version)).collect();
+            let (id, grade) = (rng.random_range(0..700), rng.random_range(0..40));
+            let want: Vec<Row> = model.get(&id).map(|&fields| wide(id, fields)).into_iter().collect();
+            assert_eq!(execute(&equal(0, id), snapshot, &context).expect("answered"), want, "id {id} in round {round}");
+            let want = model.iter().filter(|(_, fields)| fields.1 == grade).map(|(&id, &fields)| wide(id, fields));
+            let mut got = execute(&equal(2, grade), snapshot, &context).expect("answered");
+            got.sort_by_key(|row| match row[0] {
+                Value::Int8(id) => id,
+                _ => unreachable!("ids are integers"),
+            });
+            assert_eq!(got, want.collect::<Vec<Row>>(), "grade {grade} in round {round}");
+            let want: Vec<Row> = model.iter().rev().take(5).map(|(&id, &fields)| wide(id, fields)).collect();
             assert_eq!(execute(&newest, snapshot, &context).expect("answered"), want, "round {round}");
         }
     }
     let (last, _) = kept.pop().expect("there are versions");
-    assert_eq!(last.tables[&TABLE].index_specs().count(), 2, "both reads got their index");
+    assert_eq!(last.tables[&TABLE].index_specs().count(), 3, "all three reads got their index");
     assert!(publisher.broken().is_empty());
 }
 
