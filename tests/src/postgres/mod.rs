@@ -54,8 +54,10 @@ impl TestServer {
         let owner = unprivileged_user();
         let directory = fresh_directory(owner);
         let path = directory.to_str().expect("temporary directories have UTF-8 names").to_owned();
+        // A server that is just being started has no pid file yet: the second try finds it.
         let guard = Guard::new(
-            "\"$1\" stop -D \"$2/data\" -m immediate; rm -rf \"$2\"",
+            "stop() { \"$1\" stop -D \"$2/data\" -m immediate; }; \
+             stop \"$1\" \"$2\" || { sleep 3; stop \"$1\" \"$2\"; }; rm -rf \"$2\"",
             &[&binaries.program("pg_ctl"), &path],
             owner,
         );
