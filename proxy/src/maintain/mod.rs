@@ -8,6 +8,7 @@ mod copy;
 mod demand;
 mod follow;
 mod full;
+mod hidden;
 mod history;
 mod hold;
 mod keeper;
@@ -34,6 +35,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use weir_cache::read::Heat;
 use weir_cache::{Position, Snapshot};
 use weir_planner::RelationId;
 use work::Work;
@@ -45,6 +47,7 @@ pub struct Handle {
     registry: Arc<Registry>,
     work: mpsc::UnboundedSender<Work>,
     shared: Arc<Shared>,
+    heat: Arc<Heat>,
     settled: watch::Receiver<Settled>,
 }
 
@@ -121,10 +124,11 @@ pub fn start(
     let (work, queue) = mpsc::unbounded_channel();
     let (notices, inbox) = mpsc::unbounded_channel();
     let (events, followed) = mpsc::channel(EVENTS_IN_FLIGHT);
-    thread::start(queue, published.clone(), metrics, notices.clone())?;
+    let heat = Arc::new(Heat::new());
+    thread::start(queue, published.clone(), metrics, heat.clone(), notices.clone())?;
     tokio::spawn(follow::follow(shared.clone(), followed, work.clone(), notices.clone()));
     tokio::spawn(keeper::run(keeper::Inputs { shared: shared.clone(), work: work.clone(), notices, inbox, events }));
-    Ok(Handle { published, registry, work, shared, settled })
+    Ok(Handle { published, registry, work, shared, heat, settled })
 }
 
 impl Handle {
@@ -173,6 +177,16 @@ impl Handle {
         let known = self.registry.tables();
         let live = |id: &RelationId| known.by_id.get(id).is_some_and(|table| table.state == State::Live);
         if tables.iter().all(live) { Ok(snapshot) } else { Err(PullError::NotLive) }
+    }
+
+    /// What parts of reads have cost, and which of them are maintained as hidden views.
+    pub fn heat(&self) -> &Heat {
+        &self.heat
+    }
+
+    /// Some part of reads has become worth maintaining ([`Heat::note`] said so).
+    pub fn install_hidden(&self) {
+        let _ = self.work.send(Work::InstallHidden);
     }
 
     /// Accounted bytes per stream table (rows, indexes, operators) and per base table; empty when the thread is busy for

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use weir_cache::engine::{Content, EngineError, TableChange};
+use weir_cache::read::Heat;
+use weir_cache::read::hot::is_hidden;
 use weir_cache::{Delta, Engine, Position, Publisher, Snapshot};
 use weir_planner::{RelationId, Row};
 
@@ -34,6 +36,10 @@ pub(super) struct Thread {
     pub(super) frontier: Position,
     /// Newest commit time applied (µs since 2000): the clock is never behind a commit it shows.
     pub(super) newest_commit_micros: i64,
+    /// What reads cost, and which parts of them are maintained.
+    pub(super) heat: Arc<Heat>,
+    /// When idle hidden views were last looked for.
+    pub(super) swept: Instant,
     /// Quarantines already reported.
     reported: HashMap<RelationId, String>,
     notices: mpsc::UnboundedSender<Notice>,
@@ -44,6 +50,7 @@ pub(super) fn start(
     work: mpsc::UnboundedReceiver<Work>,
     published: Arc<Published>,
     metrics: Arc<Metrics>,
+    heat: Arc<Heat>,
     notices: mpsc::UnboundedSender<Notice>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name("weir-engine".into()).spawn(move || {
@@ -57,6 +64,8 @@ pub(super) fn start(
             hold: Hold::default(),
             frontier: Position::default(),
             newest_commit_micros: 0,
+            heat,
+            swept: Instant::now(),
             reported: HashMap::new(),
             notices,
         };
@@ -122,6 +131,7 @@ impl Thread {
                 let _ = done.send(self.set_rows(table, rows, &settlement));
             }
             Work::Demand(demand) => self.demands.add(demand),
+            Work::InstallHidden => self.install_hidden(),
             Work::Refresh { tables, done } => {
                 self.refresh(&tables);
                 self.publish();
@@ -147,9 +157,10 @@ impl Thread {
     /// One step: refresh what is due or demanded, publish, tell who waits.
     fn step(&mut self) {
         self.settle_hold();
-        let wanted = self.demands.wanted(self.frontier);
+        let wanted = self.with_hidden(self.demands.wanted(self.frontier));
         self.refresh(&wanted);
         self.refresh_cheap();
+        self.sweep_hidden();
         self.publish();
         self.demands.forget_satisfied(&self.published.load());
     }
@@ -212,13 +223,14 @@ impl Thread {
     }
 
     fn shed(&mut self, table: RelationId) {
+        self.drop_hidden_above(table);
         for view in self.views.above(table) {
             self.publisher.remove(view);
             self.views.withhold(view);
         }
     }
 
-    fn add_view(&mut self, new: NewView) -> Result<Progress, String> {
+    pub(super) fn add_view(&mut self, new: NewView) -> Result<Progress, String> {
         let started = Instant::now();
         let NewView { id, columns, sources, how } = new;
         let mut rows = Delta::new();
@@ -250,7 +262,8 @@ impl Thread {
         Ok(self.views.take_progress(id, self.frontier).unwrap_or_else(|| Progress::none(id)))
     }
 
-    fn drop_view(&mut self, view: RelationId) {
+    pub(super) fn drop_view(&mut self, view: RelationId) {
+        self.drop_hidden_above(view);
         let Some(known) = self.views.remove(view) else { return };
         self.publisher.remove(view);
         self.reported.remove(&view);
@@ -290,6 +303,8 @@ impl Thread {
         self.demands = Demands::default();
         self.hold = Hold::default();
         self.reported.clear();
+        let hidden = self.heat.hidden();
+        hidden.views.values().for_each(|id| self.heat.removed(*id));
         self.frontier = Position::default();
         self.publish();
     }
@@ -302,6 +317,10 @@ impl Thread {
         let mut failed = self.engine.quarantined();
         failed.extend(self.publisher.broken());
         for (table, reason) in failed {
+            if is_hidden(table) {
+                self.abandon_hidden(table);
+                continue;
+            }
             if self.reported.get(&table) != Some(&reason) {
                 tracing::error!(?table, reason, "a stream table was quarantined; Postgres answers its reads");
                 self.publisher.remove(table);

@@ -290,7 +290,7 @@ impl Thread {
     }
 
     /// The cache's clock, µs since 2000-01-01 UTC: never behind a commit it shows.
-    fn now_micros(&self) -> i64 {
+    pub(super) fn now_micros(&self) -> i64 {
         /// Seconds from 1970 to 2000.
         const POSTGRES_EPOCH_SECONDS: i64 = 946_684_800;
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -49,6 +49,8 @@ pub(super) enum Work {
         done: oneshot::Sender<Result<Progress, String>>,
     },
     Demand(Demand),
+    /// Some part of reads has become worth maintaining.
+    InstallHidden,
     /// Brings tables to the present and takes their counters for the history.
     Refresh {
         tables: Vec<RelationId>,

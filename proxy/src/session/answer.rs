@@ -8,11 +8,13 @@ use super::reason;
 use super::relay::Relay;
 use super::scan::Kind;
 use super::statements::{Resolved, Statement};
+use crate::maintain;
 use crate::wire::backend::{self, DataRow, Field};
 use crate::wire::frontend::Bind;
 use std::sync::Arc;
-use weir_cache::Snapshot;
+use std::time::Instant;
 use weir_cache::read::ReadError;
+use weir_cache::{Position, Snapshot};
 use weir_planner::eval::EvalContext;
 use weir_planner::render::Renderer;
 use weir_planner::value::{Value, encode_binary};
@@ -23,6 +25,9 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// What the rows are made from.
 pub(super) struct Memory<'a> {
     pub(super) snapshot: &'a Snapshot,
+    /// The position whose state the snapshot shows of the tables read.
+    pub(super) seen: Position,
+    pub(super) maintain: &'a maintain::Handle,
     pub(super) renderer: &'a Renderer,
     /// Settings and clock are set; parameters are filled in per execution.
     pub(super) evaluation: &'a mut EvalContext,
@@ -168,12 +173,18 @@ fn rows(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>, out: &mut
     let decoded = parameters::decode(bind, &resolved.prepared.params, &settings, &mut memory.evaluation.params);
     memory.evaluation.settings = settings;
     decoded?;
-    let rows = resolved.compiled.execute(memory.snapshot, memory.evaluation).map_err(|error| match error {
+    let hidden = resolved.hidden(memory);
+    let started = Instant::now();
+    let compiled = hidden.as_ref().and_then(|read| read.compiled.as_ref()).unwrap_or(&resolved.compiled);
+    let rows = compiled.execute(memory.snapshot, memory.evaluation).map_err(|error| match error {
         ReadError::Eval(_) => reason::EVALUATION,
         ReadError::TooLarge => reason::TOO_LARGE,
         ReadError::NotPublished(_) => reason::OUT_OF_SERVICE,
         ReadError::Unsupported(_) => reason::READ_UNSUPPORTED,
     })?;
+    if resolved.has_costly_part && hidden.is_none() {
+        resolved.note_cost(started.elapsed(), memory);
+    }
     for row in rows.iter() {
         let message = DataRow::begin(out, columns.len());
         for (i, column) in columns.iter().enumerate() {

@@ -114,7 +114,9 @@ impl Relay {
             let (snapshot, seen) = self.snapshot(&resolved, &probed).await?;
             let mut evaluation = std::mem::take(&mut self.state.evaluation);
             evaluation.now_micros = probed.now_micros();
-            let memory = Memory { snapshot: &snapshot, renderer: &probed.renderer, evaluation: &mut evaluation };
+            let maintain = &self.context.maintain.clone();
+            let memory =
+                Memory { snapshot: &snapshot, seen, maintain, renderer: &probed.renderer, evaluation: &mut evaluation };
             let said = self.say(&ops, &resolved, Some(memory));
             self.state.evaluation = evaluation;
             said?;

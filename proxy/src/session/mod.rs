@@ -13,6 +13,7 @@ mod environment;
 mod exchange;
 mod expected;
 mod frontend;
+mod hidden;
 mod hold;
 mod idle;
 mod listener;

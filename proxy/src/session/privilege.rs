@@ -8,7 +8,12 @@ use crate::analysis::{AnalysisKey, Prepared};
 use crate::wire::frontend;
 use bytes::BytesMut;
 use moka::sync::Cache;
+use std::time::Duration;
 use weir_planner::RelationId;
+
+/// A verdict is asked for again after this time, whatever the epoch says: a role's membership that is granted and
+/// revoked between two looks at the catalogue leaves no other trace.
+const VERDICT_LIFE: Duration = Duration::from_secs(10);
 
 /// Verdicts kept: each is a statement's text and a few words; an application with more distinct statements than this
 /// asks again.
@@ -31,7 +36,7 @@ pub(super) struct Privileges {
 
 impl Default for Privileges {
     fn default() -> Privileges {
-        Privileges { allowed: Cache::new(MAX_VERDICTS) }
+        Privileges { allowed: Cache::builder().max_capacity(MAX_VERDICTS).time_to_live(VERDICT_LIFE).build() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The names a session has given to statements, as far as Weir has an interest in them. A name that is not here is
 //! simply forwarded, so ordinary applications keep this empty.
 
+use super::hidden::HiddenRead;
 use super::reason;
 use super::scan::Kind;
 use crate::analysis::Prepared;
@@ -29,6 +30,10 @@ pub struct Statement {
 pub struct Resolved {
     pub prepared: Arc<Prepared>,
     pub compiled: Compiled,
+    /// Some part of the read is worth maintaining if it costs much.
+    pub has_costly_part: bool,
+    /// The read over maintained parts of it, as of the last look at what is maintained.
+    pub hidden: ArcSwapOption<HiddenRead>,
     /// The probe under whose result this holds; see `State::generation`.
     pub generation: u64,
     /// The registry epoch this holds for.
@@ -38,7 +43,8 @@ pub struct Resolved {
 impl Resolved {
     pub fn new(prepared: Arc<Prepared>, generation: u64, epoch: u64) -> Result<Resolved, &'static str> {
         let compiled = Compiled::new(&prepared.plan).map_err(|_| reason::READ_UNSUPPORTED)?;
-        Ok(Resolved { prepared, compiled, generation, epoch })
+        let has_costly_part = compiled.hot_candidate().is_some();
+        Ok(Resolved { prepared, compiled, has_costly_part, hidden: ArcSwapOption::empty(), generation, epoch })
     }
 }
 
