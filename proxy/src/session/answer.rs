@@ -13,8 +13,8 @@ use crate::wire::backend::{self, DataRow, Field};
 use crate::wire::frontend::Bind;
 use std::sync::Arc;
 use std::time::Instant;
+use weir_cache::Snapshot;
 use weir_cache::read::ReadError;
-use weir_cache::{Position, Snapshot};
 use weir_planner::eval::EvalContext;
 use weir_planner::render::Renderer;
 use weir_planner::value::{Value, encode_binary};
@@ -25,8 +25,6 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// What the rows are made from.
 pub(super) struct Memory<'a> {
     pub(super) snapshot: &'a Snapshot,
-    /// The position whose state the snapshot shows of the tables read.
-    pub(super) seen: Position,
     pub(super) maintain: &'a maintain::Handle,
     pub(super) renderer: &'a Renderer,
     /// Settings and clock are set; parameters are filled in per execution.

@@ -6,7 +6,7 @@ use super::batch;
 use super::bookmark::common_position;
 use super::environment::{Consistency, Probed};
 use super::frontend::Mode;
-use super::privilege::PrivilegeKey;
+use super::privilege::{PrivilegeKey, VERDICT_LIFE};
 use super::reason::{self, Route};
 use super::relay::{Relay, SessionError};
 use super::statements::{Resolved, Statement};
@@ -116,7 +116,7 @@ impl Relay {
             evaluation.now_micros = probed.now_micros();
             let maintain = &self.context.maintain.clone();
             let memory =
-                Memory { snapshot: &snapshot, seen, maintain, renderer: &probed.renderer, evaluation: &mut evaluation };
+                Memory { snapshot: &snapshot, maintain, renderer: &probed.renderer, evaluation: &mut evaluation };
             let said = self.say(&ops, &resolved, Some(memory));
             self.state.evaluation = evaluation;
             said?;
@@ -185,6 +185,7 @@ impl Relay {
         if let Some(resolved) = kept
             && resolved.generation == self.state.generation
             && resolved.epoch == epoch
+            && resolved.since.elapsed() < VERDICT_LIFE
         {
             return Ok(resolved);
         }

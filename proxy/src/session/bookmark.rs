@@ -141,21 +141,28 @@ async fn answer(
             return;
         }
         let flushed = waiting.iter().any(|(question, _)| *question == Question::Flushed);
-        if asker.is_none() {
-            let connected = Asker::connect(&upstream, asynchronous_commit.clone()).await;
-            asker = connected.inspect_err(|error| tracing::debug!(%error, "positions")).ok();
-        }
-        let position = match &mut asker {
-            Some(connected) => connected.answer(flushed).await.unwrap_or_else(|error| {
-                tracing::debug!(%error, "position query failed");
-                asker = None;
-                None
-            }),
-            None => {
-                tokio::time::sleep(RECONNECT_PAUSE).await;
-                None
+        let mut position = None;
+        // A connection found dead (Postgres was restarted since the last question) is replaced at once.
+        for _ in 0..2 {
+            if asker.is_none() {
+                let connected = Asker::connect(&upstream, asynchronous_commit.clone()).await;
+                asker = connected.inspect_err(|error| tracing::debug!(%error, "positions")).ok();
             }
-        };
+            let Some(connected) = &mut asker else {
+                tokio::time::sleep(RECONNECT_PAUSE).await;
+                break;
+            };
+            match connected.answer(flushed).await {
+                Ok(known) => {
+                    position = known;
+                    break;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "position query failed");
+                    asker = None;
+                }
+            }
+        }
         for (_, answer) in waiting.drain(..) {
             // An asker that has gone away wants no answer.
             let _ = answer.send(position);

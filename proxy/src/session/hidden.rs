@@ -1,10 +1,13 @@
 //! Reads over hidden views: what a read keeps computing from whole tables is maintained beside them and scanned instead.
 
 use super::answer::Memory;
+use super::bookmark::common_position;
 use super::statements::Resolved;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
+use weir_cache::Position;
 use weir_cache::read::Compiled;
 use weir_cache::read::hot::is_hidden;
 use weir_planner::RelationId;
@@ -39,14 +42,12 @@ impl Resolved {
             read
         });
         read.compiled.as_ref()?;
-        for (view, usage) in &read.views {
-            let version = memory.snapshot.tables.get(view)?;
-            if memory.seen < version.as_of || memory.seen > version.valid_to {
-                return None;
-            }
-            if let Some(usage) = usage {
-                heat.note_use(usage, memory.evaluation.now_micros);
-            }
+        // Somewhere in the time in which the tables stand as they do, the hidden views stand for them.
+        let all: SmallVec<[RelationId; 8]> =
+            self.prepared.tables.iter().copied().chain(read.views.iter().map(|(view, _)| *view)).collect();
+        common_position(memory.snapshot, &all, Position(0))?;
+        for usage in read.views.iter().filter_map(|(_, usage)| usage.as_ref()) {
+            heat.note_use(usage, memory.evaluation.now_micros);
         }
         Some(read)
     }

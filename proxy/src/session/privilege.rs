@@ -13,7 +13,7 @@ use weir_planner::RelationId;
 
 /// A verdict is asked for again after this time, whatever the epoch says: a role's membership that is granted and
 /// revoked between two looks at the catalogue leaves no other trace.
-const VERDICT_LIFE: Duration = Duration::from_secs(10);
+pub(super) const VERDICT_LIFE: Duration = Duration::from_secs(10);
 
 /// Verdicts kept: each is a statement's text and a few words; an application with more distinct statements than this
 /// asks again.

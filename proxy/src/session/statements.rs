@@ -8,6 +8,7 @@ use crate::analysis::Prepared;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 use weir_cache::read::Compiled;
 
 /// Texts a session remembers decisions for; beyond it the memory starts anew. Applications send a few dozen different
@@ -38,13 +39,23 @@ pub struct Resolved {
     pub generation: u64,
     /// The registry epoch this holds for.
     pub epoch: u64,
+    /// When the privilege was last known; see `privilege::VERDICT_LIFE`.
+    pub since: Instant,
 }
 
 impl Resolved {
     pub fn new(prepared: Arc<Prepared>, generation: u64, epoch: u64) -> Result<Resolved, &'static str> {
         let compiled = Compiled::new(&prepared.plan).map_err(|_| reason::READ_UNSUPPORTED)?;
         let has_costly_part = compiled.hot_candidate().is_some();
-        Ok(Resolved { prepared, compiled, has_costly_part, hidden: ArcSwapOption::empty(), generation, epoch })
+        Ok(Resolved {
+            prepared,
+            compiled,
+            has_costly_part,
+            hidden: ArcSwapOption::empty(),
+            generation,
+            epoch,
+            since: Instant::now(),
+        })
     }
 }
 
