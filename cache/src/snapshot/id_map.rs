@@ -33,6 +33,11 @@ impl IdMap {
         self.entries.find(spread(hash), |entry| entry.hash == hash && same(store.row(entry.id), row)).map(|e| e.id)
     }
 
+    /// The row that most likely has this hash; its image is not looked at.
+    pub(super) fn guess(&self, hash: u32) -> Option<RowId> {
+        self.entries.find(spread(hash), |entry| entry.hash == hash).map(|entry| entry.id)
+    }
+
     pub(super) fn insert(&mut self, hash: u32, id: RowId) {
         self.entries.insert_unique(spread(hash), Entry { hash, id }, |entry| spread(entry.hash));
     }

@@ -56,7 +56,11 @@ impl Store {
     /// The row of an id; of a dead one until [`Store::forget`].
     #[inline]
     pub(crate) fn row(&self, id: RowId) -> &Row {
-        let slot = self.slot(id);
+        self.row_at(self.slot(id))
+    }
+
+    #[inline]
+    pub(super) fn row_at(&self, slot: Slot) -> &Row {
         self.chunk(slot.chunk()).row(slot.offset())
     }
 
