@@ -11,6 +11,9 @@ const LIGHT: [&str; 5] = ["user_velocity", "merchant_stats", "category_volume", 
 /// `risk_scores` and what reads it: one commit truly changes about 1 % of its rows.
 const HEAVY: [&str; 4] = ["risk_scores", "alert_summary", "top_risky_merchants", "top_10_risky_merchants"];
 
+/// For a million transactions.
+const POPULATION_TIMEOUT: Duration = Duration::from_secs(600);
+
 pub struct Dataset {
     pub users: u64,
     pub merchants: u64,
@@ -53,7 +56,7 @@ impl Dataset {
                 client.execute(statement);
             }
         }
-        self.weir.wait_until_live(tables);
+        self.weir.wait_until_live_within(tables, POPULATION_TIMEOUT);
         started.elapsed()
     }
 

@@ -175,6 +175,11 @@ impl TestWeir {
 
     /// Waits until reads of all these stream tables are answered from memory; panics with the reason when they are not.
     pub fn wait_until_live(&self, tables: &[&str]) {
+        self.wait_until_live_within(tables, LIVE_TIMEOUT);
+    }
+
+    /// As `wait_until_live`, for tables whose population takes longer.
+    pub fn wait_until_live_within(&self, tables: &[&str], timeout: Duration) {
         let mut client = RawClient::superuser(&self.address());
         let started = Instant::now();
         for table in tables {
@@ -185,7 +190,7 @@ impl TestWeir {
                     break;
                 }
                 assert!(
-                    started.elapsed() < LIVE_TIMEOUT,
+                    started.elapsed() < timeout,
                     "{table} is not answered from memory: route {route:?}, error {:?}\n{}",
                     answer.error,
                     self.log()
