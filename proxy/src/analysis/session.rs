@@ -14,6 +14,8 @@ pub(super) struct AnalysisSession {
     pub catalog: SystemCatalog,
     /// The registry epoch the catalogue was read at.
     catalog_epoch: u64,
+    /// Reading a literal may run a user's function, with this session's role within reach: nothing is analysed then.
+    literals_run_code: bool,
     enter: Statement,
     read_tree: Statement,
 }
@@ -37,6 +39,13 @@ const ENTER: &str = "SELECT set_config('lock_timeout', '100ms', true), set_confi
 const READ_TREE: &str = "SELECT prosqlbody::text FROM pg_catalog.pg_proc
     WHERE pronamespace = pg_catalog.pg_my_temp_schema() AND proname = 'weir_analysis'";
 
+/// Parsing a literal of a domain (or of an array or range of one) evaluates its CHECK. If that calls a function that
+/// users wrote, the function could `RESET ROLE` to Weir's own.
+const DOMAINS_THAT_RUN_CODE: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint c
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid = c.oid
+    WHERE c.contypid <> 0 AND d.refobjid >= 16384
+    AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass))";
+
 /// Settings in [`Environment::parser_settings`].
 const PARSER_SETTINGS: usize = 7;
 
@@ -57,7 +66,7 @@ impl AnalysisSession {
         let enter = client.prepare_typed(ENTER, &text).await.map_err(broken)?;
         let read_tree = client.prepare(READ_TREE).await.map_err(broken)?;
         let catalog = SystemCatalog::load(&client).await?;
-        Ok(AnalysisSession { client, catalog, catalog_epoch: u64::MAX, enter, read_tree })
+        Ok(AnalysisSession { client, catalog, catalog_epoch: u64::MAX, literals_run_code: true, enter, read_tree })
     }
 
     pub fn is_closed(&self) -> bool {
@@ -65,10 +74,16 @@ impl AnalysisSession {
     }
 
     /// Forgets what DDL or a new stream table may have made wrong since it was read.
-    pub fn follow(&mut self, registry: &Registry, epoch: u64) {
+    pub async fn follow(&mut self, registry: &Registry, epoch: u64) -> Result<(), Failure> {
         if self.catalog_epoch != epoch {
+            let row = self.client.query_one(DOMAINS_THAT_RUN_CODE, &[]).await.map_err(Failure::of)?;
+            self.literals_run_code = row.try_get(0).map_err(Failure::of)?;
             self.catalog.set_stream_tables(registry.tables().by_id.keys().copied());
             self.catalog_epoch = epoch;
+        }
+        match self.literals_run_code {
+            false => Ok(()),
+            true => Err(Failure::unsupported("not analysed", "a domain's CHECK calls a user-defined function")),
         }
     }
 

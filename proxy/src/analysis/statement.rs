@@ -59,7 +59,7 @@ pub(super) async fn analyse(
     if key.sql.len() > MAX_STATEMENT_BYTES {
         return Err(Failure::unsupported("too long", format!("{} bytes", key.sql.len())));
     }
-    session.follow(registry, epoch);
+    session.follow(registry, epoch).await?;
     let Analysed { statement, tree: text } = session.analyse(&key.sql, &key.declared_params, &key.environment).await?;
     let tree = parse(&text).map_err(|error| match error {
         ParseError::TooDeep => Failure::unsupported("unsupported construct", "expression nested too deeply"),

@@ -22,6 +22,8 @@ struct Status {
     /// Everything committed up to here is in the published snapshot, as a `pg_lsn`.
     frontier: String,
     stream_tables: Vec<Table>,
+    /// Parts of costly reads that are maintained beside the stream tables.
+    hidden_views: usize,
     /// Why stream tables are not maintained at the moment.
     problems: Vec<String>,
     statements: Statements,
@@ -88,6 +90,7 @@ async fn status(State(services): State<Services>) -> Json<Status> {
         version: env!("CARGO_PKG_VERSION"),
         frontier: snapshot.frontier.to_string(),
         stream_tables,
+        hidden_views: services.maintenance.heat().hidden().views.len(),
         problems: services.registry.problems().to_vec(),
         statements: statements(&services.metrics),
     })

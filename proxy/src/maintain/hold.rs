@@ -90,7 +90,13 @@ impl Hold {
     pub(super) fn intercept(&mut self, work: Work) -> Option<Work> {
         let Some(active) = &mut self.active else { return Some(work) };
         match &work {
-            Work::Settle { .. } | Work::Release | Work::Hold(_) | Work::Demand(_) | Work::Memory(_) | Work::Reset => {
+            Work::Settle { .. }
+            | Work::Release
+            | Work::Hold(_)
+            | Work::Demand(_)
+            | Work::Tend
+            | Work::Memory(_)
+            | Work::Reset => {
                 return Some(work);
             }
             Work::Commits { frontier, .. } | Work::Frontier(frontier) => active.reached = active.reached.max(*frontier),

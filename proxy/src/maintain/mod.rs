@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::registry::{Registry, State};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -48,6 +48,8 @@ pub struct Handle {
     work: mpsc::UnboundedSender<Work>,
     shared: Arc<Shared>,
     heat: Arc<Heat>,
+    /// A [`Work::Tend`] is on its way.
+    tending: Arc<AtomicBool>,
     settled: watch::Receiver<Settled>,
 }
 
@@ -125,10 +127,11 @@ pub fn start(
     let (notices, inbox) = mpsc::unbounded_channel();
     let (events, followed) = mpsc::channel(EVENTS_IN_FLIGHT);
     let heat = Arc::new(Heat::new());
-    thread::start(queue, published.clone(), metrics, heat.clone(), notices.clone())?;
+    let tending = Arc::new(AtomicBool::new(false));
+    thread::start(queue, published.clone(), metrics, (heat.clone(), tending.clone()), notices.clone())?;
     tokio::spawn(follow::follow(shared.clone(), followed, work.clone(), notices.clone()));
     tokio::spawn(keeper::run(keeper::Inputs { shared: shared.clone(), work: work.clone(), notices, inbox, events }));
-    Ok(Handle { published, registry, work, shared, heat, settled })
+    Ok(Handle { published, registry, work, shared, heat, tending, settled })
 }
 
 impl Handle {
@@ -184,9 +187,12 @@ impl Handle {
         &self.heat
     }
 
-    /// Some part of reads has become worth maintaining ([`Heat::note`] said so).
-    pub fn install_hidden(&self) {
-        let _ = self.work.send(Work::InstallHidden);
+    /// A read was slow: the engine thread looks what indexes readers wait for and what parts of reads are worth
+    /// maintaining. Cheap, and at most one request is on its way.
+    pub fn tend(&self) {
+        if !self.tending.swap(true, Ordering::AcqRel) && self.work.send(Work::Tend).is_err() {
+            self.tending.store(false, Ordering::Release);
+        }
     }
 
     /// Accounted bytes per stream table (rows, indexes, operators) and per base table; empty when the thread is busy for

@@ -11,8 +11,10 @@ use crate::published::Published;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 use weir_cache::engine::{Content, EngineError, TableChange};
 use weir_cache::read::Heat;
 use weir_cache::read::hot::is_hidden;
@@ -38,6 +40,8 @@ pub(super) struct Thread {
     pub(super) newest_commit_micros: i64,
     /// What reads cost, and which parts of them are maintained.
     pub(super) heat: Arc<Heat>,
+    /// A [`Work::Tend`] is on its way.
+    tending: Arc<AtomicBool>,
     /// When idle hidden views were last looked for.
     pub(super) swept: Instant,
     /// Quarantines already reported.
@@ -50,7 +54,7 @@ pub(super) fn start(
     work: mpsc::UnboundedReceiver<Work>,
     published: Arc<Published>,
     metrics: Arc<Metrics>,
-    heat: Arc<Heat>,
+    (heat, tending): (Arc<Heat>, Arc<AtomicBool>),
     notices: mpsc::UnboundedSender<Notice>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name("weir-engine".into()).spawn(move || {
@@ -65,6 +69,7 @@ pub(super) fn start(
             frontier: Position::default(),
             newest_commit_micros: 0,
             heat,
+            tending,
             swept: Instant::now(),
             reported: HashMap::new(),
             notices,
@@ -75,7 +80,7 @@ pub(super) fn start(
 
 impl Thread {
     fn run(&mut self, mut work: mpsc::UnboundedReceiver<Work>) {
-        while let Some(first) = work.blocking_recv() {
+        while let Some(first) = self.next(&mut work) {
             // A panic here is a defect of Weir, not a reason to stop answering: what is held is thrown away, reads are
             // forwarded, the keeper populates everything anew.
             let survived = catch_unwind(AssertUnwindSafe(|| self.turn(first, &mut work)));
@@ -85,6 +90,18 @@ impl Thread {
                 self.reset();
                 let _ = self.notices.send(Notice::EngineFailed { reason });
             }
+        }
+    }
+
+    /// Waits for work; while readers wait for indexes, idle turns build them slice by slice.
+    fn next(&mut self, work: &mut mpsc::UnboundedReceiver<Work>) -> Option<Work> {
+        if !self.publisher.has_demands() {
+            return work.blocking_recv();
+        }
+        match work.try_recv() {
+            Ok(first) => Some(first),
+            Err(TryRecvError::Empty) => Some(Work::Tend),
+            Err(TryRecvError::Disconnected) => None,
         }
     }
 
@@ -131,7 +148,10 @@ impl Thread {
                 let _ = done.send(self.set_rows(table, rows, &settlement));
             }
             Work::Demand(demand) => self.demands.add(demand),
-            Work::InstallHidden => self.install_hidden(),
+            Work::Tend => {
+                self.tending.store(false, Ordering::Release);
+                self.install_hidden();
+            }
             Work::Refresh { tables, done } => {
                 self.refresh(&tables);
                 self.publish();

@@ -49,8 +49,8 @@ pub(super) enum Work {
         done: oneshot::Sender<Result<Progress, String>>,
     },
     Demand(Demand),
-    /// Some part of reads has become worth maintaining.
-    InstallHidden,
+    /// A read was slow: readers may wait for an index, or a part of reads may be worth maintaining.
+    Tend,
     /// Brings tables to the present and takes their counters for the history.
     Refresh {
         tables: Vec<RelationId>,

@@ -180,7 +180,7 @@ fn rows(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>, out: &mut
         ReadError::NotPublished(_) => reason::OUT_OF_SERVICE,
         ReadError::Unsupported(_) => reason::READ_UNSUPPORTED,
     })?;
-    if resolved.has_costly_part && hidden.is_none() {
+    if hidden.is_none() {
         resolved.note_cost(started.elapsed(), memory);
     }
     for row in rows.iter() {

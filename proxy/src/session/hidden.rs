@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 use weir_cache::Position;
 use weir_cache::read::Compiled;
-use weir_cache::read::hot::is_hidden;
+use weir_cache::read::hot::{HOT_EXECUTION_MICROS, is_hidden};
 use weir_planner::RelationId;
 
 /// A read rewritten over what was maintained at one moment.
@@ -52,11 +52,16 @@ impl Resolved {
         Some(read)
     }
 
-    /// Tells what one execution took; when its costly part has cost enough, it is installed.
+    /// Tells what one execution took. A slow one missed an index, or has a part that is worth maintaining when it has
+    /// cost enough.
     pub(super) fn note_cost(&self, took: Duration, memory: &Memory<'_>) {
         let took_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        if memory.maintain.heat().note(&self.compiled, took_micros, memory.evaluation.now_micros) {
-            memory.maintain.install_hidden();
+        if took_micros < HOT_EXECUTION_MICROS {
+            return;
         }
+        if self.has_costly_part {
+            memory.maintain.heat().note(&self.compiled, took_micros, memory.evaluation.now_micros);
+        }
+        memory.maintain.tend();
     }
 }

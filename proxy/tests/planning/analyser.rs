@@ -128,6 +128,21 @@ Project #0, #1, #2
     assert_eq!(bench.ask("TABLE over_st").await.map(|prepared| prepared.tables.clone()), Ok(vec![st]));
 }
 
+/// Parsing a literal of such a domain runs the function, in a session that could be made Weir's own role again.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_analysed_where_literals_run_code() {
+    let bench = Bench::start().await;
+    assert!(bench.ask("SELECT id FROM st").await.is_ok());
+    let trap = "CREATE FUNCTION escape(text) RETURNS bool LANGUAGE plpgsql AS \
+         'BEGIN RESET ROLE; RETURN true; END'; CREATE DOMAIN trap AS text CHECK (escape(VALUE))";
+    bench.rig.client.batch_execute(trap).await.expect("the domain is made");
+    bench.registry.advance_epoch();
+    assert_eq!(bench.reason("SELECT id FROM st WHERE name = ANY ('{x}'::trap[])").await, "not analysed");
+    bench.rig.client.batch_execute("DROP DOMAIN trap").await.expect("the domain is dropped");
+    bench.registry.advance_epoch();
+    assert!(bench.ask("SELECT id FROM st").await.is_ok());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parameter_types_are_the_servers() {
     let bench = Bench::start().await;
