@@ -4,7 +4,7 @@ use super::panels::Panel;
 use weir_tests::wire::Table;
 
 /// Wider values are cut.
-const MAX_COLUMN: usize = 26;
+const MAX_COLUMN: usize = 32;
 /// Between two blocks.
 const GAP: &str = "   ";
 const BOLD: &str = "\x1b[1m";
