@@ -171,6 +171,58 @@ impl Plan {
         }
     }
 
+    /// Calls `f` on every expression of this node (not of its inputs), whole.
+    pub fn own_exprs_mut(&mut self, f: &mut impl FnMut(&mut Expr)) {
+        match &mut self.node {
+            Node::Scan { .. } | Node::Distinct { .. } | Node::UnionAll { .. } => {}
+            Node::Values { rows } => rows.iter_mut().flatten().for_each(f),
+            Node::Filter { predicate, .. } => f(predicate),
+            Node::Project { exprs, .. } => exprs.iter_mut().for_each(f),
+            Node::Join(join) => {
+                for (left, right) in &mut join.equal {
+                    f(left);
+                    f(right);
+                }
+                join.residual.iter_mut().for_each(f);
+            }
+            Node::Aggregate { keys, aggregates, .. } => {
+                keys.iter_mut().for_each(&mut *f);
+                for call in aggregates {
+                    call.args.iter_mut().chain(&mut call.filter).for_each(&mut *f);
+                }
+            }
+            Node::Window { functions, .. } => {
+                for function in functions {
+                    function.partition.iter_mut().for_each(&mut *f);
+                    function.order.iter_mut().for_each(|key| f(&mut key.expr));
+                }
+            }
+            Node::Sort { keys, limit, offset, .. } => {
+                keys.iter_mut().for_each(|key| f(&mut key.expr));
+                limit.iter_mut().chain(offset).for_each(f);
+            }
+        }
+    }
+
+    /// Calls `f` on every expression of this plan and the plans below it, whole.
+    pub fn exprs_mut(&mut self, f: &mut impl FnMut(&mut Expr)) {
+        self.own_exprs_mut(f);
+        match &mut self.node {
+            Node::Scan { .. } | Node::Values { .. } => {}
+            Node::Filter { input, .. }
+            | Node::Project { input, .. }
+            | Node::Aggregate { input, .. }
+            | Node::Distinct { input }
+            | Node::Window { input, .. }
+            | Node::Sort { input, .. } => input.exprs_mut(f),
+            Node::Join(join) => {
+                join.left.exprs_mut(f);
+                join.right.exprs_mut(f);
+            }
+            Node::UnionAll { inputs } => inputs.iter_mut().for_each(|input| input.exprs_mut(f)),
+        }
+    }
+
     /// The direct inputs, left to right.
     pub fn inputs(&self) -> Vec<&Plan> {
         match &self.node {

@@ -7,42 +7,28 @@
 use super::map_inputs;
 use crate::eval::{EvalContext, Tuple};
 use crate::expr::Expr;
-use crate::plan::{Node, Plan};
+use crate::plan::Plan;
 use crate::value::Value;
 
 pub fn fold(plan: Plan) -> Plan {
     let mut plan = map_inputs(plan, &mut fold);
-    let simplify = |expr: &mut Expr| *expr = simplified(expr);
-    match &mut plan.node {
-        Node::Scan { .. } | Node::Distinct { .. } | Node::UnionAll { .. } => {}
-        Node::Values { rows } => rows.iter_mut().flatten().for_each(simplify),
-        Node::Filter { predicate, .. } => simplify(predicate),
-        Node::Project { exprs, .. } => exprs.iter_mut().for_each(simplify),
-        Node::Join(join) => {
-            for (left, right) in &mut join.equal {
-                simplify(left);
-                simplify(right);
-            }
-            join.residual.iter_mut().for_each(simplify);
-        }
-        Node::Aggregate { keys, aggregates, .. } => {
-            keys.iter_mut().for_each(simplify);
-            for call in aggregates {
-                call.args.iter_mut().chain(&mut call.filter).for_each(simplify);
-            }
-        }
-        Node::Window { functions, .. } => {
-            for function in functions {
-                function.partition.iter_mut().for_each(simplify);
-                function.order.iter_mut().for_each(|key| simplify(&mut key.expr));
-            }
-        }
-        Node::Sort { keys, limit, offset, .. } => {
-            keys.iter_mut().for_each(|key| simplify(&mut key.expr));
-            limit.iter_mut().chain(offset).for_each(simplify);
-        }
-    }
+    plan.own_exprs_mut(&mut |expr| *expr = simplified(expr));
     plan
+}
+
+/// The plan of the same statement with these constants in the place of its parameters. `None` when there are fewer.
+pub fn with_constants(plan: &Plan, values: &[Value]) -> Option<Plan> {
+    let mut complete = true;
+    let mut plan = plan.clone();
+    plan.exprs_mut(&mut |expr| {
+        let constant = |part: &Expr| match part {
+            Expr::Param(index) => values.get(*index).cloned().map(Expr::Const),
+            _ => None,
+        };
+        *expr = expr.replace(&mut |part| constant(part));
+        expr.visit(&mut |part| complete &= !matches!(part, Expr::Param(_)));
+    });
+    complete.then(|| fold(plan))
 }
 
 pub fn simplified(expr: &Expr) -> Expr {

@@ -13,6 +13,7 @@ mod safety;
 mod tests;
 
 pub use equality::split_equalities;
+pub use fold::with_constants;
 
 use crate::catalog::Catalog;
 use crate::plan::{Node, Plan};

@@ -2,7 +2,7 @@
 
 use super::session::AnalysisSession;
 use super::statement::{Failure, analyse};
-use super::{AnalysisKey, Lookup};
+use super::{AnalysisKey, Example, Lookup, literals};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use dashmap::DashSet;
@@ -29,15 +29,33 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct Analyser {
     shared: Arc<Shared>,
-    requests: mpsc::Sender<AnalysisKey>,
+    requests: mpsc::Sender<Request>,
+}
+
+/// A statement to analyse; with an example where its parameters stand for literals.
+struct Request {
+    key: AnalysisKey,
+    example: Option<Example>,
 }
 
 struct Shared {
+    statements: Kept,
+    /// Texts whose literals were taken out: their parameters stand for literals of one example.
+    without_literals: Kept,
+    registry: Arc<Registry>,
+    metrics: Arc<Metrics>,
+}
+
+struct Kept {
     cache: Cache<AnalysisKey, Entry>,
     /// Asked for and not answered yet.
     pending: DashSet<AnalysisKey>,
-    registry: Arc<Registry>,
-    metrics: Arc<Metrics>,
+}
+
+impl Kept {
+    fn new() -> Kept {
+        Kept { cache: Cache::new(CACHED_STATEMENTS), pending: DashSet::new() }
+    }
 }
 
 #[derive(Clone)]
@@ -52,42 +70,60 @@ impl Analyser {
     /// Must be called within a tokio runtime.
     pub fn start(control: Config, registry: Arc<Registry>, metrics: Arc<Metrics>) -> Analyser {
         let (requests, inbox) = mpsc::channel(WAITING_ANALYSES);
-        let cache = Cache::new(CACHED_STATEMENTS);
-        let shared = Arc::new(Shared { cache, pending: DashSet::new(), registry, metrics });
+        let shared = Arc::new(Shared { statements: Kept::new(), without_literals: Kept::new(), registry, metrics });
         tokio::spawn(run(control, shared.clone(), inbox));
         Analyser { shared, requests }
     }
 
     /// Never blocks: a miss starts the analysis in the background.
     pub fn lookup(&self, key: &AnalysisKey) -> Lookup {
-        if let Some(entry) = self.shared.cache.get(key)
+        self.look_up(&self.shared.statements, key, || None)
+    }
+
+    /// As [`Analyser::lookup`] for a text whose literals were taken out. It is ready only if Postgres makes of the
+    /// example's own text exactly what it makes of this one with the literals as parameters.
+    pub fn lookup_without_literals(&self, key: &AnalysisKey, example: impl FnOnce() -> Example) -> Lookup {
+        self.look_up(&self.shared.without_literals, key, || Some(example()))
+    }
+
+    fn look_up(&self, kept: &Kept, key: &AnalysisKey, example: impl FnOnce() -> Option<Example>) -> Lookup {
+        if let Some(entry) = kept.cache.get(key)
             && entry.epoch == self.shared.registry.epoch()
         {
             return entry.lookup;
         }
-        if self.shared.pending.insert(key.clone()) && self.requests.try_send(key.clone()).is_err() {
-            self.shared.pending.remove(key);
+        let request = || Request { key: key.clone(), example: example() };
+        if kept.pending.insert(key.clone()) && self.requests.try_send(request()).is_err() {
+            kept.pending.remove(key);
         }
         Lookup::Pending
     }
 }
 
-async fn run(control: Config, shared: Arc<Shared>, mut inbox: mpsc::Receiver<AnalysisKey>) {
+async fn run(control: Config, shared: Arc<Shared>, mut inbox: mpsc::Receiver<Request>) {
     let mut session: Option<AnalysisSession> = None;
     let mut pace = tokio::time::interval(Duration::from_secs(1) / ANALYSES_PER_SECOND);
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while let Some(key) = inbox.recv().await {
+    while let Some(Request { key, example }) = inbox.recv().await {
         pace.tick().await;
         let epoch = shared.registry.epoch();
+        let kept = if example.is_some() { &shared.without_literals } else { &shared.statements };
+        let keep = |lookup| {
+            Metrics::add(&shared.metrics.analyses, 1);
+            kept.cache.insert(key.clone(), Entry { lookup, epoch });
+        };
         let outcome = match open(&mut session, &control).await {
-            Ok(session) => analyse(session, &key, &shared.registry, epoch).await,
+            Ok(session) => match &example {
+                None => analyse(session, &key, &shared.registry, epoch).await,
+                Some(example) => literals::analyse(session, &key, example, &shared.registry, epoch).await,
+            },
             Err(failure) => Err(failure),
         };
         match outcome {
-            Ok(prepared) => shared.keep(&key, Lookup::Ready(Arc::new(prepared)), epoch),
+            Ok(prepared) => keep(Lookup::Ready(Arc::new(prepared))),
             Err(Failure::Unsupported { reason, detail }) => {
                 tracing::debug!(sql = %key.sql, reason, detail, "memory cannot answer this statement");
-                shared.keep(&key, Lookup::Unsupported { reason, detail: detail.into() }, epoch);
+                keep(Lookup::Unsupported { reason, detail: detail.into() });
             }
             // Asked again at the statement's next execution.
             Err(Failure::Transient(error)) => tracing::debug!(%error, "analysis failed for now"),
@@ -100,7 +136,7 @@ async fn run(control: Config, shared: Arc<Shared>, mut inbox: mpsc::Receiver<Ana
         if session.as_ref().is_some_and(AnalysisSession::is_closed) {
             session = None;
         }
-        shared.pending.remove(&key);
+        kept.pending.remove(&key);
     }
 }
 
@@ -111,12 +147,5 @@ async fn open<'s>(
     match session {
         Some(session) => Ok(session),
         None => Ok(session.insert(AnalysisSession::open(control).await?)),
-    }
-}
-
-impl Shared {
-    fn keep(&self, key: &AnalysisKey, lookup: Lookup, epoch: u64) {
-        Metrics::add(&self.metrics.analyses, 1);
-        self.cache.insert(key.clone(), Entry { lookup, epoch });
     }
 }

@@ -2,6 +2,7 @@
 //! client's), cached by everything that shapes the tree.
 
 mod analyser;
+pub mod literals;
 mod session;
 mod statement;
 mod view;
@@ -57,6 +58,15 @@ pub struct ResultColumn {
     pub type_oid: u32,
     pub type_length: i16,
     pub typmod: i32,
+}
+
+/// One text among many that differ in their literals only, which have been taken out as parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Example {
+    /// The text as it came, without parameters.
+    pub exact: Arc<str>,
+    /// What its literals say, one per parameter.
+    pub literals: Vec<Arc<str>>,
 }
 
 #[derive(Clone, Debug)]

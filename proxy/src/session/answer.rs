@@ -31,6 +31,11 @@ pub(super) struct Memory<'a> {
     pub(super) evaluation: &'a mut EvalContext,
 }
 
+/// A simple query has parameters and results in text.
+fn simple<'a>() -> Bind<'a> {
+    Bind { portal: b"", statement: b"", formats: vec![], values: vec![], result_formats: vec![] }
+}
+
 /// A read resolved, found by its statement.
 fn resolved_of<'a>(resolved: &'a [Arc<Resolved>], statement: &Arc<Statement>) -> Result<&'a Resolved, Refusal> {
     let found = resolved.iter().find(|r| statement.resolved.load().as_ref().is_some_and(|s| Arc::ptr_eq(s, r)));
@@ -59,7 +64,6 @@ impl Relay {
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
         let mut portal: Option<(&Arc<Statement>, &Bind<'_>)> = None;
-        let simple = Bind { portal: b"", statement: b"", formats: vec![], values: vec![], result_formats: vec![] };
         for op in ops {
             match op {
                 Op::Parse => backend::parse_complete(out),
@@ -96,7 +100,7 @@ impl Relay {
                         (_, None) => return Err(reason::BATCH.into()),
                     }
                 }
-                Op::Simple { statement } => {
+                Op::Simple { statement, literals } => {
                     match (statement.kind, &mut memory) {
                         (Kind::Show(show), _) => {
                             show.describe(out, 0);
@@ -105,7 +109,8 @@ impl Relay {
                         (_, Some(memory)) => {
                             let resolved = resolved_of(resolved, statement)?;
                             describe(resolved, &[], out)?;
-                            rows(resolved, &simple, memory, out)?;
+                            let values = literals.iter().map(|literal| Some(literal.as_bytes())).collect();
+                            rows(resolved, &Bind { values, ..simple() }, memory, out)?;
                         }
                         (_, None) => return Err(reason::BATCH.into()),
                     }

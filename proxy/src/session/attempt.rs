@@ -10,7 +10,7 @@ use super::privilege::{PrivilegeKey, VERDICT_LIFE};
 use super::reason::{self, Route};
 use super::relay::{Relay, SessionError};
 use super::statements::{Resolved, Statement};
-use crate::analysis::{AnalysisKey, Lookup};
+use crate::analysis::{AnalysisKey, Lookup, literals};
 use crate::maintain::PullError;
 use crate::registry::State as TableState;
 use crate::wire::backend;
@@ -194,10 +194,18 @@ impl Relay {
             declared_params: statement.types.clone(),
             environment: probed.environment.clone(),
         };
-        let prepared = match self.context.analyser.lookup(&key) {
+        let lookup = match statement.example.load_full() {
+            Some(example) => self.context.analyser.lookup_without_literals(&key, || (*example).clone()),
+            None => self.context.analyser.lookup(&key),
+        };
+        let prepared = match lookup {
             Lookup::Ready(prepared) if prepared.epoch == epoch => prepared,
             Lookup::Ready(_) | Lookup::Pending => return Err(reason::ANALYSIS_PENDING.into()),
-            Lookup::Unsupported { reason, .. } => return Err(reason.into()),
+            Lookup::Unsupported { reason, .. } => {
+                // From now on such texts are analysed as they come.
+                statement.needs_literals.store(reason == literals::REASON, Ordering::Relaxed);
+                return Err(reason.into());
+            }
         };
         self.check_tables(&prepared.tables, probed)?;
         let key = PrivilegeKey { statement: key, session_user: probed.session_user.clone(), epoch };

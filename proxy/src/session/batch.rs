@@ -16,6 +16,8 @@ pub(super) enum Op<'a> {
     /// A simple query: description, rows and completion in one.
     Simple {
         statement: Arc<Statement>,
+        /// Values of its parameters, as the text had them.
+        literals: Vec<Arc<str>>,
     },
     Parse,
     Bind {
@@ -62,7 +64,8 @@ pub(super) fn read<'a>(
             b'Q' => {
                 let statement = of_interest(frontend::query(body)?, &[], statements, tables)?;
                 names.unnamed = Some(None);
-                ops.push(Op::Simple { statement });
+                let (statement, literals) = statement.simple();
+                ops.push(Op::Simple { statement, literals });
             }
             b'P' => {
                 let parse = frontend::parse(body)?;
@@ -159,7 +162,7 @@ fn find(name: &[u8], names: &Names, statements: &Statements) -> Result<Arc<State
 pub(super) fn reads(ops: &[Op<'_>]) -> Vec<Arc<Statement>> {
     let mut reads: Vec<Arc<Statement>> = Vec::new();
     for op in ops {
-        if let Op::Simple { statement } | Op::Bind { statement, .. } | Op::DescribeStatement { statement } = op
+        if let Op::Simple { statement, .. } | Op::Bind { statement, .. } | Op::DescribeStatement { statement } = op
             && statement.kind == Kind::Read
             && !reads.iter().any(|known| Arc::ptr_eq(known, statement))
         {

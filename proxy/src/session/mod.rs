@@ -23,6 +23,7 @@ mod probe;
 pub mod reason;
 mod relay;
 mod scan;
+mod shape;
 mod show;
 mod startup;
 mod statements;

@@ -4,10 +4,12 @@
 use super::hidden::HiddenRead;
 use super::reason;
 use super::scan::Kind;
-use crate::analysis::Prepared;
+use super::shape::shape;
+use crate::analysis::{Example, Prepared};
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use weir_cache::read::Compiled;
 
@@ -24,6 +26,19 @@ pub struct Statement {
     pub kind: Kind,
     /// What was found out about it, for the session state it was found under.
     pub resolved: ArcSwapOption<Resolved>,
+    /// The same text without its literals, for a simple query that has some.
+    pub general: Option<WithoutLiterals>,
+    /// The last text whose literals this one has parameters for.
+    pub example: ArcSwapOption<Example>,
+    /// The literals turned out to be more than values.
+    pub needs_literals: AtomicBool,
+}
+
+/// A text with its literals taken out.
+#[derive(Debug)]
+pub struct WithoutLiterals {
+    pub statement: Arc<Statement>,
+    pub literals: Vec<Arc<str>>,
 }
 
 /// A read that this session may have answered from memory.
@@ -61,7 +76,15 @@ impl Resolved {
 
 impl Statement {
     pub fn new(text: &str, types: Vec<u32>, kind: Kind) -> Statement {
-        Statement { text: text.into(), types, kind, resolved: ArcSwapOption::empty() }
+        Statement {
+            text: text.into(),
+            types,
+            kind,
+            resolved: ArcSwapOption::empty(),
+            general: None,
+            example: ArcSwapOption::empty(),
+            needs_literals: AtomicBool::new(false),
+        }
     }
 }
 
@@ -83,6 +106,8 @@ pub struct Statements {
     unnamed: Option<Arc<Statement>>,
     pub unnamed_upstream: Unnamed,
     texts: HashMap<Arc<str>, Arc<Statement>>,
+    /// Texts without their literals.
+    shapes: HashMap<Arc<str>, Arc<Statement>>,
 }
 
 impl Statements {
@@ -126,8 +151,41 @@ impl Statements {
         if self.texts.len() >= MAX_REMEMBERED_TEXTS {
             self.texts.clear();
         }
-        let statement = Arc::new(Statement::new(text, types.to_vec(), kind));
+        let mut statement = Statement::new(text, types.to_vec(), kind);
+        if kind == Kind::Read && types.is_empty() {
+            statement.general = self.without_literals(text);
+        }
+        let statement = Arc::new(statement);
         self.texts.insert(statement.text.clone(), statement.clone());
         statement
+    }
+
+    fn without_literals(&mut self, text: &str) -> Option<WithoutLiterals> {
+        let shape = shape(text)?;
+        let known = self.shapes.get(shape.text.as_str()).filter(|known| known.types == shape.types);
+        let statement = known.cloned().unwrap_or_else(|| {
+            if self.shapes.len() >= MAX_REMEMBERED_TEXTS {
+                self.shapes.clear();
+            }
+            let statement = Arc::new(Statement::new(&shape.text, shape.types, Kind::Read));
+            self.shapes.insert(statement.text.clone(), statement.clone());
+            statement
+        });
+        Some(WithoutLiterals { statement, literals: shape.literals })
+    }
+}
+
+impl Statement {
+    /// What a simple query with this text asks: the statement to resolve, and the values of its parameters.
+    pub fn simple(self: &Arc<Statement>) -> (Arc<Statement>, Vec<Arc<str>>) {
+        let Some(general) = self.general.as_ref().filter(|g| !g.statement.needs_literals.load(Ordering::Relaxed))
+        else {
+            return (self.clone(), vec![]);
+        };
+        if general.statement.resolved.load().is_none() {
+            let example = Example { exact: self.text.clone(), literals: general.literals.clone() };
+            general.statement.example.store(Some(Arc::new(example)));
+        }
+        (general.statement.clone(), general.literals.clone())
     }
 }
