@@ -12,6 +12,9 @@ const MAX_LITERALS: usize = 64;
 /// Longer texts are not looked at: the scan is paid by every new text.
 const MAX_TEXT_BYTES: usize = 16 * 1024;
 
+/// What follows an `ORDER BY` or `GROUP BY` list.
+const LIST_ENDS: [&str; 7] = ["limit", "offset", "fetch", "having", "union", "intersect", "except"];
+
 /// A text with a parameter in the place of each literal.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -27,7 +30,8 @@ pub(super) fn shape(text: &str) -> Option<Shape> {
     if text.len() > MAX_TEXT_BYTES {
         return None;
     }
-    let mut scan = Scan { text, at: 0, shape: Shape { text: String::new(), types: vec![], literals: vec![] } };
+    let shape = Shape { text: String::new(), types: vec![], literals: vec![] };
+    let mut scan = Scan { text, at: 0, shape, depth: 0, list: None, at_item: false };
     scan.run()?;
     (!scan.shape.literals.is_empty()).then_some(scan.shape)
 }
@@ -36,6 +40,12 @@ struct Scan<'a> {
     text: &'a str,
     at: usize,
     shape: Shape,
+    /// Parentheses open.
+    depth: usize,
+    /// Depth of the `… BY` list this place is in.
+    list: Option<usize>,
+    /// At the start of an item of such a list, where a number is a column's place.
+    at_item: bool,
 }
 
 impl Scan<'_> {
@@ -54,6 +64,7 @@ impl Scan<'_> {
                 b'$' | b'\\' => return None,
                 // `.5`, or a number after a name's dot.
                 b'.' if rest.get(1).is_some_and(u8::is_ascii_digit) => return None,
+                b if b.is_ascii_digit() && self.at_item => rest.iter().position(|b| !is_word(*b)).unwrap_or(rest.len()),
                 b if b.is_ascii_digit() => {
                     self.take_number()?;
                     continue;
@@ -71,10 +82,27 @@ impl Scan<'_> {
                 _ => 1,
             };
             let end = self.at + length;
+            self.follow_lists(self.text.get(self.at..end)?);
             self.shape.text.push_str(self.text.get(self.at..end)?);
             self.at = end;
         }
         Some(())
+    }
+
+    /// Where `ORDER BY` and `GROUP BY` lists and their items begin and end.
+    fn follow_lists(&mut self, token: &str) {
+        match token {
+            "(" => self.depth += 1,
+            ")" => {
+                self.depth = self.depth.saturating_sub(1);
+                self.list = self.list.filter(|depth| *depth <= self.depth);
+            }
+            _ if token.eq_ignore_ascii_case("by") => self.list = Some(self.depth),
+            _ if LIST_ENDS.iter().any(|end| token.eq_ignore_ascii_case(end)) => self.list = None,
+            _ => {}
+        }
+        let begins = token.eq_ignore_ascii_case("by") || (token == "," && self.list == Some(self.depth));
+        self.at_item = begins || (self.at_item && token.bytes().all(|b| b.is_ascii_whitespace()));
     }
 
     fn take_string(&mut self) -> Option<()> {
@@ -176,6 +204,14 @@ mod tests {
             (
                 "select t1.a2, 1e5, -7 from \"x 9\" -- 3",
                 r#"select t1.a2,  $1 , - $2  from "x 9" -- 3 [1700, 23] ["1e5", "7"]"#,
+            ),
+            (
+                "select 1 from t order by 1, a + 2, 2 limit 3",
+                "select  $1  from t order by 1, a +  $2 , 2 limit  $3  [23, 23, 23] [\"1\", \"2\", \"3\"]",
+            ),
+            (
+                "select f(7, 8) from t group by 1, f(2, 3)",
+                "select f( $1 ,  $2 ) from t group by 1, f( $3 ,  $4 ) [23, 23, 23, 23] [\"7\", \"8\", \"2\", \"3\"]",
             ),
             ("select ''", r#"select  $1  [0] [""]"#),
         ] {
