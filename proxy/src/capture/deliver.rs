@@ -94,6 +94,11 @@ impl Delivery {
         self.watched.remove(table);
     }
 
+    /// Everything up to here has been delivered.
+    pub(super) fn frontier(&self) -> Position {
+        self.frontier
+    }
+
     pub(super) fn enqueue(&mut self, item: Item) {
         self.queue.push_back(item);
     }

@@ -80,6 +80,8 @@ struct Life {
     requests: FrontierRequests,
     /// Everything up to here has been received.
     received: Position,
+    /// The furthest position that a reader has asked for.
+    awaited: Position,
     items: mpsc::Receiver<Item>,
     asks: mpsc::UnboundedSender<()>,
     joiner: Joiner,
@@ -92,6 +94,10 @@ struct Life {
     /// Reader, stamp, joins; cancelled with the life.
     tasks: JoinSet<Result<(), CaptureError>>,
 }
+
+/// Commits that arrive this soon after a delivery are gathered for the next one, unless a reader waits: a stream of
+/// small transactions costs Postgres and the engine a step per millisecond, not one per commit.
+const GATHER: Duration = Duration::from_millis(1);
 
 type GateAnswer = (Gate, Result<VisibleSet, CaptureError>);
 
@@ -116,6 +122,7 @@ impl Life {
             delivery: Delivery::new(events.clone(), watched),
             requests: FrontierRequests::default(),
             received: Position(0),
+            awaited: Position(0),
             items,
             asks,
             joiner: Joiner::new(config.clone(), publication, control, join_in),
@@ -132,6 +139,7 @@ impl Life {
     async fn run(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> Result<Closed, CaptureError> {
         let mut asking: Option<BoxFuture<'static, GateAnswer>> = None;
         let (mut tries, mut gate_due) = (0, Instant::now());
+        let mut gather_until = Instant::now();
         loop {
             if self.delivery.deliver(None).await.is_err() {
                 return Ok(Closed);
@@ -139,9 +147,10 @@ impl Life {
             let now = Instant::now();
             let mut wake = None;
             if self.delivery.needs_gate() && asking.is_none() {
-                match self.gate.take_if(|_| now >= gate_due) {
+                let due = if self.is_awaited() { gate_due } else { gate_due.max(gather_until) };
+                match self.gate.take_if(|_| now >= due) {
                     Some(gate) => asking = Some(ask(gate).boxed()),
-                    None => wake = Some(gate_due),
+                    None => wake = Some(due),
                 }
             }
             if let Some(due) = self.frontier_step(now) {
@@ -161,6 +170,7 @@ impl Life {
                     let delivered = self.delivery.deliver(Some(&answer?)).await;
                     tries = if self.delivery.needs_gate() { tries + 1 } else { 0 };
                     gate_due = Instant::now() + gate_pause(tries);
+                    gather_until = Instant::now() + GATHER;
                     delivered
                 }
                 command = commands.recv() => match command {
@@ -189,6 +199,11 @@ impl Life {
         }
     }
 
+    /// A reader waits for something that has not been delivered.
+    fn is_awaited(&self) -> bool {
+        self.awaited > self.delivery.frontier()
+    }
+
     fn take(&mut self, item: Item) {
         let (position, asked) = match &item {
             Item::Transaction(transaction) => (transaction.position, false),
@@ -212,7 +227,10 @@ impl Life {
             }
             Command::Unwatch(table) => self.delivery.unwatch(table),
             Command::RequestFrontier => self.requests.request(),
-            Command::Reach(position) => self.want(Some(position)),
+            Command::Reach(position) => {
+                self.awaited = self.awaited.max(position);
+                self.want(Some(position));
+            }
         }
     }
 
