@@ -313,6 +313,10 @@ fn transaction(id: i64, random: &mut Random) -> Row {
 
 struct NoContent;
 impl Content for NoContent {
+    fn is_present(&self, _relation: RelationId) -> bool {
+        false
+    }
+
     fn for_each(&self, _relation: RelationId, _f: &mut dyn FnMut(&Row, i64)) {}
 }
 

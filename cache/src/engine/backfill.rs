@@ -6,7 +6,7 @@ use super::graph::{BACKFILL_CHUNK_ROWS, Body, NodeId, SlotId};
 use super::operator::{Batch, Operator, Output, StepContext};
 use super::{Content, Engine, EngineError, Relation, View, ViewChange};
 use crate::Delta;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use weir_planner::eval::EvalContext;
 use weir_planner::settings::Settings;
@@ -18,7 +18,7 @@ impl Engine {
         &mut self,
         id: RelationId,
         plan: &Plan,
-        _content: &dyn Content,
+        content: &dyn Content,
         settings: &Settings,
     ) -> Result<Vec<(RelationId, ViewChange)>, EngineError> {
         if self.relations.contains_key(&id) {
@@ -62,7 +62,9 @@ impl Engine {
             return Err(EngineError::Quarantined { relation: id, reason });
         }
         changes.retain(|(changed, _)| *changed != id);
+        self.graph.published = self.published_sources(plan, content, &changes);
         let filled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.fill(&fresh, &fresh_slots, root)));
+        self.graph.published.clear();
         let failure = match filled {
             Ok(Ok(delta)) => {
                 let in_error = nodes.iter().any(|&node| self.graph.node(node).errors.get() != 0);
@@ -77,6 +79,27 @@ impl Engine {
         };
         self.uninstall(id);
         Err(EngineError::Quarantined { relation: id, reason: failure })
+    }
+
+    /// Published rows of the views a plan reads that would otherwise be computed anew from their own sources.
+    fn published_sources(
+        &self,
+        plan: &Plan,
+        content: &dyn Content,
+        changes: &[(RelationId, ViewChange)],
+    ) -> HashMap<NodeId, Delta> {
+        let mut published = HashMap::new();
+        for relation in plan.relations() {
+            let Some(Relation::View(view)) = self.relations.get(&relation) else { continue };
+            let Body::Operator(Some(operator)) = &self.graph.node(view.root).body else { continue };
+            let moved = view.in_error || changes.iter().any(|(changed, _)| *changed == relation);
+            if !moved && !operator.is_stateful() && content.is_present(relation) {
+                let mut rows = Delta::new();
+                content.for_each(relation, &mut |row, weight| rows.push((row.clone(), weight)));
+                published.insert(view.root, rows);
+            }
+        }
+        published
     }
 
     /// A node and all nodes above it but base tables, in topological order.

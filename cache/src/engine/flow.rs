@@ -54,6 +54,9 @@ impl Graph {
     /// Calls `f` with every row of a node's present output: from an arrangement that holds them all, else from the
     /// operator's state, else derived from its inputs.
     pub fn content(&self, id: NodeId, f: &mut dyn FnMut(&Row, i64)) {
+        if let Some(rows) = self.published.get(&id) {
+            return rows.iter().for_each(|(row, weight)| f(row, *weight));
+        }
         let node = self.node(id);
         match &node.body {
             Body::Table(table) => table.for_each(f),

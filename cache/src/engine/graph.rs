@@ -6,6 +6,7 @@ use super::operator::Operator;
 use super::pending::Pending;
 use super::spec::{Matching, NodeSpec, OperatorSpec};
 use super::table::Table;
+use crate::Delta;
 use crate::key::KeySpec;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -65,6 +66,8 @@ pub(crate) struct Graph {
     free: Vec<NodeId>,
     next_order: u64,
     shared: HashMap<Arc<NodeSpec>, NodeId>,
+    /// During a backfill: rows of nodes that would have to compute them, as they have been published.
+    pub published: HashMap<NodeId, Delta>,
 }
 
 impl Graph {

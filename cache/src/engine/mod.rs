@@ -50,6 +50,8 @@ use weir_planner::{Plan, RelationId, Row};
 
 /// Gives the engine the present rows of a relation it does not store itself (published stream tables).
 pub trait Content {
+    /// Whether the rows are those of the last refresh: only then are they used.
+    fn is_present(&self, relation: RelationId) -> bool;
     /// Calls `f` with every row and its multiplicity.
     fn for_each(&self, relation: RelationId, f: &mut dyn FnMut(&Row, i64));
 }

@@ -361,6 +361,10 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 struct PublishedContent(Arc<Snapshot>);
 
 impl Content for PublishedContent {
+    fn is_present(&self, relation: RelationId) -> bool {
+        self.0.tables.get(&relation).is_some_and(|table| table.valid_to == self.0.frontier)
+    }
+
     fn for_each(&self, relation: RelationId, f: &mut dyn FnMut(&Row, i64)) {
         if let Some(table) = self.0.tables.get(&relation) {
             table.for_each(f);

@@ -12,6 +12,7 @@ use crate::maintain;
 use crate::wire::backend::{self, DataRow, Field};
 use crate::wire::frontend::Bind;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use weir_cache::Snapshot;
 use weir_cache::read::ReadError;
@@ -96,11 +97,13 @@ impl Relay {
                     match (statement.kind, &mut memory) {
                         (Kind::Show(_), _) if !bind.values.is_empty() => return Err(reason::FORMATS.into()),
                         (Kind::Show(show), _) => self.show(show, out),
-                        (_, Some(memory)) => rows(resolved_of(resolved, statement)?, bind, memory, out)?,
+                        (_, Some(memory)) => {
+                            rows(resolved_of(resolved, statement)?, bind, memory, out)?;
+                        }
                         (_, None) => return Err(reason::BATCH.into()),
                     }
                 }
-                Op::Simple { statement, literals } => {
+                Op::Simple { statement, literals, exact } => {
                     match (statement.kind, &mut memory) {
                         (Kind::Show(show), _) => {
                             show.describe(out, 0);
@@ -110,7 +113,8 @@ impl Relay {
                             let resolved = resolved_of(resolved, statement)?;
                             describe(resolved, &[], out)?;
                             let values = literals.iter().map(|literal| Some(literal.as_bytes())).collect();
-                            rows(resolved, &Bind { values, ..simple() }, memory, out)?;
+                            let is_slow = rows(resolved, &Bind { values, ..simple() }, memory, out)?;
+                            exact.slow.fetch_add(u32::from(is_slow), Ordering::Relaxed);
                         }
                         (_, None) => return Err(reason::BATCH.into()),
                     }
@@ -167,8 +171,8 @@ fn describe(resolved: &Resolved, result_formats: &[i16], out: &mut Vec<u8>) -> R
     Ok(())
 }
 
-/// DataRows and CommandComplete.
-fn rows(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+/// DataRows and CommandComplete. True when finding the rows took so long that another way would be worth having.
+fn rows(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>, out: &mut Vec<u8>) -> Result<bool, Refusal> {
     let columns = &resolved.prepared.columns;
     let types = &resolved.compiled.plan().columns;
     let formats = formats(&bind.result_formats, columns.len())?;
@@ -185,9 +189,7 @@ fn rows(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>, out: &mut
         ReadError::NotPublished(_) => reason::OUT_OF_SERVICE,
         ReadError::Unsupported(_) => reason::READ_UNSUPPORTED,
     })?;
-    if hidden.is_none() {
-        resolved.note_cost(started.elapsed(), memory);
-    }
+    let is_slow = hidden.is_none() && resolved.note_cost(started.elapsed(), memory);
     for row in rows.iter() {
         let message = DataRow::begin(out, columns.len());
         for (i, column) in columns.iter().enumerate() {
@@ -208,5 +210,5 @@ fn rows(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>, out: &mut
         }
     }
     backend::select_complete(out, rows.len());
-    Ok(())
+    Ok(is_slow)
 }

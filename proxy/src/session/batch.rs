@@ -18,6 +18,8 @@ pub(super) enum Op<'a> {
         statement: Arc<Statement>,
         /// Values of its parameters, as the text had them.
         literals: Vec<Arc<str>>,
+        /// The text as it came.
+        exact: Arc<Statement>,
     },
     Parse,
     Bind {
@@ -64,8 +66,8 @@ pub(super) fn read<'a>(
             b'Q' => {
                 let statement = of_interest(frontend::query(body)?, &[], statements, tables)?;
                 names.unnamed = Some(None);
-                let (statement, literals) = statement.simple();
-                ops.push(Op::Simple { statement, literals });
+                let (general, literals) = statement.simple();
+                ops.push(Op::Simple { statement: general, literals, exact: statement });
             }
             b'P' => {
                 let parse = frontend::parse(body)?;

@@ -53,15 +53,16 @@ impl Resolved {
     }
 
     /// Tells what one execution took. A slow one missed an index, or has a part that is worth maintaining when it has
-    /// cost enough.
-    pub(super) fn note_cost(&self, took: Duration, memory: &Memory<'_>) {
+    /// cost enough. True when it was slow.
+    pub(super) fn note_cost(&self, took: Duration, memory: &Memory<'_>) -> bool {
         let took_micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if took_micros < HOT_EXECUTION_MICROS {
-            return;
+            return false;
         }
         if self.has_costly_part {
             memory.maintain.heat().note(&self.compiled, took_micros, memory.evaluation.now_micros);
         }
         memory.maintain.tend();
+        true
     }
 }

@@ -9,13 +9,16 @@ use crate::analysis::{Example, Prepared};
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 use weir_cache::read::Compiled;
 
 /// Texts a session remembers decisions for; beyond it the memory starts anew. Applications send a few dozen different
 /// reads; texts with literals in them do not repeat anyway.
 const MAX_REMEMBERED_TEXTS: usize = 256;
+
+/// Slow executions of one text after which it is no longer answered by the plan it shares with others.
+const SLOW_BEFORE_OWN_PLAN: u32 = 3;
 
 /// A statement of interest.
 #[derive(Debug)]
@@ -32,6 +35,9 @@ pub struct Statement {
     pub example: ArcSwapOption<Example>,
     /// The literals turned out to be more than values.
     pub needs_literals: AtomicBool,
+    /// Slow executions of exactly this text without its literals: when it keeps coming, it is worth a plan of its own,
+    /// whose costly part can be maintained.
+    pub slow: AtomicU32,
 }
 
 /// A text with its literals taken out.
@@ -84,6 +90,7 @@ impl Statement {
             general: None,
             example: ArcSwapOption::empty(),
             needs_literals: AtomicBool::new(false),
+            slow: AtomicU32::new(0),
         }
     }
 }
@@ -178,8 +185,11 @@ impl Statements {
 impl Statement {
     /// What a simple query with this text asks: the statement to resolve, and the values of its parameters.
     pub fn simple(self: &Arc<Statement>) -> (Arc<Statement>, Vec<Arc<str>>) {
-        let Some(general) = self.general.as_ref().filter(|g| !g.statement.needs_literals.load(Ordering::Relaxed))
-        else {
+        let shares = |general: &&WithoutLiterals| {
+            !general.statement.needs_literals.load(Ordering::Relaxed)
+                && self.slow.load(Ordering::Relaxed) < SLOW_BEFORE_OWN_PLAN
+        };
+        let Some(general) = self.general.as_ref().filter(shares) else {
             return (self.clone(), vec![]);
         };
         if general.statement.resolved.load().is_none() {

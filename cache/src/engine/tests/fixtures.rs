@@ -184,6 +184,10 @@ impl Published {
 }
 
 impl Content for Published {
+    fn is_present(&self, relation: RelationId) -> bool {
+        self.tables.contains_key(&relation)
+    }
+
     fn for_each(&self, relation: RelationId, f: &mut dyn FnMut(&Row, i64)) {
         for (row, count) in self.tables.get(&relation).into_iter().flatten() {
             f(row, *count);
