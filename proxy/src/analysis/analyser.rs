@@ -115,7 +115,14 @@ async fn run(control: Config, shared: Arc<Shared>, mut inbox: mpsc::Receiver<Req
         let outcome = match open(&mut session, &control).await {
             Ok(session) => match &example {
                 None => analyse(session, &key, &shared.registry, epoch).await,
-                Some(example) => literals::analyse(session, &key, example, &shared.registry, epoch).await,
+                Some(example) => {
+                    // The text as it came has been analysed on the way.
+                    let keep_exact = |key, exact| {
+                        let lookup = Lookup::Ready(exact);
+                        shared.statements.cache.insert(key, Entry { lookup, epoch });
+                    };
+                    literals::analyse(session, &key, example, &shared.registry, epoch, keep_exact).await
+                }
             },
             Err(failure) => Err(failure),
         };

@@ -6,6 +6,7 @@ use super::session::AnalysisSession;
 use super::statement::{Failure, analyse as analyse_statement};
 use super::{AnalysisKey, Example, Prepared};
 use crate::registry::Registry;
+use std::sync::Arc;
 use weir_planner::Value;
 use weir_planner::optimize::with_constants;
 use weir_planner::parse::decode_text;
@@ -22,8 +23,9 @@ pub(super) async fn analyse(
     example: &Example,
     registry: &Registry,
     epoch: u64,
+    keep_exact: impl FnOnce(AnalysisKey, Arc<Prepared>),
 ) -> Result<Prepared, Failure> {
-    let exact =
+    let exact_key =
         AnalysisKey { sql: example.exact.clone(), declared_params: vec![], environment: key.environment.clone() };
     // One bad literal sends the texts of its kind back to being analysed as they come.
     let as_it_comes = |failure| match failure {
@@ -32,7 +34,9 @@ pub(super) async fn analyse(
         }
         other => other,
     };
-    let exact = analyse_statement(session, &exact, registry, epoch).await.map_err(as_it_comes)?;
+    let exact = analyse_statement(session, &exact_key, registry, epoch).await.map_err(as_it_comes)?;
+    let exact = Arc::new(exact);
+    keep_exact(exact_key, exact.clone());
     let general = analyse_statement(session, key, registry, epoch).await.map_err(as_it_comes)?;
     let settings = &key.environment.settings;
     let types = general.params.iter().zip(&example.literals);

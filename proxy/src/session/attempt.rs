@@ -61,7 +61,12 @@ impl Relay {
         candidate.extend_from_slice(&self.client.input.filled()[..bytes]);
         let is_batch = candidate[0] != b'Q';
         self.answer.clear();
-        let outcome = self.answer_from_memory(&candidate).await;
+        let mut outcome = self.answer_from_memory(&candidate).await;
+        if matches!(outcome, Err(Refusal::Forward(literals::REASON))) {
+            // From now on the text is taken as it came.
+            self.answer.clear();
+            outcome = self.answer_from_memory(&candidate).await;
+        }
         self.candidate = candidate;
         match outcome {
             Ok(()) => {}
