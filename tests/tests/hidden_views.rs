@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 use weir_tests::oracle::{Order, compare, compare_from_memory};
 use weir_tests::postgres::TestServer;
 use weir_tests::weir::TestWeir;
@@ -71,7 +72,12 @@ fn costly_parts_of_reads_are_maintained() {
     }
     assert_eq!(hidden_views(&weir), READS.len());
     client.execute("SELECT pgtrickle.drop_stream_table('scored')");
-    assert_eq!(hidden_views(&weir), 0, "hidden views go before what they read");
+    // The call returns when nobody is answered from the table any more; the engine lets go of it right after.
+    let dropped = Instant::now();
+    while hidden_views(&weir) > 0 {
+        assert!(dropped.elapsed() < Duration::from_secs(10), "hidden views go with what they read");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     create(&mut client);
     for read in READS {
         compare(&mut client, &mut direct, read, Order::Any).unwrap();
