@@ -80,6 +80,7 @@ fn differential_refusals_come_before_the_commit() {
         let rig = Rig::start().await;
         people(&rig).await;
         rig.settle().await;
+        rig.wait_until_connected().await;
         assert_eq!(rig.refused(&NAMES.replace("'1h'", "'1h', 'DIFFERENTIAL'")).await, "0A000");
         assert_eq!(rig.scalar("SELECT count(*) FROM pgtrickle.pgt_stream_tables").await, "0");
         assert_eq!(rig.scalar("SELECT relreplident FROM pg_class WHERE relname = 'people'").await, "d");

@@ -92,6 +92,19 @@ impl Rig {
         assert_eq!(settled, Ok(()), "not settled; problems: {:?}", self.problems());
     }
 
+    /// Waits until the installed SQL may ask Weir: a moment after the stream has opened.
+    pub async fn wait_until_connected(&self) {
+        let started = std::time::Instant::now();
+        while self.scalar("SELECT pgtrickle.weir_is_connected()::text").await != "true" {
+            assert!(
+                started.elapsed() < PATIENCE,
+                "Weir does not say that it can be asked; problems: {:?}",
+                self.problems()
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
     pub fn table(&self, name: &str) -> Option<StreamTable> {
         self.services.registry.tables().by_id.values().find(|table| table.name == name).cloned()
     }
