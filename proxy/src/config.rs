@@ -20,6 +20,9 @@ pub struct Config {
     pub upstream: tokio_postgres::Config,
     pub listen: SocketAddr,
     pub http: SocketAddr,
+    /// Accounted bytes of base tables and operators above which the largest stream table at work is given up to
+    /// Postgres; `None`: no limit. Published rows come on top.
+    pub memory_budget_bytes: Option<usize>,
 }
 
 /// The options every command takes.
@@ -37,6 +40,10 @@ pub struct Options {
     /// Address to serve metrics and status on [default: 127.0.0.1:9432].
     #[arg(long, env = "WEIR_HTTP", value_name = "ADDRESS")]
     pub http: Option<SocketAddr>,
+    /// Memory for base tables and operators, in MiB; a stream table that exceeds it is left to Postgres
+    /// [default: no limit].
+    #[arg(long, env = "WEIR_MEMORY_BUDGET_MIB", value_name = "MIB")]
+    pub memory_budget_mib: Option<usize>,
 }
 
 /// `weir.toml`.
@@ -46,6 +53,7 @@ struct File {
     upstream: Option<String>,
     listen: Option<SocketAddr>,
     http: Option<SocketAddr>,
+    memory_budget_mib: Option<usize>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +80,10 @@ impl Config {
             upstream: upstream_config(upstream, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?,
             listen: options.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 6432))),
             http: options.http.or(file.http).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9432))),
+            memory_budget_bytes: options
+                .memory_budget_mib
+                .or(file.memory_budget_mib)
+                .map(|mib| mib.saturating_mul(1024 * 1024)),
         })
     }
 }

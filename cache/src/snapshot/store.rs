@@ -11,7 +11,7 @@ const PAGE_CHUNKS: usize = 32;
 
 impl Slot {
     fn new(chunk: usize, offset: usize) -> Slot {
-        Slot(u32::try_from(chunk * CHUNK_ROWS + offset).expect("the memory budget keeps a table under 2^32 slots"))
+        Slot(u32::try_from(chunk * CHUNK_ROWS + offset).expect("2^32 rows of one table do not fit into memory"))
     }
     pub(super) fn chunk(self) -> usize {
         self.0 as usize / CHUNK_ROWS

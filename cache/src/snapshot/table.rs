@@ -150,7 +150,7 @@ impl Table {
         let replaced = dead.take(&self.indexes, &self.store, row);
         let id = replaced.or_else(|| self.free_ids.pop()).unwrap_or_else(|| {
             let id = RowId(self.used_ids);
-            self.used_ids = self.used_ids.checked_add(1).expect("the memory budget keeps a table under 2^32 rows");
+            self.used_ids = self.used_ids.checked_add(1).expect("2^32 rows of one table do not fit into memory");
             id
         });
         self.append(id, row.clone(), added);

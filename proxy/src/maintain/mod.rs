@@ -128,7 +128,9 @@ pub fn start(
     let (events, followed) = mpsc::channel(EVENTS_IN_FLIGHT);
     let heat = Arc::new(Heat::new());
     let tending = Arc::new(AtomicBool::new(false));
-    thread::start(queue, published.clone(), metrics, (heat.clone(), tending.clone()), notices.clone())?;
+    let budget_bytes = shared.config.memory_budget_bytes;
+    let tended = (heat.clone(), tending.clone());
+    thread::start(queue, published.clone(), metrics, tended, budget_bytes, notices.clone())?;
     tokio::spawn(follow::follow(shared.clone(), followed, work.clone(), notices.clone()));
     tokio::spawn(keeper::run(keeper::Inputs { shared: shared.clone(), work: work.clone(), notices, inbox, events }));
     Ok(Handle { published, registry, work, shared, heat, tending, settled })

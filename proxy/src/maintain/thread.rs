@@ -28,6 +28,7 @@ const INTAKE_MICROS: u128 = 3_000;
 
 pub(super) struct Thread {
     pub(super) engine: Engine,
+    budget_bytes: Option<usize>,
     pub(super) publisher: Publisher,
     pub(super) published: Arc<Published>,
     pub(super) metrics: Arc<Metrics>,
@@ -55,11 +56,13 @@ pub(super) fn start(
     published: Arc<Published>,
     metrics: Arc<Metrics>,
     (heat, tending): (Arc<Heat>, Arc<AtomicBool>),
+    budget_bytes: Option<usize>,
     notices: mpsc::UnboundedSender<Notice>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name("weir-engine".into()).spawn(move || {
         let mut thread = Thread {
-            engine: Engine::new(),
+            engine: engine_within(budget_bytes),
+            budget_bytes,
             publisher: Publisher::new(),
             published,
             metrics,
@@ -317,7 +320,7 @@ impl Thread {
     }
 
     fn reset(&mut self) {
-        self.engine = Engine::new();
+        self.engine = engine_within(self.budget_bytes);
         self.publisher = Publisher::new();
         self.views = Upkeep::default();
         self.demands = Demands::default();
@@ -350,6 +353,12 @@ impl Thread {
             }
         }
     }
+}
+
+fn engine_within(budget_bytes: Option<usize>) -> Engine {
+    let mut engine = Engine::new();
+    engine.set_memory_budget(budget_bytes);
+    engine
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
