@@ -10,8 +10,8 @@ BEGIN
 END
 $body$;
 
--- Tables (leaves of partitioned ones included) that must be watched for `relation` to be maintained.
-CREATE OR REPLACE FUNCTION pgtrickle.base_tables(relation regclass) RETURNS SETOF regclass
+-- A relation, and everything its views read, through views of any kind.
+CREATE OR REPLACE FUNCTION pgtrickle.relations_below(relation regclass) RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     WITH RECURSIVE below (relid) AS (
         SELECT relation::oid
@@ -23,7 +23,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
             AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
         JOIN pg_class v ON v.oid = b.relid AND v.relkind = 'v'
     )
-    SELECT b.relid::regclass FROM below b JOIN pg_class c ON c.oid = b.relid WHERE c.relkind <> 'v'
+    SELECT relid FROM below
+$body$;
+
+-- Tables (leaves of partitioned ones included) that must be watched for `relation` to be maintained.
+CREATE OR REPLACE FUNCTION pgtrickle.base_tables(relation regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT c.oid::regclass FROM pgtrickle.relations_below(relation) b JOIN pg_class c ON c.oid = b WHERE c.relkind <> 'v'
 $body$;
 
 -- Why watching this relation would be impossible or would break the application's own writes; NULL when neither.

@@ -72,18 +72,8 @@ $body$;
 -- Functions called by a view or by the views below it.
 CREATE OR REPLACE FUNCTION pgtrickle.called_functions(relation regclass) RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
-    WITH RECURSIVE views (relid) AS (
-        SELECT relation::oid
-        UNION
-        SELECT d.refobjid
-        FROM views v
-        JOIN pg_rewrite r ON r.ev_class = v.relid AND r.rulename = '_RETURN'
-        JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
-            AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
-        JOIN pg_class c ON c.oid = d.refobjid AND c.relkind = 'v'
-    )
     SELECT DISTINCT (m.part)[1]::oid
-    FROM views v JOIN pg_rewrite r ON r.ev_class = v.relid AND r.rulename = '_RETURN',
+    FROM pgtrickle.relations_below(relation) v JOIN pg_rewrite r ON r.ev_class = v AND r.rulename = '_RETURN',
         LATERAL regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS m (part)
 $body$;
 
