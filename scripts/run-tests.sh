@@ -6,7 +6,7 @@ export WEIR_BINARY
 
 if cargo nextest --version >/dev/null 2>&1; then
     # .config/nextest.toml limits tests that start servers to two at a time.
-    cargo nextest run --workspace --no-fail-fast
+    cargo nextest run --workspace --no-fail-fast ${WEIR_LONG:+--profile long}
     # nextest runs no documentation tests.
     cargo test --workspace --doc --quiet
 else
