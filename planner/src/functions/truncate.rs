@@ -100,8 +100,9 @@ fn bin(stride: &value::Interval, micros: i64, origin: i64) -> Result<i64, EvalEr
         return Err(EvalError::datetime_overflow("stride must be greater than zero"));
     }
     let distance = micros.checked_sub(origin).ok_or_else(|| EvalError::unsupported("distant timestamps"))?;
-    origin
-        .checked_add(distance - distance.rem_euclid(length))
+    distance
+        .checked_sub(distance.rem_euclid(length))
+        .and_then(|whole_bins| origin.checked_add(whole_bins))
         .ok_or_else(timestamp_out_of_range)
         .and_then(|start| valid(Some(start)).map_err(|_| EvalError::unsupported("a bin that starts out of range")))
 }

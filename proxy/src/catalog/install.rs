@@ -5,13 +5,18 @@ use std::hash::{Hash, Hasher};
 use tokio_postgres::Client;
 
 /// The installed SQL in the order it must run. Each file says what is in it.
-pub const PARTS: [(&str, &str); 6] = [
+pub const PARTS: [(&str, &str); 11] = [
     ("tables", include_str!("sql/10_tables.sql")),
     ("watch", include_str!("sql/20_watch.sql")),
     ("ask", include_str!("sql/30_ask.sql")),
     ("create", include_str!("sql/40_create.sql")),
     ("alter", include_str!("sql/50_alter.sql")),
+    ("manage", include_str!("sql/55_manage.sql")),
     ("status", include_str!("sql/60_status.sql")),
+    ("graph", include_str!("sql/61_graph.sql")),
+    ("refreshes", include_str!("sql/62_refreshes.sql")),
+    ("advisor", include_str!("sql/63_advisor.sql")),
+    ("health", include_str!("sql/64_health.sql")),
 ];
 /// Event triggers: superusers only.
 pub const MARKS: &str = include_str!("sql/70_marks.sql");

@@ -5,5 +5,7 @@
 mod changes;
 mod full;
 mod lifecycle;
+mod manage;
+mod monitoring;
 mod rig;
 mod schedule;
