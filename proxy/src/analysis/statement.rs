@@ -32,22 +32,31 @@ impl Failure {
 
     /// What Postgres' answer means.
     pub fn of(error: tokio_postgres::Error) -> Failure {
-        let transient = [
-            SqlState::LOCK_NOT_AVAILABLE,
-            SqlState::QUERY_CANCELED,
-            SqlState::T_R_DEADLOCK_DETECTED,
-            SqlState::T_R_SERIALIZATION_FAILURE,
-            SqlState::OUT_OF_MEMORY,
-            SqlState::TOO_MANY_CONNECTIONS,
-        ];
         match error.as_db_error() {
             None => Failure::Broken(error.to_string()),
-            Some(answer) if transient.contains(answer.code()) => Failure::Transient(error.to_string()),
+            Some(answer) if ends_session(answer.code()) => Failure::Broken(error.to_string()),
+            Some(answer) if is_transient(answer.code()) => Failure::Transient(error.to_string()),
             Some(answer) => {
                 Failure::unsupported("refused by Postgres", format!("{} {}", answer.code().code(), answer.message()))
             }
         }
     }
+}
+
+/// Connection exceptions, and 57P01 to 57P05: shut down, crashed, starting up, database dropped, idle for too long.
+fn ends_session(code: &SqlState) -> bool {
+    code.code().starts_with("08") || code.code().starts_with("57P0")
+}
+
+/// A lock, a timeout, or the classes of insufficient resources (53) and of system errors (58).
+fn is_transient(code: &SqlState) -> bool {
+    let conflicts = [
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::QUERY_CANCELED,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+    ];
+    conflicts.contains(code) || code.code().starts_with("53") || code.code().starts_with("58")
 }
 
 pub(super) async fn analyse(
