@@ -8,9 +8,6 @@ use weir_planner::RelationId;
 /// First major version whose publications have column lists and row filters, as a version number.
 const COLUMN_LISTS_SINCE: i32 = 150_000;
 
-/// First major version that can publish generated columns.
-const GENERATED_PUBLISHED_SINCE: i32 = 180_000;
-
 /// A table as the catalogue shows it now.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TableState {
@@ -52,14 +49,13 @@ pub(super) async fn states(
     } else {
         "false, m.tablename IS NOT NULL"
     };
-    let generated = if version >= GENERATED_PUBLISHED_SINCE { "a.attgenerated = 'v'" } else { "a.attgenerated <> ''" };
     let text = format!(
         "SELECT c.oid, c.relfilenode, c.relkind::text, c.relpersistence::text, c.relreplident::text, c.relispartition,
                 EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
                 m.tablename IS NOT NULL,
                 coalesce(p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, false),
                 coalesce(p.pubviaroot, false),
-                a.attname::text, a.atttypid, a.atttypmod, {generated}, {lists}
+                a.attname::text, a.atttypid, a.atttypmod, a.attgenerated <> '', {lists}
          FROM pg_class c
          JOIN pg_namespace n ON n.oid = c.relnamespace
          LEFT JOIN pg_publication p ON p.pubname = $2
@@ -141,10 +137,10 @@ impl TableState {
         if (column.type_oid, column.typmod) != (wanted.type_oid, wanted.typmod) {
             return Some(format!("column {name:?} has changed its type"));
         }
-        if column.generated {
-            return Some(format!("generated column {name:?} is not in the WAL stream"));
+        if column.generated != (wanted.generated != ' ') {
+            return Some(format!("column {name:?} is generated now, or not any more"));
         }
-        if !column.published {
+        if !column.generated && !column.published {
             return Some(format!("column {name:?} is not published"));
         }
         None

@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{StreamExt, pin_mut};
 use tokio_postgres::Client;
 use weir_cache::Position;
+use weir_planner::catalog::ColumnEntry;
 use weir_planner::value::decode_binary;
 use weir_planner::{Row, Value};
 
@@ -57,7 +58,8 @@ pub(super) async fn copy(client: &Client, publication: &str, spec: &TableSpec) -
     if let Some(reason) = state.refusal(spec) {
         return Err(CopyError::Refused(reason));
     }
-    let columns: Vec<String> = spec.columns.iter().map(|column| quote(&column.name)).collect();
+    let value = |column: &ColumnEntry| if column.generated == ' ' { quote(&column.name) } else { "NULL".into() };
+    let columns: Vec<String> = spec.columns.iter().map(value).collect();
     let text = format!("COPY (SELECT {} FROM ONLY {name}) TO STDOUT (FORMAT binary)", columns.join(", "));
     let chunks = client.copy_out(&text).await?;
     pin_mut!(chunks);

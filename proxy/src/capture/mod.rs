@@ -34,6 +34,14 @@ pub struct TableSpec {
     pub columns: Vec<weir_planner::catalog::ColumnEntry>,
 }
 
+impl TableSpec {
+    /// The columns whose values are captured, with their positions in the stored row. Generated ones are NULL there: plans
+    /// compute them from the others, because the stream carries them from Postgres 18 on only.
+    pub(crate) fn stored_columns(&self) -> impl Iterator<Item = (usize, &weir_planner::catalog::ColumnEntry)> {
+        self.columns.iter().enumerate().filter(|(_, column)| column.generated == ' ')
+    }
+}
+
 /// What `maintain` receives, in stream order.
 #[derive(Debug)]
 pub enum Event {

@@ -14,6 +14,32 @@ async fn orders(rig: &Rig) {
     rig.settle().await;
 }
 
+/// The stream carries generated columns from Postgres 18 on only; they are computed on every version.
+#[test]
+fn generated_columns_are_computed() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.sql("CREATE TABLE prices (id int PRIMARY KEY, bid numeric(12,4), ask numeric(12,4), \
+                 mid numeric(12,4) GENERATED ALWAYS AS ((bid + ask) / 2) STORED, \
+                 label text GENERATED ALWAYS AS (upper('p' || id::text)) STORED, at timestamptz DEFAULT now()); \
+             INSERT INTO prices SELECT i, i * 1.0001, i * 1.0004 FROM generate_series(1, 50) i; \
+             INSERT INTO prices VALUES (51, NULL, 2); \
+             SELECT pgtrickle.create_stream_table('mids', 'SELECT id, mid, label, mid - bid AS half FROM prices', refresh_mode => 'DIFFERENTIAL'); \
+             SELECT pgtrickle.create_stream_table('total', 'SELECT sum(mid) AS s, count(mid) AS n FROM prices', refresh_mode => 'DIFFERENTIAL')")
+            .await;
+        rig.settle().await;
+        rig.verify(&["mids", "total"]).await;
+        rig.sql("UPDATE prices SET ask = ask * 1.00007, bid = bid - 0.0003 WHERE id % 3 = 0; DELETE FROM prices WHERE id % 7 = 0; \
+             INSERT INTO prices VALUES (60, 0.0001, 0.0002), (61, 1, NULL); UPDATE prices SET id = id + 100 WHERE id > 40")
+            .await;
+        rig.verify(&["mids", "total"]).await;
+        // The expression goes; the values stay and are ordinary from now on.
+        rig.sql("ALTER TABLE prices ALTER mid DROP EXPRESSION; UPDATE prices SET mid = mid + 1 WHERE id < 20").await;
+        rig.until("it is live again", async || rig.rows("total").await.is_ok()).await;
+        rig.verify(&["mids", "total"]).await;
+    });
+}
+
 #[test]
 fn ddl_below_is_followed() {
     run(async {

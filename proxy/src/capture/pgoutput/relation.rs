@@ -52,11 +52,10 @@ impl Mapping {
             return Err(format!("replica identity is not FULL (now {:?})", relation.identity as char));
         }
         let mut targets = vec![None; relation.columns.len()];
-        for (position, column) in spec.columns.iter().enumerate() {
+        for (position, column) in spec.stored_columns() {
             let found = relation.columns.iter().position(|sent| sent.name == column.name);
             let Some(at) = found else {
-                let why = if column.generated == ' ' { "" } else { " (generated columns are not published)" };
-                return Err(format!("column {:?} is not in the stream{why}", column.name));
+                return Err(format!("column {:?} is not in the stream", column.name));
             };
             let sent = &relation.columns[at];
             if (sent.type_oid, sent.typmod) != (column.type_oid, column.typmod) {

@@ -58,9 +58,6 @@ BEGIN
         AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisprimary) THEN
         RETURN 'it is partitioned without a primary key, and Weir may not install event triggers here (a new partition would refuse UPDATE)';
     END IF;
-    IF version < 180000 AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attgenerated <> '' AND NOT a.attisdropped) THEN
-        RETURN 'it has generated columns, which this version of Postgres does not put into the stream';
-    END IF;
     IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attgenerated = 'v' AND NOT a.attisdropped) THEN
         RETURN 'it has virtual generated columns, with which REPLICA IDENTITY FULL would make UPDATE fail';
     END IF;
