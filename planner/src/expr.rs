@@ -50,6 +50,13 @@ pub enum Expr {
         left: Box<Expr>,
         list: Vec<Expr>,
     },
+    /// `left op ANY (array)` or `left op ALL (array)` over one array value, a parameter for example.
+    ArrayMember {
+        function: &'static Function,
+        any: bool,
+        left: Box<Expr>,
+        array: Box<Expr>,
+    },
     /// GREATEST (`greatest`) or LEAST, by the type's default order.
     MinMax {
         greatest: bool,

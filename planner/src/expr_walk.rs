@@ -22,6 +22,7 @@ impl Expr {
             }
             Expr::NullIf { args, .. } | Expr::Distinct { args, .. } => vec![&args.0, &args.1],
             Expr::ScalarArray { left, list, .. } => std::iter::once(left.as_ref()).chain(list).collect(),
+            Expr::ArrayMember { left, array, .. } => vec![left, array],
         }
     }
 
@@ -85,6 +86,9 @@ impl Expr {
             Expr::Distinct { equal, args } => Expr::Distinct { equal, args: Box::new((f(&args.0), f(&args.1))) },
             Expr::ScalarArray { function, any, left, list } => {
                 Expr::ScalarArray { function, any: *any, left: Box::new(f(left)), list: list.iter().map(f).collect() }
+            }
+            Expr::ArrayMember { function, any, left, array } => {
+                Expr::ArrayMember { function, any: *any, left: Box::new(f(left)), array: Box::new(f(array)) }
             }
         }
     }

@@ -146,6 +146,9 @@ fn text(expr: &Expr) -> String {
             let word = if *any { "any" } else { "all" };
             format!("{}({}, {word} [{}])", function.symbol, text(left), list(items))
         }
+        Expr::ArrayMember { function, any, left, array } => {
+            format!("{}({}, {} {})", function.symbol, text(left), if *any { "any" } else { "all" }, text(array))
+        }
         Expr::MinMax { greatest, args } => {
             format!("{}({})", if *greatest { "greatest" } else { "least" }, list(args))
         }

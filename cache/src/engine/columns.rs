@@ -26,7 +26,9 @@ pub(crate) fn unmaintainable(expr: &Expr) -> Option<String> {
     };
     let mut parameter = false;
     expr.visit(&mut |expr| match expr {
-        Expr::Call { function, .. } | Expr::ScalarArray { function, .. } => check(function),
+        Expr::Call { function, .. } | Expr::ScalarArray { function, .. } | Expr::ArrayMember { function, .. } => {
+            check(function)
+        }
         Expr::NullIf { equal, .. } | Expr::Distinct { equal, .. } => check(equal),
         Expr::Param(_) => parameter = true,
         _ => {}

@@ -1,7 +1,7 @@
 //! How a scan finds its rows: by a hash index, by a range of an ordered index, or by looking at all.
 
 use super::ReadError;
-use super::comparison::{Comparison, Operator, as_column_type};
+use super::comparison::{Comparison, Operator, Values, as_column_type};
 use super::op::Scan;
 use super::run::{Flow, Run, Stop, fail};
 use crate::TableVersion;
@@ -115,12 +115,11 @@ impl<'a> Run<'a> {
             let Some(comparison) = equalities(scan).find(|comparison| comparison.column == column) else {
                 return Continue(None);
             };
-            if keys.len() * comparison.values.len() > MAX_LOOKUPS {
+            let Some(values) = self.looked_up(&comparison.values, MAX_LOOKUPS / keys.len().max(1))? else {
                 return Continue(None);
-            }
+            };
             let mut longer = SmallVec::new();
-            for expr in &comparison.values {
-                let value = self.value(expr, Tuple::single(&[]))?;
+            for value in values {
                 let Some(value) = as_column_type(value, version.columns[column].oid) else {
                     return Continue(None);
                 };
@@ -135,6 +134,31 @@ impl<'a> Run<'a> {
         Continue(Some(keys))
     }
 
+    /// The values of an equality's other side; None when they are more than `most`.
+    fn looked_up(&self, values: &Values, most: usize) -> ControlFlow<Stop, Option<SmallVec<[Value; 4]>>> {
+        let list = match values {
+            Values::List(list) => list,
+            Values::Array(array) => {
+                return Continue(match self.value(array, Tuple::single(&[]))? {
+                    Value::Array(array) if array.elements.len() <= most => {
+                        Some(array.elements.iter().cloned().collect())
+                    }
+                    // Equal to nothing.
+                    Value::Null => Some(SmallVec::new()),
+                    _ => None,
+                });
+            }
+        };
+        if list.len() > most {
+            return Continue(None);
+        }
+        let mut found = SmallVec::with_capacity(list.len());
+        for expr in list {
+            found.push(self.value(expr, Tuple::single(&[]))?);
+        }
+        Continue(Some(found))
+    }
+
     /// The rows of a range of an ascending index, as a scan would meet them.
     fn range(&self, scan: &Scan, version: &TableVersion, most: usize) -> ControlFlow<Stop, Option<RowIds>> {
         for comparison in &scan.comparisons {
@@ -143,7 +167,7 @@ impl<'a> Run<'a> {
             let mut low = None;
             let mut high = None;
             for bound in scan.comparisons.iter().filter(|bound| bound.column == comparison.column) {
-                let [expr] = &bound.values[..] else { continue };
+                let Some(expr) = bound.values.single() else { continue };
                 let value = self.value(expr, Tuple::single(&[]))?;
                 let Some(value) = as_column_type(value, version.columns[bound.column].oid) else { continue };
                 if value.is_null() {

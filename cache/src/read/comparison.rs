@@ -79,8 +79,29 @@ pub(super) fn operator(symbol: &str) -> Option<Operator> {
 pub(super) struct Comparison {
     pub(super) column: usize,
     pub(super) operator: Operator,
-    /// Expressions without columns; more than one only for [`Operator::Equal`].
-    pub(super) values: Vec<Expr>,
+    pub(super) values: Values,
+}
+
+/// Expressions without columns that a column is compared with.
+#[derive(Clone, Debug)]
+pub(super) enum Values {
+    /// More than one, or none, only for [`Operator::Equal`].
+    List(Vec<Expr>),
+    /// One whose value is an array; only for [`Operator::Equal`].
+    Array(Expr),
+}
+
+impl Values {
+    /// The one expression, if it is certain to be one.
+    pub(super) fn single(&self) -> Option<&Expr> {
+        match self {
+            Values::List(list) => match &list[..] {
+                [one] => Some(one),
+                _ => None,
+            },
+            Values::Array(_) => None,
+        }
+    }
 }
 
 /// Recognises a conjunct that an index can answer.
@@ -91,11 +112,13 @@ pub(super) fn comparison(conjunct: &Expr) -> Option<Comparison> {
             let operator = operator(function.symbol)?;
             match &args[..] {
                 [Expr::Column(column), value] if is_fixed(value) => {
-                    Some(Comparison { column: *column, operator, values: vec![value.clone()] })
+                    Some(Comparison { column: *column, operator, values: Values::List(vec![value.clone()]) })
                 }
-                [value, Expr::Column(column)] if is_fixed(value) => {
-                    Some(Comparison { column: *column, operator: operator.flipped(), values: vec![value.clone()] })
-                }
+                [value, Expr::Column(column)] if is_fixed(value) => Some(Comparison {
+                    column: *column,
+                    operator: operator.flipped(),
+                    values: Values::List(vec![value.clone()]),
+                }),
                 _ => None,
             }
         }
@@ -104,14 +127,22 @@ pub(super) fn comparison(conjunct: &Expr) -> Option<Comparison> {
             (operator(function.symbol)? == Operator::Equal).then(|| Comparison {
                 column,
                 operator: Operator::Equal,
-                values: list.clone(),
+                values: Values::List(list.clone()),
+            })
+        }
+        Expr::ArrayMember { function, any: true, left, array } if is_fixed(array) => {
+            let Expr::Column(column) = **left else { return None };
+            (operator(function.symbol)? == Operator::Equal).then(|| Comparison {
+                column,
+                operator: Operator::Equal,
+                values: Values::Array((**array).clone()),
             })
         }
         // `WHERE flag` is `flag = true`.
         Expr::Column(column) => Some(Comparison {
             column: *column,
             operator: Operator::Equal,
-            values: vec![Expr::Const(Value::Bool(true))],
+            values: Values::List(vec![Expr::Const(Value::Bool(true))]),
         }),
         _ => None,
     }

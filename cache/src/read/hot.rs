@@ -5,7 +5,6 @@
 //! an id of its own, and reads are rewritten to scan its result ([`Compiled::with_hidden`]). No clock here: durations
 //! and times come in as values.
 
-use super::rewrite::visit;
 use super::{Compiled, ReadError};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -59,9 +58,7 @@ fn is_costly(plan: &Plan) -> bool {
 /// No parameters, and nothing that depends on the reader's settings or clock.
 fn is_fixed(plan: &Plan) -> bool {
     let mut fixed = true;
-    plan.visit(&mut |part| {
-        for_each_expr(&part.node, &mut |expr| visit(expr, &mut |part| fixed &= is_fixed_part(part)))
-    });
+    plan.visit(&mut |part| for_each_expr(&part.node, &mut |expr| expr.visit(&mut |part| fixed &= is_fixed_part(part))));
     fixed
 }
 
@@ -74,7 +71,8 @@ fn is_fixed_part(expr: &Expr) -> bool {
         Expr::Call { function, .. }
         | Expr::NullIf { equal: function, .. }
         | Expr::Distinct { equal: function, .. }
-        | Expr::ScalarArray { function, .. } => function.settings.is_empty(),
+        | Expr::ScalarArray { function, .. }
+        | Expr::ArrayMember { function, .. } => function.settings.is_empty(),
         Expr::ViaText { from, to, .. } => PLAIN_TEXT.contains(&from.oid) && PLAIN_TEXT.contains(&to.oid),
         _ => true,
     }

@@ -110,6 +110,9 @@ impl Expr {
             Expr::ScalarArray { function, any, left, list } => {
                 scalar_array(function, *any, left.eval_ref(tuple, ctx), list, tuple, ctx)
             }
+            Expr::ArrayMember { function, any, left, array } => {
+                array_member(function, *any, left.eval_ref(tuple, ctx), &array.eval_ref(tuple, ctx), ctx)
+            }
             Expr::MinMax { greatest, args } => min_max(*greatest, args, tuple, ctx),
             Expr::ViaText { arg, from, to } => via_text(arg.eval_ref(tuple, ctx), from, to, ctx),
         }
@@ -227,6 +230,35 @@ fn apply(function: &'static Function, args: &[&Value], ctx: &EvalContext) -> Val
         return Value::Null;
     }
     (function.eval)(args, ctx).into()
+}
+
+/// `left op ANY/ALL (array)` by `ExecEvalScalarArrayOp`: a NULL array gives NULL, an empty one decides at once.
+fn array_member<'a>(
+    function: &'static Function,
+    any: bool,
+    left: Cow<'a, Value>,
+    array: &Value,
+    ctx: &'a EvalContext,
+) -> Cow<'a, Value> {
+    if left.is_error() {
+        return left;
+    }
+    let array = match array {
+        Value::Array(array) => array,
+        Value::Null => return truth(None),
+        Value::Error(_) => return Cow::Owned(array.clone()),
+        other => return failure(EvalError::unsupported(format!("ANY or ALL over {other:?}"))),
+    };
+    let mut outcome = Some(!any);
+    for element in &array.elements {
+        match apply(function, &[&left, element], ctx) {
+            Value::Bool(result) if result == any => return truth(Some(any)),
+            Value::Bool(_) => {}
+            Value::Null => outcome = None,
+            other => return not_a_boolean(&other),
+        }
+    }
+    truth(outcome)
 }
 
 /// `left op ANY/ALL (list)` by `ExecEvalScalarArrayOp`: the array is built whole, so an error in any element

@@ -9,7 +9,7 @@ use crate::expr::Expr;
 use crate::settings::SettingSet;
 use crate::tree::{Node, Tree};
 use crate::types::oid;
-use crate::value::Value;
+use crate::value::{Value, element_type};
 
 impl ExprLowerer<'_, '_> {
     /// `RelabelType`: the same bits under another type.
@@ -60,6 +60,46 @@ impl ExprLowerer<'_, '_> {
         Ok(Typed { expr: Expr::ViaText { arg: Box::new(arg.expr), from, to }, ..result })
     }
 
+    /// An array operand that is one value: a parameter, or NULL. None for any other.
+    pub(super) fn array_value(&mut self, node: &Node) -> Result<Option<Expr>, LowerError> {
+        match node.label.as_str() {
+            "PARAM" => {
+                let param = self.param(node)?;
+                if element_type(param.kind.oid).is_none() {
+                    let name = self.lowering.type_name(param.kind.oid);
+                    return unsupported(format!("ANY or ALL over a parameter of type {name}"));
+                }
+                Ok(Some(param.expr))
+            }
+            "CONST" if node.bool("constisnull")? => Ok(Some(Expr::Const(Value::Null))),
+            // Each element under another name: they are held alike.
+            "ARRAYCOERCEEXPR" if !relabels_elements(node)? => Ok(None),
+            "RELABELTYPE" | "ARRAYCOERCEEXPR" => match self.array_value(node.child("arg")?)? {
+                Some(expr) => {
+                    let (from, to) = (self.array_element(node.child("arg")?)?, node.oid("resulttype")?);
+                    let to = element_type(to).map(representation);
+                    if from.is_none() || from != to {
+                        return unsupported("ANY or ALL over a cast array parameter");
+                    }
+                    Ok(Some(expr))
+                }
+                None => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// How the elements of an array operand that [`Self::array_value`] accepts are held.
+    fn array_element(&self, node: &Node) -> Result<Option<Representation>, LowerError> {
+        let array = match node.label.as_str() {
+            "PARAM" => node.oid("paramtype")?,
+            "CONST" => node.oid("consttype")?,
+            "RELABELTYPE" | "ARRAYCOERCEEXPR" => node.oid("resulttype")?,
+            _ => return Ok(None),
+        };
+        Ok(element_type(array).map(representation))
+    }
+
     /// The elements of an array operand whose length is known.
     pub(super) fn array_elements(&mut self, node: &Node) -> Result<Vec<Typed>, LowerError> {
         match node.label.as_str() {
@@ -79,7 +119,7 @@ impl ExprLowerer<'_, '_> {
                 }
                 Ok(converted)
             }
-            "PARAM" => unsupported("ANY or ALL over an array parameter"),
+            "PARAM" => unsupported("ANY or ALL over a cast array parameter"),
             "SUBLINK" => unsupported("ANY or ALL over an array from a subquery"),
             _ => unsupported("ANY or ALL over a computed array"),
         }
@@ -102,6 +142,12 @@ impl ExprLowerer<'_, '_> {
         let typed = |value| Typed { expr: Expr::Const(value), kind: kind.clone(), collation };
         Ok(values.into_iter().map(typed).collect())
     }
+}
+
+/// The conversion of an array's elements changes their type's name only.
+fn relabels_elements(node: &Node) -> Result<bool, LowerError> {
+    let conversion = node.child("elemexpr")?;
+    Ok(conversion.label == "RELABELTYPE" && conversion.child("arg")?.label == "CASETESTEXPR")
 }
 
 /// Casts through text whose output and input functions are known exactly.

@@ -138,7 +138,7 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
         }
     }
 
-    fn param(&mut self, node: &Node) -> Result<Typed, LowerError> {
+    pub(super) fn param(&mut self, node: &Node) -> Result<Typed, LowerError> {
         /// `PARAM_EXTERN` and `PARAM_SUBLINK` of `src/include/nodes/primnodes.h`.
         const EXTERN: i64 = 0;
         const SUBLINK: i64 = 2;

@@ -189,6 +189,9 @@ impl ExprLowerer<'_, '_> {
             return unsupported("ANY of nothing");
         };
         let left = Box::new(self.expr(left)?.expr);
+        if let Some(array) = self.array_value(list)? {
+            return Ok(boolean(Expr::ArrayMember { function, any, left, array: Box::new(array) }));
+        }
         let list = self.array_elements(list)?.into_iter().map(|element| element.expr).collect();
         Ok(boolean(Expr::ScalarArray { function, any, left, list }))
     }

@@ -52,6 +52,16 @@ pub fn simplified(expr: &Expr) -> Expr {
                 _ => Expr::Or(rest),
             }
         }
+        // One spelling for arrays that are known: a list.
+        Expr::ArrayMember { function, any, left, array } => match &**array {
+            Expr::Const(Value::Array(array)) => Expr::ScalarArray {
+                function,
+                any: *any,
+                left: left.clone(),
+                list: array.elements.iter().cloned().map(Expr::Const).collect(),
+            },
+            _ => expr,
+        },
         Expr::Not(arg) if matches!(**arg, Expr::Const(_)) => evaluated(expr),
         _ => expr,
     }

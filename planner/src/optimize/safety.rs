@@ -47,7 +47,9 @@ pub fn is_safe(expr: &Expr) -> bool {
     let this = match expr {
         Expr::Column(_) | Expr::Param(_) => true,
         Expr::Const(value) => !matches!(value, Value::Error(_)),
-        Expr::Call { function, .. } | Expr::ScalarArray { function, .. } => is_total_comparison(function.symbol),
+        Expr::Call { function, .. } | Expr::ScalarArray { function, .. } | Expr::ArrayMember { function, .. } => {
+            is_total_comparison(function.symbol)
+        }
         Expr::Distinct { equal, .. } => is_total_comparison(equal.symbol),
         Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::BooleanTest { .. } => {
             true

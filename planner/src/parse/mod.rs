@@ -3,6 +3,7 @@
 //! Spellings are accepted only where every supported server reads them alike; others are
 //! [`EvalError::unsupported`], so that Postgres reads them. Errors are Postgres' own.
 
+mod array;
 mod date_time;
 mod number;
 
@@ -10,7 +11,7 @@ pub(crate) use date_time::round_to_precision;
 
 use crate::settings::Settings;
 use crate::types::oid;
-use crate::value::{EvalError, Numeric, Value};
+use crate::value::{EvalError, Numeric, Value, element_type};
 use std::sync::Arc;
 
 /// Reads a text image as the type's input function does, with the type modifier applied (-1 for none).
@@ -32,7 +33,10 @@ pub fn decode_text(type_oid: u32, typmod: i32, text: &str, settings: &Settings) 
         oid::TIME => Value::Time(date_time::time(text, typmod)?),
         oid::TIMESTAMP => Value::Timestamp(date_time::timestamp(text, typmod)?),
         oid::TIMESTAMPTZ => Value::TimestampTz(date_time::timestamptz(text, typmod, &settings.time_zone)?),
-        _ => return Err(EvalError::unsupported(format!("text input of type {type_oid}"))),
+        _ => match element_type(type_oid) {
+            Some(element) => array::array(element, typmod, text, settings)?,
+            None => return Err(EvalError::unsupported(format!("text input of type {type_oid}"))),
+        },
     })
 }
 

@@ -3,6 +3,7 @@
 //! A [`Renderer`] is the settings, resolved once per session. What it cannot print exactly as Postgres would
 //! is an [`Unrenderable`] with its reason, and the statement goes to Postgres.
 
+mod array;
 mod date_time;
 mod float;
 mod interval;
@@ -98,6 +99,7 @@ impl Renderer {
             }
             Value::Interval(v) => interval::interval(v, self.interval_style.clone()?, out)?,
             Value::Uuid(v) => uuid(v, out),
+            Value::Array(v) => array::array(self, v, out)?,
             Value::Opaque(v) => opaque(v, kind.oid, out)?,
             Value::Null => return Err(Unrenderable::Null),
             Value::Error(error) => return Err(Unrenderable::Error(error.to_string())),

@@ -1,6 +1,6 @@
 //! Binary images of values: what each type's `typsend` writes and `typrecv` reads.
 
-use super::{Interval, Numeric, Value};
+use super::{Interval, Numeric, Value, array};
 use crate::types::oid;
 use std::sync::Arc;
 
@@ -34,33 +34,36 @@ pub fn decode_binary(type_oid: u32, bytes: &[u8]) -> Result<Value, DecodeError> 
             fixed(1)?;
             Value::Bool(bytes[0] != 0)
         }
-        oid::INT2 => Value::Int2(i16::from_be_bytes(array(type_oid, bytes)?)),
-        oid::INT4 => Value::Int4(i32::from_be_bytes(array(type_oid, bytes)?)),
-        oid::INT8 => Value::Int8(i64::from_be_bytes(array(type_oid, bytes)?)),
-        oid::FLOAT4 => Value::Float4(f32::from_be_bytes(array(type_oid, bytes)?)),
-        oid::FLOAT8 => Value::Float8(f64::from_be_bytes(array(type_oid, bytes)?)),
+        oid::INT2 => Value::Int2(i16::from_be_bytes(fixed_width(type_oid, bytes)?)),
+        oid::INT4 => Value::Int4(i32::from_be_bytes(fixed_width(type_oid, bytes)?)),
+        oid::INT8 => Value::Int8(i64::from_be_bytes(fixed_width(type_oid, bytes)?)),
+        oid::FLOAT4 => Value::Float4(f32::from_be_bytes(fixed_width(type_oid, bytes)?)),
+        oid::FLOAT8 => Value::Float8(f64::from_be_bytes(fixed_width(type_oid, bytes)?)),
         oid::NUMERIC => Value::Numeric(Numeric::from_binary(bytes).ok_or(DecodeError::Malformed { type_oid })?),
         oid::TEXT | oid::VARCHAR | oid::NAME | oid::UNKNOWN => Value::Text(text(type_oid, bytes)?),
         oid::BPCHAR => Value::Bpchar(text(type_oid, bytes)?),
         oid::BYTEA => Value::Bytea(Arc::from(bytes)),
-        oid::DATE => Value::Date(i32::from_be_bytes(array(type_oid, bytes)?)),
-        oid::TIME => Value::Time(i64::from_be_bytes(array(type_oid, bytes)?)),
-        oid::TIMESTAMP => Value::Timestamp(i64::from_be_bytes(array(type_oid, bytes)?)),
-        oid::TIMESTAMPTZ => Value::TimestampTz(i64::from_be_bytes(array(type_oid, bytes)?)),
+        oid::DATE => Value::Date(i32::from_be_bytes(fixed_width(type_oid, bytes)?)),
+        oid::TIME => Value::Time(i64::from_be_bytes(fixed_width(type_oid, bytes)?)),
+        oid::TIMESTAMP => Value::Timestamp(i64::from_be_bytes(fixed_width(type_oid, bytes)?)),
+        oid::TIMESTAMPTZ => Value::TimestampTz(i64::from_be_bytes(fixed_width(type_oid, bytes)?)),
         oid::INTERVAL => {
-            let [a, b, c, d, e, f, g, h, days @ .., m, n, o, p] = array::<16>(type_oid, bytes)?;
+            let [a, b, c, d, e, f, g, h, days @ .., m, n, o, p] = fixed_width::<16>(type_oid, bytes)?;
             Value::Interval(Arc::new(Interval {
                 micros: i64::from_be_bytes([a, b, c, d, e, f, g, h]),
                 days: i32::from_be_bytes(days),
                 months: i32::from_be_bytes([m, n, o, p]),
             }))
         }
-        oid::UUID => Value::Uuid(Arc::new(array(type_oid, bytes)?)),
-        _ => Value::Opaque(Arc::from(bytes)),
+        oid::UUID => Value::Uuid(Arc::new(fixed_width(type_oid, bytes)?)),
+        _ => match array::element_type(type_oid) {
+            Some(element) => array::decode(type_oid, element, bytes)?,
+            None => Value::Opaque(Arc::from(bytes)),
+        },
     })
 }
 
-fn array<const N: usize>(type_oid: u32, bytes: &[u8]) -> Result<[u8; N], DecodeError> {
+fn fixed_width<const N: usize>(type_oid: u32, bytes: &[u8]) -> Result<[u8; N], DecodeError> {
     bytes.try_into().map_err(|_| DecodeError::Length { type_oid, length: bytes.len() })
 }
 
@@ -89,6 +92,7 @@ pub fn encode_binary(value: &Value, type_oid: u32, out: &mut Vec<u8>) -> Result<
             out.extend_from_slice(&v.months.to_be_bytes());
         }
         Value::Uuid(v) => out.extend_from_slice(&v[..]),
+        Value::Array(v) => array::encode(v, type_oid, out)?,
         Value::Null => return Err(EncodeError { type_oid, value: "NULL" }),
         Value::Error(_) => return Err(EncodeError { type_oid, value: "an error" }),
     }

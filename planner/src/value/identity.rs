@@ -21,6 +21,7 @@ impl PartialEq for Value {
             (Bytea(a), Bytea(b)) | (Opaque(a), Opaque(b)) => a == b,
             (Interval(a), Interval(b)) => a == b,
             (Uuid(a), Uuid(b)) => a == b,
+            (Array(a), Array(b)) => a == b,
             (Error(a), Error(b)) => a == b,
             _ => false,
         }
@@ -48,6 +49,7 @@ impl Hash for Value {
             Bytea(v) | Opaque(v) => v.hash(state),
             Interval(v) => v.hash(state),
             Uuid(v) => v.hash(state),
+            Array(v) => v.hash(state),
             Error(v) => v.hash(state),
         }
     }

@@ -4,6 +4,7 @@
 //! SQL equality is image identity of [`Value::canonical`]; SQL order is [`compare`]. No operators live here
 //! beyond those of [`Numeric`]; they are in [`crate::functions`].
 
+mod array;
 mod binary;
 mod canonical;
 mod error;
@@ -11,6 +12,7 @@ mod identity;
 mod numeric;
 mod order;
 
+pub use array::{Array, array_type, element_type};
 pub use binary::{DecodeError, EncodeError, decode_binary, encode_binary};
 pub use error::EvalError;
 pub use numeric::{Numeric, NumericSum};
@@ -46,6 +48,7 @@ pub enum Value {
     TimestampTz(i64),
     Interval(Arc<Interval>),
     Uuid(Arc<[u8; 16]>),
+    Array(Arc<Array>),
     /// Binary image (`typsend`) of a type without known operations.
     Opaque(Arc<[u8]>),
     /// The evaluation of this value failed; deleting the rows it came from heals it.
@@ -97,6 +100,10 @@ impl Value {
             Value::Bytea(v) | Value::Opaque(v) => ARC_HEADER + v.len(),
             Value::Interval(_) | Value::Uuid(_) => ARC_HEADER + 16,
             Value::Numeric(v) => v.heap_size(),
+            Value::Array(v) => {
+                let own: usize = v.elements.iter().map(Value::heap_size).sum();
+                ARC_HEADER + size_of::<Array>() + size_of_val::<[Value]>(&v.elements) + own
+            }
             Value::Error(v) => ARC_HEADER + size_of::<EvalError>() + v.message.len(),
             _ => 0,
         }

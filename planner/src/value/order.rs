@@ -97,8 +97,9 @@ fn rank(value: &Value) -> u8 {
         Interval(_) => 14,
         Uuid(_) => 15,
         Opaque(_) => 16,
-        Null => 17,
-        Error(_) => 18,
+        Array(_) => 17,
+        Null => 18,
+        Error(_) => 19,
     }
 }
 

@@ -10,6 +10,7 @@ use weir_planner::catalog::RelationKind;
 use weir_planner::lower::{LowerError, has_equality, lower_statement};
 use weir_planner::tree::{Node, ParseError, Tree, parse, references};
 use weir_planner::types::oid;
+use weir_planner::value::element_type;
 
 /// Longer texts are forwarded: they are loads or generated code, and their trees are a hundred times as long.
 const MAX_STATEMENT_BYTES: usize = 64 * 1024;
@@ -89,7 +90,7 @@ pub(super) async fn analyse(
     if lowered.params > params.len() {
         return Err(Failure::unsupported("unknown tree", "a parameter the statement does not have"));
     }
-    if let Some(unknown) = params.iter().find(|oid| !has_equality(**oid)) {
+    if let Some(unknown) = params.iter().find(|oid| !has_equality(**oid) && element_type(**oid).is_none()) {
         return Err(Failure::unsupported("parameter type", format!("no known values of type {unknown}")));
     }
     let mut columns = Vec::with_capacity(lowered.columns.len());

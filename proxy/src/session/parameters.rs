@@ -7,7 +7,7 @@ use crate::wire::frontend::Bind;
 use weir_planner::parse::decode_text;
 use weir_planner::settings::Settings;
 use weir_planner::types::oid;
-use weir_planner::value::{Value, decode_binary};
+use weir_planner::value::{Value, decode_binary, element_type};
 
 /// `MIN_TIMESTAMP` and `END_TIMESTAMP` of `src/include/datatype/timestamp.h`: microseconds from 2000-01-01.
 const TIMESTAMPS: std::ops::Range<i64> = -211_813_488_000_000_000..9_223_371_331_200_000_000;
@@ -38,7 +38,9 @@ pub(super) fn decode(
         into.push(match (value, format) {
             (None, 0 | 1) => Value::Null,
             // Text may not hold a zero byte (22021), in either format.
-            (Some(bytes), _) if is_text(*type_oid) && bytes.contains(&0) => return Err(reason::PARAMETER.into()),
+            (Some(bytes), format) if is_text(*type_oid, format) && bytes.contains(&0) => {
+                return Err(reason::PARAMETER.into());
+            }
             (Some(bytes), 0) => {
                 let text = std::str::from_utf8(bytes).map_err(|_| reason::PARAMETER)?;
                 decode_text(*type_oid, -1, text, settings).map_err(|_| reason::PARAMETER)?
@@ -53,7 +55,9 @@ pub(super) fn decode(
     Ok(())
 }
 
-fn is_text(type_oid: u32) -> bool {
+/// The image is text, or a list of texts in text format.
+fn is_text(type_oid: u32, format: i16) -> bool {
+    let type_oid = if format == 0 { element_type(type_oid).unwrap_or(type_oid) } else { type_oid };
     matches!(type_oid, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::UNKNOWN)
 }
 
@@ -65,6 +69,9 @@ fn in_range(value: &Value) -> bool {
         }
         Value::Date(days) => DATES.contains(days) || matches!(*days, i32::MIN | i32::MAX),
         Value::Time(micros) => TIMES.contains(micros),
+        Value::Array(array) => array.elements.iter().all(in_range),
+        // Inside an array; alone it has been seen to before.
+        Value::Text(text) | Value::Bpchar(text) => !text.contains('\0'),
         _ => true,
     }
 }
