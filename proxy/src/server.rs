@@ -9,7 +9,7 @@ use crate::maintain;
 use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::registry::Registry;
-use crate::session::{self, Listener, SessionContext};
+use crate::session::{self, Listener, SessionContext, Workers};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,8 +69,9 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> io::Result<(
         services.maintenance.clone(),
         services.metrics.clone(),
     );
+    let workers = Workers::start()?;
     tokio::select! {
-        () = session::serve(listener, Arc::new(context)) => Ok(()),
+        () = session::serve(listener, Arc::new(context), workers) => Ok(()),
         result = http::serve(http_listener, services) => result,
         () = stop => Ok(()),
     }

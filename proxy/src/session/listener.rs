@@ -1,14 +1,16 @@
 //! Accepting clients.
 
 use super::context::SessionContext;
+use super::relay::SessionError;
 use super::startup;
+use super::workers::Workers;
 use crate::wire::stream::Stream;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// More sessions than this are refused with 53300: each costs two sockets and about 64 KiB of buffers, and Postgres'
 /// own `max_connections` is nearly always far lower.
@@ -32,20 +34,24 @@ impl Listener {
     }
 }
 
-/// Serves clients until the future is dropped; each runs on its own task.
-pub async fn serve(listener: Listener, context: Arc<SessionContext>) {
+/// Serves clients until the future is dropped; each is a task on one of the workers.
+pub async fn serve(listener: Listener, context: Arc<SessionContext>, workers: Workers) {
     loop {
         match listener.listener.accept().await {
             Ok((socket, peer)) => {
                 context.metrics.connections.fetch_add(1, Ordering::Relaxed);
-                if let Err(error) = socket.set_nodelay(true) {
-                    tracing::debug!(%error, %peer, "client socket");
-                    continue;
-                }
+                // Out of this thread's reactor, to be registered with the worker's.
+                let socket = match socket.set_nodelay(true).and_then(|()| socket.into_std()) {
+                    Ok(socket) => socket,
+                    Err(error) => {
+                        tracing::debug!(%error, %peer, "client socket");
+                        continue;
+                    }
+                };
                 let context = context.clone();
-                tokio::spawn(async move {
+                workers.spawn(async move {
                     context.clients.fetch_add(1, Ordering::Relaxed);
-                    if let Err(error) = startup::accept(Stream::Tcp(socket), &context).await {
+                    if let Err(error) = session(socket, &context).await {
                         tracing::debug!(%error, %peer, "session ended");
                     }
                     context.clients.fetch_sub(1, Ordering::Relaxed);
@@ -57,4 +63,8 @@ pub async fn serve(listener: Listener, context: Arc<SessionContext>) {
             }
         }
     }
+}
+
+async fn session(socket: std::net::TcpStream, context: &Arc<SessionContext>) -> Result<(), SessionError> {
+    startup::accept(Stream::Tcp(TcpStream::from_std(socket)?), context).await
 }

@@ -1,5 +1,5 @@
-//! One client: start-up, forwarding, the decision what memory may answer, and the answers. A session is one task with
-//! two endpoints and no lock on its way; `relay` moves bytes, `frontend` and `upstream` look at message headers,
+//! One client: start-up, forwarding, the decision what memory may answer, and the answers. A session is one task on
+//! one of the `workers`, with two endpoints and no lock on its way; `relay` moves bytes, `frontend` and `upstream` look at message headers,
 //! `attempt` decides whether memory answers a collected read, and everything it cannot prove is forwarded with a
 //! reason from `reason`. What a message looks like is `wire`'s business; what a plan yields is the cache's.
 
@@ -28,6 +28,8 @@ mod show;
 mod startup;
 mod statements;
 mod upstream;
+mod workers;
 
 pub use context::SessionContext;
 pub use listener::{Listener, serve};
+pub use workers::Workers;
