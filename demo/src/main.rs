@@ -72,6 +72,12 @@ struct PaceArguments {
     /// Normal events between two changes of reference data (repricing, tier rotation). The seed's: 30.
     #[arg(long)]
     change_every: Option<u64>,
+    /// Finance: trade with all 50 accounts and 30 instruments (the seed: the first 20 and 15).
+    #[arg(long)]
+    whole_book: bool,
+    /// Finance: multiply the quantities traded; some hundreds take portfolios beyond their capital.
+    #[arg(long, default_value_t = 1)]
+    quantity_scale: u32,
 }
 
 fn scenario_named(name: &str) -> Result<Scenario, String> {
@@ -98,8 +104,9 @@ async fn main() -> ExitCode {
 async fn run(arguments: Run, stop: watch::Receiver<bool>) -> Result<(), String> {
     let scenario = arguments.scenario;
     let mut stack = Stack::start(scenario);
-    let pace =
-        Pace::of(scenario, arguments.pace.rate).with_intervals(arguments.pace.burst_every, arguments.pace.change_every);
+    let pace = Pace::of(scenario, arguments.pace.rate)
+        .with_intervals(arguments.pace.burst_every, arguments.pace.change_every)
+        .with_book(arguments.pace.whole_book, arguments.pace.quantity_scale);
     let writer = generator::spawn(scenario, pace, stack.weir.config(), StdRng::from_os_rng(), stop.clone());
     let until = arguments.seconds.map(Duration::from_secs_f64);
     let shown = view::run(&stack, &writer, Duration::from_secs_f64(arguments.frame.max(0.05)), until, stop).await;

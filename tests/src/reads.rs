@@ -32,6 +32,15 @@ const FRAUD: [Shape; 6] = [
     shape("top_10_risky_merchants", "rank", "merchant_category", "risk_rate_pct", "total_txns"),
 ];
 
+const FINANCE: [Shape; 6] = [
+    shape("price_snapshot", "instrument_id", "sector", "mid_price", "price_drift"),
+    shape("account_pnl", "account_id", "account_name", "total_market_value", "position_count"),
+    shape("portfolio_pnl", "portfolio_id", "strategy", "total_unrealized_pnl", "total_positions"),
+    shape("account_var", "account_id", "account_name", "diversified_var_95", "total_var_95"),
+    shape("regulatory_capital", "portfolio_id", "capital_status", "required_capital", "capital_headroom"),
+    shape("breach_dashboard", "rank", "capital_status", "capital_ratio_pct", "portfolio_var_95"),
+];
+
 const LEADERBOARD: [Shape; 1] = [shape("scores_by_game", "game_id", "game_id::text", "total_score", "high_score")];
 
 const fn shape(
@@ -48,6 +57,7 @@ const fn shape(
 pub fn random(scenario: Scenario, rng: &mut StdRng) -> (String, Order) {
     let shapes: &[Shape] = match scenario.name {
         "ecommerce" => &ECOMMERCE,
+        "finance" => &FINANCE,
         "fraud" => &FRAUD,
         "leaderboard" => &LEADERBOARD,
         other => unreachable!("scenario {other} has no reads"),

@@ -54,11 +54,29 @@ pub const FRAUD: Scenario = scenario!(
     ]
 );
 
+/// A trading book: prices that tick, trades; eleven stream tables in a deep chain.
+pub const FINANCE: Scenario = scenario!(
+    "finance",
+    &[
+        "price_snapshot",
+        "net_positions",
+        "position_values",
+        "account_pnl",
+        "portfolio_pnl",
+        "sector_exposure",
+        "var_contributions",
+        "account_var",
+        "portfolio_var",
+        "regulatory_capital",
+        "breach_dashboard",
+    ]
+);
+
 /// Game scores; two stream tables, one with RANK.
 pub const LEADERBOARD: Scenario = scenario!("leaderboard", &["top_players", "scores_by_game"]);
 
 /// All scenarios.
-pub const ALL: [Scenario; 3] = [ECOMMERCE, FRAUD, LEADERBOARD];
+pub const ALL: [Scenario; 4] = [ECOMMERCE, FRAUD, FINANCE, LEADERBOARD];
 
 impl Scenario {
     /// The scenario called `name`.

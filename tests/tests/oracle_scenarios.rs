@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 use weir_tests::oracle::compare_scenario;
 use weir_tests::postgres::TestServer;
 use weir_tests::rng;
-use weir_tests::scenario::{ECOMMERCE, FRAUD, LEADERBOARD, Scenario};
+use weir_tests::scenario::{ECOMMERCE, FINANCE, FRAUD, LEADERBOARD, Scenario};
 use weir_tests::weir::TestWeir;
 use weir_tests::wire::RawClient;
 use weir_tests::workload::Writer;
@@ -53,6 +53,11 @@ fn ecommerce() {
 #[test]
 fn fraud() {
     run(FRAUD);
+}
+
+#[test]
+fn finance() {
+    run(FINANCE);
 }
 
 #[test]

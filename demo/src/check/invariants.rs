@@ -10,6 +10,7 @@ pub struct Invariant {
 pub fn of(scenario: &str) -> &'static [Invariant] {
     match scenario {
         "ecommerce" => &ECOMMERCE,
+        "finance" => &FINANCE,
         "fraud" => &FRAUD,
         "leaderboard" => &LEADERBOARD,
         other => unreachable!("scenario {other} has no invariants"),
@@ -36,6 +37,33 @@ const ECOMMERCE: [Invariant; 3] = [
         says: "every customer of the top ten has spent what the ranking says",
         sql: "SELECT t.total_spent, s.total_spent FROM top_10_customers t \
               JOIN customer_stats s ON s.customer_name = t.customer_name",
+    },
+];
+
+const FINANCE: [Invariant; 4] = [
+    Invariant {
+        says: "market value by account = of the positions = by portfolio = at risk = by sector",
+        sql: "SELECT a.total, v.total, p.total, r.total, s.total \
+              FROM (SELECT SUM(total_market_value) AS total FROM account_pnl) a, \
+                   (SELECT SUM(market_value) AS total FROM position_values) v, \
+                   (SELECT SUM(total_market_value) AS total FROM portfolio_pnl) p, \
+                   (SELECT SUM(total_market_value) AS total FROM portfolio_var) r, \
+                   (SELECT SUM(total_exposure) AS total FROM sector_exposure) s",
+    },
+    Invariant {
+        says: "positions of the accounts = positions valued = net positions",
+        sql: "SELECT a.n, v.n, p.n FROM (SELECT SUM(position_count) AS n FROM account_pnl) a, \
+                   (SELECT COUNT(*) AS n FROM position_values) v, (SELECT COUNT(*) AS n FROM net_positions) p",
+    },
+    Invariant {
+        says: "every position is valued at its instrument's present price",
+        sql: "SELECT v.mid_price, s.mid_price FROM position_values v JOIN price_snapshot s ON s.instrument_id = v.instrument_id \
+              WHERE v.account_id <= 10",
+    },
+    Invariant {
+        says: "every breach row is its portfolio's capital",
+        sql: "SELECT b.required_capital, r.required_capital FROM breach_dashboard b \
+              JOIN regulatory_capital r ON r.portfolio_name = b.portfolio_name",
     },
 ];
 
@@ -92,6 +120,17 @@ pub fn reads(scenario: &str) -> &'static [&'static str] {
             "SELECT merchant_category, COUNT(*) AS total, COUNT(*) FILTER (WHERE risk_level = 'HIGH') AS high, \
              ROUND(100.0 * COUNT(*) FILTER (WHERE risk_level = 'HIGH') / NULLIF(COUNT(*), 0), 1) AS high_pct \
              FROM risk_scores GROUP BY merchant_category ORDER BY high_pct DESC NULLS LAST, merchant_category",
+        ],
+        "finance" => &[
+            "SELECT * FROM breach_dashboard ORDER BY rank",
+            "SELECT * FROM sector_exposure ORDER BY ABS(total_exposure) DESC NULLS LAST, sector_id, asset_class",
+            "SELECT * FROM portfolio_pnl ORDER BY total_market_value DESC, portfolio_id",
+            "SELECT portfolio_name, portfolio_var_95, sum_stressed_var_99, var_pct_nav FROM portfolio_var \
+             ORDER BY portfolio_var_95 DESC, portfolio_id",
+            "SELECT ticker, sector, bid, ask, mid_price, drift_pct FROM price_snapshot ORDER BY ticker",
+            "SELECT * FROM position_values ORDER BY ABS(market_value) DESC, account_id, instrument_id",
+            "SELECT account_id, ticker, net_quantity FROM net_positions WHERE net_quantity != 0 ORDER BY account_id, ticker",
+            "SELECT COUNT(*), SUM(market_value), SUM(unrealized_pnl) FROM position_values",
         ],
         "leaderboard" => &[
             "SELECT rank, player_name, total_score, games_played FROM top_players ORDER BY rank, player_id LIMIT 10",

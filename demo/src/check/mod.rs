@@ -45,7 +45,9 @@ pub async fn run(stack: &Stack, options: &Options, stop: watch::Receiver<bool>) 
         let writers: Vec<_> = (0..options.writers)
             .map(|writer| {
                 let rng = StdRng::seed_from_u64(seed ^ (u64::from(round) << 32) ^ writer as u64);
-                let pace = Pace::of(stack.scenario, options.rate).with_intervals(Some(12), Some(5));
+                // Positions of every kind, some of them large enough to breach a limit.
+                let pace =
+                    Pace::of(stack.scenario, options.rate).with_intervals(Some(12), Some(5)).with_book(true, 400);
                 generator::spawn(stack.scenario, pace, stack.weir.config(), rng, paused.clone())
             })
             .collect();

@@ -1,6 +1,6 @@
 //! Card transactions: normal purchases, bursts of one user at risky merchants, rotating risk tiers.
 
-use super::{Pace, seconds};
+use super::{Pace, seconds, standard_normal};
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::time::Duration;
@@ -112,10 +112,4 @@ fn amount(category: &str, rng: &mut StdRng) -> f64 {
     };
     let middle: f64 = (low + high) / 2.0;
     (middle.ln() + SIGMA * standard_normal(rng)).exp()
-}
-
-/// Box and Muller's transformation of two uniform numbers.
-fn standard_normal(rng: &mut StdRng) -> f64 {
-    let radius = (-2.0 * rng.random_range(f64::MIN_POSITIVE..1.0).ln()).sqrt();
-    radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
 }

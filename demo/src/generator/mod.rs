@@ -4,6 +4,7 @@
 //! connection and connects again when it breaks.
 
 mod ecommerce;
+mod finance;
 mod fraud;
 mod leaderboard;
 
@@ -28,6 +29,10 @@ pub struct Pace {
     pub burst_every: u64,
     /// Normal events between two changes of reference data.
     pub change_every: u64,
+    /// Finance: trade with all accounts and instruments, not only with the seed's first 20 and 15.
+    pub whole_book: bool,
+    /// Finance: the seed's quantities are multiplied by this.
+    pub quantity_scale: i64,
 }
 
 impl Pace {
@@ -36,14 +41,21 @@ impl Pace {
         let burst_every = match scenario.name {
             // 1.25 s per order.
             "ecommerce" => 36,
+            "finance" => 60,
             _ => 45,
         };
-        Pace { rate, burst_every, change_every: 30 }
+        Pace { rate, burst_every, change_every: 30, whole_book: false, quantity_scale: 1 }
     }
 
     pub fn with_intervals(mut self, burst_every: Option<u64>, change_every: Option<u64>) -> Pace {
         self.burst_every = burst_every.unwrap_or(self.burst_every).max(1);
         self.change_every = change_every.unwrap_or(self.change_every).max(1);
+        self
+    }
+
+    pub fn with_book(mut self, whole_book: bool, quantity_scale: u32) -> Pace {
+        self.whole_book = whole_book;
+        self.quantity_scale = i64::from(quantity_scale.max(1));
         self
     }
 }
@@ -117,6 +129,7 @@ async fn pause(length: Duration, stop: &mut watch::Receiver<bool>) {
 
 enum Events {
     Ecommerce(ecommerce::Orders),
+    Finance(finance::Trades),
     Fraud(fraud::Transactions),
     Leaderboard(leaderboard::Scores),
 }
@@ -125,6 +138,7 @@ impl Events {
     async fn prepare(scenario: Scenario, client: &Client, pace: Pace) -> Result<Events, Error> {
         Ok(match scenario.name {
             "ecommerce" => Events::Ecommerce(ecommerce::Orders::prepare(client, pace).await?),
+            "finance" => Events::Finance(finance::Trades::prepare(client, pace).await?),
             "fraud" => Events::Fraud(fraud::Transactions::prepare(client, pace).await?),
             "leaderboard" => Events::Leaderboard(leaderboard::Scores::prepare(client).await?),
             other => unreachable!("scenario {other} has no generator"),
@@ -135,6 +149,7 @@ impl Events {
     async fn next(&mut self, client: &Client, rng: &mut StdRng) -> Result<(u64, Duration), Error> {
         match self {
             Events::Ecommerce(orders) => orders.next(client, rng).await,
+            Events::Finance(trades) => trades.next(client, rng).await,
             Events::Fraud(transactions) => transactions.next(client, rng).await,
             Events::Leaderboard(scores) => scores.next(client, rng).await,
         }
@@ -145,4 +160,11 @@ impl Events {
 fn seconds(rng: &mut StdRng, range: std::ops::Range<f64>) -> Duration {
     use rand::Rng;
     Duration::from_secs_f64(rng.random_range(range))
+}
+
+/// Box and Muller's transformation of two uniform numbers.
+fn standard_normal(rng: &mut StdRng) -> f64 {
+    use rand::Rng;
+    let radius = (-2.0 * rng.random_range(f64::MIN_POSITIVE..1.0).ln()).sqrt();
+    radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
 }

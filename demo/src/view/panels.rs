@@ -32,6 +32,7 @@ pub const STATUS: Panel = Panel {
 pub fn of(scenario: &str) -> &'static [&'static [Panel]] {
     match scenario {
         "ecommerce" => ECOMMERCE,
+        "finance" => FINANCE,
         "fraud" => FRAUD,
         "leaderboard" => LEADERBOARD,
         other => unreachable!("scenario {other} has no panels"),
@@ -67,6 +68,36 @@ const ECOMMERCE: &[&[Panel]] = &[
             rows: 8,
         },
     ],
+];
+
+const FINANCE: &[&[Panel]] = &[
+    &[Panel {
+        title: "capital",
+        sql: "SELECT rank, portfolio_name AS portfolio, manager, total_market_value AS market_value, portfolio_var_95 AS var_95, \
+              required_capital AS required, capital_limit AS \"limit\", capital_ratio_pct AS pct, capital_status AS status \
+              FROM breach_dashboard ORDER BY rank",
+        rows: 5,
+    }],
+    &[
+        Panel {
+            title: "sectors",
+            sql: "SELECT sector, asset_class AS class, account_count AS accounts, total_exposure AS exposure, \
+                  pct_of_total_book AS pct FROM sector_exposure ORDER BY ABS(total_exposure) DESC NULLS LAST, sector_id LIMIT 6",
+            rows: 6,
+        },
+        Panel {
+            title: "profit and loss",
+            sql: "SELECT portfolio_name AS portfolio, total_positions AS positions, total_market_value AS market_value, \
+                  total_unrealized_pnl AS pnl, portfolio_return_pct AS pct FROM portfolio_pnl ORDER BY total_market_value DESC",
+            rows: 6,
+        },
+    ],
+    &[Panel {
+        title: "prices, largest drift",
+        sql: "SELECT ticker, instrument_name AS name, sector, bid, ask, mid_price AS mid, drift_pct AS pct FROM price_snapshot \
+              ORDER BY ABS(drift_pct) DESC, ticker LIMIT 6",
+        rows: 6,
+    }],
 ];
 
 const FRAUD: &[&[Panel]] = &[

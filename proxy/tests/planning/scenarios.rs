@@ -1,15 +1,16 @@
 //! Every stream table of the scenarios is planned, and its plan gives what the view gives.
 
 use crate::rig::Rig;
-use weir_tests::scenario::{ECOMMERCE, FRAUD, LEADERBOARD, Scenario};
+use weir_tests::scenario::{ECOMMERCE, FINANCE, FRAUD, LEADERBOARD, Scenario};
 
 /// Rows for scenarios whose tables start empty.
 const SCORES: &str = "INSERT INTO game_scores (player_id, player_name, game_id, score)
     SELECT i % 7 + 1, 'Player_' || (i % 7 + 1), i % 5, (i * 37) % 400 FROM generate_series(1, 200) i";
 
-async fn check(schema: &str, stream_tables: &str, more: &str, names: &[&str]) {
-    let mut rig = Rig::start(schema).await;
-    rig.client.batch_execute(stream_tables).await.expect("the stream tables are created");
+async fn check_scenario(scenario: &Scenario, more: &str) {
+    let names = scenario.tables;
+    let mut rig = Rig::start(scenario.schema).await;
+    rig.client.batch_execute(scenario.stream_tables).await.expect("the stream tables are created");
     rig.client.batch_execute(more).await.expect("rows are added");
     let mut ids = Vec::new();
     for name in names {
@@ -33,10 +34,6 @@ async fn check(schema: &str, stream_tables: &str, more: &str, names: &[&str]) {
     }
 }
 
-async fn check_scenario(scenario: &Scenario, more: &str) {
-    check(scenario.schema, scenario.stream_tables, more, scenario.tables).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn fraud() {
     let more = "INSERT INTO transactions (user_id, merchant_id, amount)
@@ -58,18 +55,9 @@ async fn leaderboard() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn finance() {
-    let names = [
-        "price_snapshot",
-        "net_positions",
-        "position_values",
-        "account_pnl",
-        "portfolio_pnl",
-        "sector_exposure",
-        "var_contributions",
-        "account_var",
-        "portfolio_var",
-        "regulatory_capital",
-        "breach_dashboard",
-    ];
-    check(include_str!("finance_schema.sql"), include_str!("finance_views.sql"), "", &names).await;
+    let more = "UPDATE instruments SET asset_class = (ARRAY['EQUITY', 'BOND', 'ETF', 'COMMODITY'])[id % 4 + 1];
+        INSERT INTO trades (account_id, instrument_id, quantity, price)
+        SELECT i % 49 + 1, i % 30 + 1, CASE WHEN i % 3 = 0 THEN -1 ELSE 1 END * (i % 50 + 0.5), 10 + i % 97
+        FROM generate_series(1, 900) i";
+    check_scenario(&FINANCE, more).await;
 }

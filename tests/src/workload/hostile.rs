@@ -35,6 +35,21 @@ pub fn hostile_schema(scenario: Scenario) -> String {
                 .to_owned(),
         ]
         .concat(),
+        "finance" => [
+            cascade("trades", "account_id", "accounts"),
+            cascade("trades", "instrument_id", "instruments"),
+            cascade("market_prices", "instrument_id", "instruments"),
+            cascade("instruments", "sector_id", "sectors"),
+            // A large trade moves the price.
+            "CREATE FUNCTION impact() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+               UPDATE market_prices SET bid = LEAST(bid * 1.001, 99999), ask = LEAST(ask * 1.001, 99999), updated_at = now() \
+               WHERE instrument_id = NEW.instrument_id; RETURN NEW; END $$; \
+             CREATE TRIGGER impact AFTER INSERT ON trades FOR EACH ROW WHEN (NEW.quantity > 400) EXECUTE FUNCTION impact(); \
+             CREATE FUNCTION buy(who bigint, what bigint) RETURNS bigint LANGUAGE sql AS $$ \
+               INSERT INTO trades (account_id, instrument_id, quantity, price) VALUES (who, what, 7, 12.34) RETURNING id $$;"
+                .to_owned(),
+        ]
+        .concat(),
         "leaderboard" => "CREATE TABLE feed (player int, points int); \
              CREATE FUNCTION fed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
                INSERT INTO game_scores (player_id, player_name, game_id, score) \

@@ -1,5 +1,6 @@
 //! Single random statements per scenario.
 
+use super::finance;
 use super::values::{amount, country, instant, name};
 use crate::scenario::Scenario;
 use rand::Rng;
@@ -9,6 +10,7 @@ use rand::rngs::StdRng;
 pub fn statement(scenario: Scenario, rng: &mut StdRng) -> String {
     match scenario.name {
         "ecommerce" => ecommerce(rng),
+        "finance" => finance::statement(rng),
         "fraud" => fraud(rng),
         "leaderboard" => leaderboard(rng),
         other => unreachable!("scenario {other} has no statements"),
@@ -26,6 +28,15 @@ pub fn copy(scenario: Scenario, rng: &mut StdRng) -> Copy {
     let (command, row): (_, fn(&mut StdRng) -> String) = match scenario.name {
         "ecommerce" => ("COPY orders (customer_id, product_id, quantity, unit_price) FROM STDIN", |rng| {
             format!("{}\t{}\t{}\t{}", person(rng), thing(rng), rng.random_range(0..5), amount(rng, 5))
+        }),
+        "finance" => ("COPY trades (account_id, instrument_id, quantity, price) FROM STDIN", |rng| {
+            format!(
+                "{}\t{}\t{}\t{}",
+                finance::account(rng),
+                finance::instrument(rng),
+                rng.random_range(-500..500),
+                amount(rng, 6)
+            )
         }),
         "fraud" => ("COPY transactions (user_id, merchant_id, amount) FROM STDIN", |rng| {
             format!("{}\t{}\t{}", person(rng), thing(rng), amount(rng, 7))
@@ -63,7 +74,8 @@ fn some(rng: &mut StdRng, column: &str) -> String {
     }
 }
 
-fn where_some(rng: &mut StdRng, table: &str, column: &str) -> String {
+/// A condition that hits a few rows of `table`.
+pub(super) fn where_some(rng: &mut StdRng, table: &str, column: &str) -> String {
     some(rng, column).replace("{table}", table)
 }
 
