@@ -171,7 +171,7 @@ fn created_under_open_transactions() {
     let weir = TestWeir::start(&server);
     let mut setup = RawClient::superuser(&weir.address());
     let mut direct = RawClient::superuser(&server.address());
-    for round in 0..rng::rounds(100, 1000) {
+    for round in 0..rng::rounds(100, 400) {
         let table = format!("base_{round}");
         setup.execute(&format!(
             "CREATE TABLE {table} (id bigserial PRIMARY KEY, grp int NOT NULL, n int NOT NULL); \

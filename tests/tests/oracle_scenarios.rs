@@ -32,7 +32,7 @@ fn run(scenario: Scenario) {
         .collect();
     let mut through = RawClient::superuser(&weir.address());
     let mut direct = RawClient::superuser(&server.address());
-    for round in 0..rng::rounds(200, 4000) {
+    for round in 0..rng::rounds(200, 2000) {
         let actions = random.random_range(1..4);
         std::thread::scope(|scope| {
             for writer in &mut writers {

@@ -11,7 +11,7 @@ use weir_tests::rng;
 async fn random_writers_across_the_watch() {
     let mut random = rng::seeded("random_writers_across_the_watch");
     let mut rig = Rig::start().await;
-    let (mut committed, rounds) = (0, rng::rounds(100, 2000));
+    let (mut committed, rounds) = (0, rng::rounds(100, 1000));
     for round in 0..rounds {
         let table = format!("t{round}");
         writers::create(&rig.client, &table).await;
