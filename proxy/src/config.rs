@@ -1,14 +1,14 @@
 //! Configuration. A value comes from the command line, else from `WEIR_*`, else from `weir.toml`; what the upstream's
-//! connection string leaves out comes from libpq's `PG*` variables, then from libpq's defaults.
+//! connection string leaves out comes from libpq's `PG*` variables, then from libpq's defaults (`upstream::options`).
 
+use crate::tls::TlsError;
+use crate::tls::server::{ServerFiles, ServerTls};
+use crate::upstream::{OptionError, Upstream};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio_postgres::config::Host;
-
-/// libpq's default port (`DEF_PGPORT`).
-const DEFAULT_PORT: u16 = 5432;
 
 /// Read from the working directory when it exists and no other file is named.
 const DEFAULT_FILE: &str = "weir.toml";
@@ -17,13 +17,41 @@ const DEFAULT_FILE: &str = "weir.toml";
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where Postgres is, and the role and database of Weir's own control connections.
-    pub upstream: tokio_postgres::Config,
+    pub upstream: Upstream,
     pub listen: SocketAddr,
+    /// The Unix socket to serve clients on as well.
+    pub unix: Option<UnixSocket>,
     pub http: SocketAddr,
+    /// Weir's certificate towards clients; `None`: TLS is not offered.
+    pub tls: Option<Arc<ServerTls>>,
+    /// Clients on TCP must use TLS.
+    pub tls_required: bool,
+    pub max_clients: usize,
+    /// From the first byte to the end of authentication.
+    pub authentication_timeout: Duration,
     /// Accounted bytes of base tables and operators above which the largest stream table at work is given up to
     /// Postgres; `None`: no limit. Published rows come on top.
     pub memory_budget_bytes: Option<usize>,
 }
+
+/// Where the Unix socket is and who may use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// Its folder; the socket is `.s.PGSQL.<port>` in it, so that libpq finds it by folder and port.
+    pub folder: PathBuf,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// More sessions than this are refused with 53300 unless `max_clients` says otherwise: each costs two sockets and some
+/// tens of KiB, and Postgres' own `max_connections` is nearly always far lower.
+const DEFAULT_MAX_CLIENTS: usize = 10_000;
+
+/// Postgres' own default (`authentication_timeout`).
+const DEFAULT_AUTHENTICATION_TIMEOUT_S: u64 = 60;
+
+/// Postgres' own default (`unix_socket_permissions`): whoever can reach the folder may connect and must log in.
+const DEFAULT_UNIX_MODE: u32 = 0o777;
 
 /// The options every command takes.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -40,6 +68,27 @@ pub struct Options {
     /// Address to serve metrics and status on [default: 127.0.0.1:9432].
     #[arg(long, env = "WEIR_HTTP", value_name = "ADDRESS")]
     pub http: Option<SocketAddr>,
+    /// Folder of a Unix socket to serve clients on as well; its name carries the port of --listen.
+    #[arg(long, env = "WEIR_LISTEN_UNIX", value_name = "FOLDER")]
+    pub listen_unix: Option<PathBuf>,
+    /// Permissions of that socket, in octal [default: 0777].
+    #[arg(long, env = "WEIR_UNIX_SOCKET_PERMISSIONS", value_name = "MODE")]
+    pub unix_socket_permissions: Option<String>,
+    /// Certificate chain (PEM) to offer clients TLS with; read again on SIGHUP.
+    #[arg(long, env = "WEIR_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key (PEM, unencrypted, readable by nobody else).
+    #[arg(long, env = "WEIR_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Refuse clients on TCP that do not use TLS.
+    #[arg(long, env = "WEIR_TLS_REQUIRED", num_args = 0..=1, default_missing_value = "true")]
+    pub tls_required: Option<bool>,
+    /// Client connections above which new ones are refused with 53300 [default: 10000].
+    #[arg(long, env = "WEIR_MAX_CLIENTS", value_name = "N")]
+    pub max_clients: Option<usize>,
+    /// Seconds from the first byte to the end of authentication [default: 60].
+    #[arg(long, env = "WEIR_AUTHENTICATION_TIMEOUT_S", value_name = "SECONDS")]
+    pub authentication_timeout_s: Option<u64>,
     /// Memory for base tables and operators, in MiB; a stream table that exceeds it is left to Postgres
     /// [default: no limit].
     #[arg(long, env = "WEIR_MEMORY_BUDGET_MIB", value_name = "MIB")]
@@ -53,6 +102,13 @@ struct File {
     upstream: Option<String>,
     listen: Option<SocketAddr>,
     http: Option<SocketAddr>,
+    listen_unix: Option<PathBuf>,
+    unix_socket_permissions: Option<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    tls_required: Option<bool>,
+    max_clients: Option<usize>,
+    authentication_timeout_s: Option<u64>,
     memory_budget_mib: Option<usize>,
 }
 
@@ -62,10 +118,16 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path}: {source}")]
     Parse { path: PathBuf, source: Box<toml::de::Error> },
-    #[error("upstream connection string: {0}")]
-    Upstream(#[source] tokio_postgres::Error),
-    #[error("{variable} is not valid: {value:?}")]
-    Variable { variable: &'static str, value: String },
+    #[error(transparent)]
+    Upstream(#[from] OptionError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("tls_cert and tls_key must be given together")]
+    HalfCertificate,
+    #[error("tls_required needs tls_cert and tls_key")]
+    RequiredWithoutCertificate,
+    #[error("unix_socket_permissions is not an octal mode: {0:?}")]
+    UnixMode(String),
 }
 
 impl Config {
@@ -76,8 +138,21 @@ impl Config {
             None => File::default(),
         };
         let upstream = options.upstream.as_deref().or(file.upstream.as_deref()).unwrap_or_default();
+        let tls = server_tls(options.tls_cert.clone().or(file.tls_cert), options.tls_key.clone().or(file.tls_key))?;
+        let tls_required = options.tls_required.or(file.tls_required).unwrap_or(false);
+        if tls_required && tls.is_none() {
+            return Err(ConfigError::RequiredWithoutCertificate);
+        }
+        let mode = options.unix_socket_permissions.clone().or(file.unix_socket_permissions);
+        let mode = mode.map_or(Ok(DEFAULT_UNIX_MODE), |text| octal(&text).ok_or(ConfigError::UnixMode(text)))?;
+        let timeout = options.authentication_timeout_s.or(file.authentication_timeout_s);
         Ok(Config {
-            upstream: upstream_config(upstream, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?,
+            upstream: Upstream::parse(upstream, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?,
+            unix: options.listen_unix.clone().or(file.listen_unix).map(|folder| UnixSocket { folder, mode }),
+            tls,
+            tls_required,
+            max_clients: options.max_clients.or(file.max_clients).unwrap_or(DEFAULT_MAX_CLIENTS),
+            authentication_timeout: Duration::from_secs(timeout.unwrap_or(DEFAULT_AUTHENTICATION_TIMEOUT_S)),
             listen: options.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 6432))),
             http: options.http.or(file.http).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9432))),
             memory_budget_bytes: options
@@ -88,110 +163,54 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Connects to `upstream` and serves on these addresses; everything else as by default.
+    pub fn new(upstream: Upstream, listen: SocketAddr, http: SocketAddr) -> Config {
+        Config {
+            upstream,
+            listen,
+            unix: None,
+            http,
+            tls: None,
+            tls_required: false,
+            max_clients: DEFAULT_MAX_CLIENTS,
+            authentication_timeout: Duration::from_secs(DEFAULT_AUTHENTICATION_TIMEOUT_S),
+            memory_budget_bytes: None,
+        }
+    }
+}
+
+fn server_tls(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Arc<ServerTls>>, ConfigError> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(Arc::new(ServerTls::load(ServerFiles { certificate, key })?))),
+        (None, None) => Ok(None),
+        (Some(_), None) | (None, Some(_)) => Err(ConfigError::HalfCertificate),
+    }
+}
+
+fn octal(text: &str) -> Option<u32> {
+    u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777)
+}
+
 fn read_file(path: &Path) -> Result<File, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
     toml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })
-}
-
-/// The connection string, completed as libpq would (documentation, "Environment Variables").
-fn upstream_config(
-    text: &str,
-    variable: &dyn Fn(&'static str) -> Option<String>,
-) -> Result<tokio_postgres::Config, ConfigError> {
-    let mut config: tokio_postgres::Config = text.parse().map_err(ConfigError::Upstream)?;
-    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        match variable("PGHOSTADDR") {
-            Some(value) => {
-                let address = value.parse().map_err(|_| ConfigError::Variable { variable: "PGHOSTADDR", value })?;
-                config.hostaddr(address);
-            }
-            // An absolute path is a socket's folder, as in libpq.
-            None => {
-                config.host(variable("PGHOST").unwrap_or_else(|| "localhost".to_owned()));
-            }
-        }
-    }
-    if config.get_ports().is_empty() {
-        let port = match variable("PGPORT") {
-            Some(value) => value.parse().map_err(|_| ConfigError::Variable { variable: "PGPORT", value })?,
-            None => DEFAULT_PORT,
-        };
-        config.port(port);
-    }
-    if config.get_user().is_none() {
-        let user = variable("PGUSER").or_else(|| variable("USER")).unwrap_or_else(|| "postgres".to_owned());
-        config.user(user);
-    }
-    if config.get_password().is_none()
-        && let Some(password) = variable("PGPASSWORD")
-    {
-        config.password(password);
-    }
-    if config.get_dbname().is_none() {
-        let user = config.get_user().unwrap_or_default().to_owned();
-        config.dbname(variable("PGDATABASE").unwrap_or(user));
-    }
-    if config.get_connect_timeout().is_none()
-        && let Some(value) = variable("PGCONNECT_TIMEOUT")
-    {
-        let seconds = value.parse().map_err(|_| ConfigError::Variable { variable: "PGCONNECT_TIMEOUT", value })?;
-        config.connect_timeout(Duration::from_secs(seconds));
-    }
-    Ok(config)
-}
-
-/// The upstream for people: host, port and database, no secret.
-pub fn describe_upstream(config: &tokio_postgres::Config) -> String {
-    let host = match (config.get_hosts().first(), config.get_hostaddrs().first()) {
-        (Some(Host::Tcp(host)), _) => host.clone(),
-        (Some(Host::Unix(folder)), _) => folder.display().to_string(),
-        (None, Some(address)) => address.to_string(),
-        (None, None) => "?".to_owned(),
-    };
-    let port = config.get_ports().first().copied().unwrap_or(DEFAULT_PORT);
-    format!("{host}:{port}/{}", config.get_dbname().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn variables(name: &str) -> Option<String> {
-        let value = match name {
-            "PGHOST" => "/run/pg",
-            "PGPORT" => "5555",
-            "PGUSER" => "alice",
-            "PGPASSWORD" => "secret",
-            _ => return None,
-        };
-        Some(value.to_owned())
+    #[test]
+    fn modes_are_octal_permission_bits() {
+        assert_eq!((octal("0770"), octal("0o770"), octal("1777"), octal("8")), (Some(0o770), None, None, None));
     }
 
     #[test]
-    fn libpq_variables_fill_what_the_string_leaves_out() {
-        let config = upstream_config("", &variables).unwrap();
-        assert_eq!(config.get_hosts(), [Host::Unix("/run/pg".into())]);
-        assert_eq!(
-            (config.get_ports(), config.get_user(), config.get_dbname()),
-            (&[5555][..], Some("alice"), Some("alice"))
-        );
-        assert_eq!(config.get_password(), Some(&b"secret"[..]));
-    }
-
-    #[test]
-    fn the_string_comes_first() {
-        let config = upstream_config("postgres://bob@db.example:6000/shop", &variables).unwrap();
-        assert_eq!(config.get_hosts(), [Host::Tcp("db.example".into())]);
-        assert_eq!(
-            (config.get_ports(), config.get_user(), config.get_dbname()),
-            (&[6000][..], Some("bob"), Some("shop"))
-        );
-        assert_eq!(describe_upstream(&config), "db.example:6000/shop");
-    }
-
-    #[test]
-    fn a_bad_variable_is_named() {
-        let error = upstream_config("", &|name| (name == "PGPORT").then(|| "abc".to_owned())).unwrap_err();
-        assert!(matches!(error, ConfigError::Variable { variable: "PGPORT", .. }));
+    fn a_certificate_needs_its_key() {
+        assert!(matches!(server_tls(Some("/c".into()), None), Err(ConfigError::HalfCertificate)));
+        assert!(matches!(server_tls(None, None), Ok(None)));
+        let missing = server_tls(Some("/nowhere/c".into()), Some("/nowhere/k".into()));
+        assert!(matches!(missing, Err(ConfigError::Tls(TlsError::File { .. }))));
     }
 }

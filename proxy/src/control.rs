@@ -1,11 +1,20 @@
 //! Weir's own connections to Postgres (never a client's): catalogue queries, copies, visibility, history.
 
+use crate::upstream::{Encryption, Upstream, UpstreamError};
+use crate::wire::stream::Stream;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use tokio::sync::Mutex;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::Client;
+use tokio_postgres::config::{SslMode, SslNegotiation};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
+    #[error("control connection: {0}")]
+    Upstream(#[from] UpstreamError),
     #[error("control connection: {0}")]
     Postgres(#[from] tokio_postgres::Error),
     #[error("control connection is gone")]
@@ -14,17 +23,56 @@ pub enum ControlError {
 
 /// Opens a control connection and drives it on its own task until it closes. Settings that shape results are fixed:
 /// see `SETTINGS`.
-pub async fn connect(config: &Config, purpose: &str) -> Result<Client, ControlError> {
-    let mut config = config.clone();
+pub async fn connect(upstream: &Upstream, purpose: &str) -> Result<Client, ControlError> {
+    let mut attempts = upstream.attempts().iter().peekable();
+    loop {
+        let encryption = *attempts.next().expect("every sslmode tries something");
+        match log_in(upstream, purpose, encryption).await {
+            // pg_hba.conf has no line for a connection with (or without) TLS: `allow` and `prefer` try the other.
+            Err(ControlError::Postgres(error))
+                if attempts.peek().is_some()
+                    && error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {}
+            Ok(client) => {
+                client.batch_execute(SETTINGS).await?;
+                return Ok(client);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn log_in(upstream: &Upstream, purpose: &str, encryption: Encryption) -> Result<Client, ControlError> {
+    let stream = upstream.open(encryption).await?.stream;
+    let mut config = upstream.config().clone();
     config.application_name(format!("weir {purpose}"));
-    let (client, connection) = config.connect(NoTls).await?;
+    // Encryption has been agreed; what is left for the library is to ask the stream for its channel binding.
+    config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
+    let (client, connection) = config.connect_raw(stream, AsItIs).await?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "control connection closed");
         }
     });
-    client.batch_execute(SETTINGS).await?;
     Ok(client)
+}
+
+/// The stream is secured already, or is to be used in the clear.
+struct AsItIs;
+
+impl TlsConnect<Stream> for AsItIs {
+    type Stream = Stream;
+    type Error = Infallible;
+    type Future = Ready<Result<Stream, Infallible>>;
+
+    fn connect(self, stream: Stream) -> Ready<Result<Stream, Infallible>> {
+        ready(Ok(stream))
+    }
+}
+
+impl TlsStream for Stream {
+    fn channel_binding(&self) -> ChannelBinding {
+        self.end_point().map_or(ChannelBinding::none(), |hash| ChannelBinding::tls_server_end_point(hash.to_vec()))
+    }
 }
 
 /// A control session neither inherits role or database defaults that change meaning, nor waits for ever, nor is
@@ -39,14 +87,14 @@ const SETTINGS: &str = "SET search_path = pg_catalog; SET TimeZone = 'UTC'; SET 
 /// connection.
 #[derive(Clone)]
 pub struct Standing {
-    config: Config,
+    upstream: Upstream,
     purpose: &'static str,
     client: Arc<Mutex<Option<Arc<Client>>>>,
 }
 
 impl Standing {
-    pub fn new(config: Config, purpose: &'static str) -> Standing {
-        Standing { config, purpose, client: Arc::default() }
+    pub fn new(upstream: Upstream, purpose: &'static str) -> Standing {
+        Standing { upstream, purpose, client: Arc::default() }
     }
 
     /// The open connection, opened now if need be. Statements may be pipelined on it; transactions need [`connect`].
@@ -55,7 +103,7 @@ impl Standing {
         if let Some(client) = slot.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let client = Arc::new(connect(&self.config, self.purpose).await?);
+        let client = Arc::new(connect(&self.upstream, self.purpose).await?);
         *slot = Some(client.clone());
         Ok(client)
     }

@@ -14,4 +14,6 @@ pub mod published;
 pub mod registry;
 pub mod server;
 pub mod session;
+pub mod tls;
+pub mod upstream;
 pub mod wire;

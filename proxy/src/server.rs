@@ -2,7 +2,7 @@
 
 use crate::analysis::Analyser;
 use crate::catalog::install;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::control;
 use crate::http;
 use crate::maintain;
@@ -10,9 +10,11 @@ use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::registry::Registry;
 use crate::session::{self, Listener, SessionContext, Workers};
+use crate::upstream::Upstream;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What every session and every HTTP request may use.
 #[derive(Clone)]
@@ -41,7 +43,7 @@ impl Services {
 const INSTALL_WAIT: Duration = Duration::from_secs(5);
 
 /// The functions a client may call are there before the first client is.
-async fn install_first(upstream: &tokio_postgres::Config) {
+async fn install_first(upstream: &Upstream) {
     let install = async {
         let client = control::connect(upstream, "installation").await.map_err(|error| error.to_string())?;
         install::install(&client).await.map(|_| ()).map_err(|error| error.to_string())
@@ -53,14 +55,33 @@ async fn install_first(upstream: &tokio_postgres::Config) {
     }
 }
 
+/// Reads certificates again at every SIGHUP, as Postgres does; connections that stand are not touched.
+async fn reload_certificates(config: Arc<Config>) {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => {
+            tracing::warn!(%error, "SIGHUP cannot be listened to: certificates are not reloaded");
+            return;
+        }
+    };
+    while hangup.recv().await.is_some() {
+        let server = config.tls.as_ref().map_or(Ok(()), |tls| tls.reload());
+        match server.and_then(|()| config.upstream.reload_certificates()) {
+            Ok(()) => tracing::info!("certificates reloaded"),
+            Err(error) => tracing::error!(%error, "certificates were not reloaded"),
+        }
+    }
+}
+
 /// Serves clients and HTTP until `stop` resolves.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> io::Result<()> {
     install_first(&config.upstream).await;
-    let listener = Listener::bind(config.listen).await?;
+    let listener = Listener::bind(config.listen, config.unix.as_ref()).await?;
     let http_listener = tokio::net::TcpListener::bind(config.http).await?;
-    let upstream = config::describe_upstream(&config.upstream);
+    let upstream = config.upstream.describe();
     tracing::info!(listen = %listener.local_addr()?, http = %http_listener.local_addr()?, %upstream, "serving");
     let services = Services::start(config)?;
+    tokio::spawn(reload_certificates(services.config.clone()));
     let context = SessionContext::new(
         services.config.clone(),
         services.registry.clone(),

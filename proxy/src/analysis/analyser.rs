@@ -5,12 +5,12 @@ use super::statement::{Failure, analyse};
 use super::{AnalysisKey, Example, Lookup, literals};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::upstream::Upstream;
 use dashmap::DashSet;
 use moka::sync::Cache;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_postgres::Config;
 
 /// Statements whose analysis is kept. An entry is a plan and its text, some kilobytes: tens of megabytes at most.
 const CACHED_STATEMENTS: u64 = 8192;
@@ -68,7 +68,8 @@ impl Analyser {
     /// Starts the analysing task on its own control session, opened when first needed. Ends when the last clone goes.
     ///
     /// Must be called within a tokio runtime.
-    pub fn start(control: Config, registry: Arc<Registry>, metrics: Arc<Metrics>) -> Analyser {
+    pub fn start(control: impl Into<Upstream>, registry: Arc<Registry>, metrics: Arc<Metrics>) -> Analyser {
+        let control = control.into();
         let (requests, inbox) = mpsc::channel(WAITING_ANALYSES);
         let shared = Arc::new(Shared { statements: Kept::new(), without_literals: Kept::new(), registry, metrics });
         tokio::spawn(run(control, shared.clone(), inbox));
@@ -100,7 +101,7 @@ impl Analyser {
     }
 }
 
-async fn run(control: Config, shared: Arc<Shared>, mut inbox: mpsc::Receiver<Request>) {
+async fn run(control: Upstream, shared: Arc<Shared>, mut inbox: mpsc::Receiver<Request>) {
     let mut session: Option<AnalysisSession> = None;
     let mut pace = tokio::time::interval(Duration::from_secs(1) / ANALYSES_PER_SECOND);
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -149,7 +150,7 @@ async fn run(control: Config, shared: Arc<Shared>, mut inbox: mpsc::Receiver<Req
 
 async fn open<'s>(
     session: &'s mut Option<AnalysisSession>,
-    control: &Config,
+    control: &Upstream,
 ) -> Result<&'s mut AnalysisSession, Failure> {
     match session {
         Some(session) => Ok(session),

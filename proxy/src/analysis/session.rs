@@ -5,8 +5,9 @@ use super::statement::Failure;
 use crate::catalog::system::{CatalogError, SystemCatalog};
 use crate::control;
 use crate::registry::Registry;
+use crate::upstream::Upstream;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config, Statement};
+use tokio_postgres::{Client, Statement};
 
 /// A session of Weir's own role with a temporary schema of its own.
 pub(super) struct AnalysisSession {
@@ -58,7 +59,7 @@ pub(super) struct Analysed {
 }
 
 impl AnalysisSession {
-    pub async fn open(config: &Config) -> Result<AnalysisSession, Failure> {
+    pub async fn open(config: &Upstream) -> Result<AnalysisSession, Failure> {
         let client = control::connect(config, "analysis").await.map_err(|error| Failure::Broken(error.to_string()))?;
         let broken = |error: tokio_postgres::Error| Failure::Broken(error.to_string());
         client.batch_execute(STANDING_SCHEMA).await.map_err(broken)?;

@@ -2,6 +2,7 @@
 //! supervisor then opens a new one.
 
 use crate::control::ControlError;
+use crate::upstream::UpstreamError;
 use std::io;
 
 /// Why the stream could not be opened or did not go on.
@@ -9,6 +10,8 @@ use std::io;
 pub enum CaptureError {
     #[error("replication connection: {0}")]
     Io(#[from] io::Error),
+    #[error("replication connection: {0}")]
+    Upstream(#[from] UpstreamError),
     #[error("replication connection: {0}")]
     Server(#[from] ServerError),
     #[error("replication connection: authentication: {0}")]

@@ -6,6 +6,7 @@ use super::copy::{self, Copied, CopyError};
 use super::watched::{Generation, Watched};
 use super::writers;
 use crate::control::{self, ControlError, Standing};
+use crate::upstream::Upstream;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -37,7 +38,7 @@ pub(super) enum JoinStep {
 /// What every joining task needs.
 #[derive(Clone)]
 pub(super) struct Joiner {
-    config: tokio_postgres::Config,
+    config: Upstream,
     publication: Arc<str>,
     control: Standing,
     copies: Arc<Semaphore>,
@@ -55,7 +56,7 @@ enum JoinError {
 
 impl Joiner {
     pub(super) fn new(
-        config: tokio_postgres::Config,
+        config: Upstream,
         publication: &str,
         control: Standing,
         news: mpsc::UnboundedSender<JoinNews>,

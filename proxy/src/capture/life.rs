@@ -11,11 +11,11 @@ use super::stream::{ITEMS_CAPACITY, Item, StreamReader};
 use super::watched::WatchList;
 use super::{Command, Event, slot, stamp, startup};
 use crate::control::Standing;
+use crate::upstream::Upstream;
 use futures_util::future::{BoxFuture, FutureExt};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_postgres::Config;
 use weir_cache::Position;
 
 /// Pauses between attempts to open the stream.
@@ -32,7 +32,7 @@ const POLLS_LOOKED_BACK: usize = 2;
 
 /// Runs until nobody is interested any more.
 pub(super) async fn supervise(
-    config: Config,
+    config: Upstream,
     publication: String,
     events: mpsc::Sender<Event>,
     mut commands: mpsc::UnboundedReceiver<Command>,
@@ -102,7 +102,7 @@ const GATHER: Duration = Duration::from_millis(1);
 type GateAnswer = (Gate, Result<VisibleSet, CaptureError>);
 
 impl Life {
-    async fn open(config: &Config, publication: &str, events: &mpsc::Sender<Event>) -> Result<Life, CaptureError> {
+    async fn open(config: &Upstream, publication: &str, events: &mpsc::Sender<Event>) -> Result<Life, CaptureError> {
         let control = Standing::new(config.clone(), "catalogue");
         slot::wait_for_publication(&control, publication).await?;
         let mut connection = startup::connect(config).await?;

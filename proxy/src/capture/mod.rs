@@ -21,6 +21,7 @@ mod writers;
 
 pub use error::{CaptureError, ServerError};
 
+use crate::upstream::Upstream;
 use tokio::sync::mpsc;
 use weir_cache::Position;
 use weir_planner::{RelationId, Row};
@@ -120,7 +121,8 @@ pub(crate) enum Command {
 /// Starts capturing through the publication of that name. Returns at once; the stream is opened (and opened again
 /// after every loss) on tasks of its own, which end when `events` is closed or the last [`Capture`] is dropped.
 /// Needs a running tokio runtime. The publication may be created later: the slot is not created before it exists.
-pub fn start(config: tokio_postgres::Config, publication: &str, events: mpsc::Sender<Event>) -> Capture {
+pub fn start(config: impl Into<Upstream>, publication: &str, events: mpsc::Sender<Event>) -> Capture {
+    let config = config.into();
     let (commands, receiver) = mpsc::unbounded_channel();
     tokio::spawn(life::supervise(config, publication.to_owned(), events, receiver));
     Capture { commands }

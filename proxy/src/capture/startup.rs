@@ -1,69 +1,56 @@
 //! Opens a replication connection: socket, StartupMessage with `replication=database`, authentication (trust, cleartext,
-//! md5, SCRAM-SHA-256 without channel binding). Takes the same configuration as the control connections.
+//! md5, SCRAM-SHA-256 with channel binding over TLS). Takes the same configuration as the control connections.
 
 use super::client::{Connection, Frame};
 use super::error::CaptureError;
+use crate::upstream::{Encryption, Upstream};
 use bytes::Buf;
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256};
 use postgres_protocol::message::frontend;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
-
-/// libpq's default port.
-const DEFAULT_PORT: u16 = 5432;
 
 /// A server that accepts the socket but does not finish authentication in this time is taken for dead, unless the
 /// configuration names its own connect timeout.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connects to the first host that accepts, as the control connections do.
-pub(super) async fn connect(config: &Config) -> Result<Connection, CaptureError> {
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(CaptureError::Protocol("TLS to the upstream is not supported".into()));
-    }
-    let timeout = config.get_connect_timeout().copied().unwrap_or(STARTUP_TIMEOUT);
-    let mut last = CaptureError::Protocol("no upstream host is configured".into());
-    for index in 0..config.get_hosts().len().max(config.get_hostaddrs().len()) {
-        let attempt = async {
-            let mut connection = open(config, index).await?;
-            authenticate(&mut connection, config).await?;
-            Ok(connection)
-        };
-        match tokio::time::timeout(timeout, attempt).await {
-            Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(error)) => last = error,
-            Err(_elapsed) => last = io::Error::new(io::ErrorKind::TimedOut, "no answer at start-up").into(),
+/// "invalid_authorization_specification": no line of pg_hba.conf fits the connection.
+const NOT_AUTHORIZED: &str = "28000";
+
+/// Connects as the control connections do.
+pub(super) async fn connect(upstream: &Upstream) -> Result<Connection, CaptureError> {
+    let mut attempts = upstream.attempts().iter().peekable();
+    loop {
+        let encryption = *attempts.next().expect("every sslmode tries something");
+        match log_in(upstream, encryption).await {
+            Err(CaptureError::Server(error)) if attempts.peek().is_some() && error.sqlstate == NOT_AUTHORIZED => {}
+            result => return result,
         }
     }
-    Err(last)
 }
 
-/// Opens the socket of the configuration's host number `index`.
-async fn open(config: &Config, index: usize) -> Result<Connection, CaptureError> {
-    let port = match config.get_ports() {
-        [] => DEFAULT_PORT,
-        [port] => *port,
-        ports => ports.get(index).copied().unwrap_or(DEFAULT_PORT),
-    };
-    let stream = match (config.get_hostaddrs().get(index), config.get_hosts().get(index)) {
-        (Some(address), _) => TcpStream::connect((*address, port)).await?,
-        (None, Some(Host::Tcp(name))) => TcpStream::connect((name.as_str(), port)).await?,
-        (None, Some(Host::Unix(directory))) => {
-            let stream = UnixStream::connect(directory.join(format!(".s.PGSQL.{port}"))).await?;
-            return Ok(Connection::new(Box::new(stream)));
-        }
-        (None, None) => return Err(CaptureError::Protocol("no upstream host is configured".into())),
-    };
-    stream.set_nodelay(true)?;
-    Ok(Connection::new(Box::new(stream)))
+async fn log_in(upstream: &Upstream, encryption: Encryption) -> Result<Connection, CaptureError> {
+    let stream = upstream.open(encryption).await?.stream;
+    let end_point = stream.end_point().cloned();
+    let mut connection = Connection::new(Box::new(stream));
+    let limit = upstream.config().get_connect_timeout().copied().filter(|limit| !limit.is_zero());
+    let login = authenticate(&mut connection, upstream.config(), end_point);
+    match tokio::time::timeout(limit.unwrap_or(STARTUP_TIMEOUT), login).await {
+        Ok(Ok(())) => Ok(connection),
+        Ok(Err(error)) => Err(error),
+        Err(_elapsed) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer at start-up").into()),
+    }
 }
 
 /// Start-up and authentication up to the first ReadyForQuery.
-async fn authenticate(connection: &mut Connection, config: &Config) -> Result<(), CaptureError> {
+async fn authenticate(
+    connection: &mut Connection,
+    config: &Config,
+    end_point: Option<Arc<[u8]>>,
+) -> Result<(), CaptureError> {
     let user = config
         .get_user()
         .ok_or_else(|| CaptureError::Authentication("the upstream configuration names no user".into()))?;
@@ -93,7 +80,7 @@ async fn authenticate(connection: &mut Connection, config: &Config) -> Result<()
                     let hash = md5_hash(user.as_bytes(), password(config)?, salt);
                     connection.send(|output| frontend::password_message(hash.as_bytes(), output)).await?;
                 }
-                10 => scram(connection, password(config)?, &body).await?,
+                10 => scram(connection, password(config)?, &body, end_point.as_deref()).await?,
                 method => return Err(CaptureError::Authentication(format!("method {method} is not supported"))),
             },
             b'K' if body.len() >= 8 => connection.process_id = body.get_i32(),
@@ -109,15 +96,27 @@ fn password(config: &Config) -> Result<&[u8], CaptureError> {
         .ok_or_else(|| CaptureError::Authentication("the server asks for a password; none given".into()))
 }
 
-/// The SASL exchange (RFC 5802) after AuthenticationSASL, up to its final message.
-async fn scram(connection: &mut Connection, password: &[u8], mechanisms: &[u8]) -> Result<(), CaptureError> {
-    if !mechanisms.split(|&byte| byte == 0).any(|name| name == SCRAM_SHA_256.as_bytes()) {
-        return Err(CaptureError::Authentication("the server offers no SCRAM-SHA-256".into()));
-    }
+/// The SASL exchange (RFC 5802) after AuthenticationSASL, up to its final message; bound to the TLS connection where
+/// the server offers that.
+async fn scram(
+    connection: &mut Connection,
+    password: &[u8],
+    mechanisms: &[u8],
+    end_point: Option<&[u8]>,
+) -> Result<(), CaptureError> {
+    let offered = |wanted: &str| mechanisms.split(|&byte| byte == 0).any(|name| name == wanted.as_bytes());
+    let (mechanism, binding) = match end_point {
+        Some(hash) if offered(SCRAM_SHA_256_PLUS) => {
+            (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(hash.to_vec()))
+        }
+        Some(_) if offered(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+        None if offered(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+        _ => return Err(CaptureError::Authentication("the server offers no SCRAM-SHA-256".into())),
+    };
     let refused = |error: io::Error| CaptureError::Authentication(error.to_string());
-    let mut exchange = ScramSha256::new(password, ChannelBinding::unsupported());
+    let mut exchange = ScramSha256::new(password, binding);
     let first = exchange.message().to_vec();
-    connection.send(|output| frontend::sasl_initial_response(SCRAM_SHA_256, &first, output)).await?;
+    connection.send(|output| frontend::sasl_initial_response(mechanism, &first, output)).await?;
     exchange.update(&sasl_step(connection, 11).await?).map_err(refused)?;
     let proof = exchange.message().to_vec();
     connection.send(|output| frontend::sasl_response(&proof, output)).await?;

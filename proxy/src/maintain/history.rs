@@ -2,6 +2,7 @@
 
 use super::upkeep::Progress;
 use crate::control;
+use crate::upstream::Upstream;
 use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio_postgres::Client;
@@ -107,7 +108,7 @@ pub(super) enum Record {
 }
 
 /// Writes records until all senders are gone.
-pub(super) async fn write(upstream: tokio_postgres::Config, mut records: mpsc::UnboundedReceiver<Record>) {
+pub(super) async fn write(upstream: Upstream, mut records: mpsc::UnboundedReceiver<Record>) {
     let mut client: Option<Client> = None;
     let mut backlog: Vec<Record> = Vec::new();
     while let Some(first) = records.recv().await {

@@ -3,6 +3,7 @@
 
 use super::environment::Consistency;
 use crate::control::{self, ControlError};
+use crate::upstream::Upstream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -49,7 +50,7 @@ pub(super) struct Positions {
 }
 
 impl Positions {
-    pub(super) fn start(upstream: tokio_postgres::Config) -> Positions {
+    pub(super) fn start(upstream: Upstream) -> Positions {
         let (questions, asked) = mpsc::unbounded_channel();
         // Until it is known otherwise.
         let asynchronous_commit = Arc::new(AtomicBool::new(true));
@@ -89,10 +90,7 @@ struct Asker {
 }
 
 impl Asker {
-    async fn connect(
-        upstream: &tokio_postgres::Config,
-        asynchronous_commit: Arc<AtomicBool>,
-    ) -> Result<Asker, ControlError> {
+    async fn connect(upstream: &Upstream, asynchronous_commit: Arc<AtomicBool>) -> Result<Asker, ControlError> {
         let client = control::connect(upstream, "positions").await?;
         client.batch_execute("SET synchronous_commit = on").await?;
         let positions = client.prepare(POSITIONS).await?;
@@ -127,11 +125,7 @@ fn parse(text: &str) -> Option<Position> {
     text.parse().ok()
 }
 
-async fn answer(
-    upstream: tokio_postgres::Config,
-    mut asked: mpsc::UnboundedReceiver<Asked>,
-    asynchronous_commit: Arc<AtomicBool>,
-) {
+async fn answer(upstream: Upstream, mut asked: mpsc::UnboundedReceiver<Asked>, asynchronous_commit: Arc<AtomicBool>) {
     let mut asker: Option<Asker> = None;
     let mut waiting = Vec::new();
     loop {

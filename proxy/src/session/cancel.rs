@@ -2,10 +2,9 @@
 //! is; a session that waits inside Weir (for its bookmark) is woken here instead.
 
 use super::context::SessionContext;
+use crate::upstream::UpstreamError;
 use crate::wire::endpoint::Endpoint;
-use crate::wire::stream;
 use dashmap::DashMap;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,12 +20,18 @@ const CANCEL_REQUEST: u32 = (1234 << 16) | 5678;
 /// A session's side of cancellation.
 #[derive(Debug, Default)]
 pub(super) struct Cancel {
+    /// Which of the configured upstream hosts its connection leads to.
+    host: usize,
     /// The session waits inside Weir with nothing running upstream.
     waiting: AtomicBool,
     notify: Notify,
 }
 
 impl Cancel {
+    pub(super) fn of_host(host: usize) -> Cancel {
+        Cancel { host, ..Cancel::default() }
+    }
+
     /// Runs `wait`; `None` when a cancel request arrived first.
     pub(super) async fn guard<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
         // Created first: it hears of every request from here on.
@@ -59,22 +64,30 @@ impl Cancels {
 
 /// Serves a cancel request. Nothing is reported to its sender, as in Postgres.
 pub(super) async fn request(context: &SessionContext, key: &[u8]) {
-    let waiting = context.cancels.sessions.get(key).map(|found| found.value().clone());
-    if let Some(cancel) = waiting
+    let known = context.cancels.sessions.get(key).map(|found| found.value().clone());
+    if let Some(cancel) = &known
         && cancel.waiting.load(Ordering::Acquire)
     {
         cancel.notify.notify_waiters();
         return;
     }
-    match tokio::time::timeout(CANCEL_TIMEOUT, pass_on(context, key)).await {
+    match tokio::time::timeout(CANCEL_TIMEOUT, pass_on(context, known.map(|cancel| cancel.host), key)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "cancel request not delivered"),
         Err(_) => tracing::debug!("cancel request timed out"),
     }
 }
 
-async fn pass_on(context: &SessionContext, key: &[u8]) -> io::Result<()> {
-    let mut upstream = Endpoint::new(stream::connect(&context.config.upstream).await?);
+/// A key that is not known here may be that of a session through another Weir: Postgres knows.
+async fn pass_on(context: &SessionContext, host: Option<usize>, key: &[u8]) -> Result<(), UpstreamError> {
+    let upstream = &context.config.upstream;
+    // Encrypted like the session, as far as that is known before: cancel requests are not subject to pg_hba.conf.
+    let encryption = upstream.attempts()[0];
+    let stream = match host {
+        Some(host) => upstream.open_host(host, encryption).await?,
+        None => upstream.open(encryption).await?.stream,
+    };
+    let mut upstream = Endpoint::new(stream);
     upstream.output.extend(&((key.len() + 8) as u32).to_be_bytes());
     upstream.output.extend(&CANCEL_REQUEST.to_be_bytes());
     upstream.output.extend(key);

@@ -53,7 +53,6 @@ impl SessionContext {
 
     /// The database whose stream tables Weir maintains; sessions in others are only forwarded.
     pub(super) fn database(&self) -> &str {
-        let upstream = &self.config.upstream;
-        upstream.get_dbname().or(upstream.get_user()).unwrap_or_default()
+        self.config.upstream.database()
     }
 }

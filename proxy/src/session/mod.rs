@@ -17,6 +17,7 @@ mod hidden;
 mod hold;
 mod idle;
 mod listener;
+mod login;
 mod parameters;
 mod privilege;
 mod probe;
@@ -27,6 +28,7 @@ mod shape;
 mod show;
 mod startup;
 mod statements;
+mod unix;
 mod upstream;
 mod workers;
 

@@ -6,12 +6,13 @@ use super::context::SessionContext;
 use super::environment::State;
 use super::expected::{Expected, Queue};
 use super::frontend::{ClientStep, Mode};
+use super::login::LoggedIn;
 use super::reason::Route;
 use super::statements::Statements;
 use super::upstream::UpstreamStep;
 use crate::wire::endpoint::{Endpoint, HIGH_WATER_BYTES};
 use crate::wire::frame::InvalidLength;
-use crate::wire::startup::StartupError;
+use crate::wire::startup;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -25,7 +26,9 @@ pub(super) enum SessionError {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
-    Startup(#[from] StartupError),
+    Startup(#[from] startup::InvalidLength),
+    #[error("TLS handshake: {0}")]
+    Handshake(#[source] io::Error),
     #[error("upstream: {0}")]
     Frame(#[from] InvalidLength),
     #[error("upstream closed the connection")]
@@ -61,7 +64,8 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(client: Endpoint, upstream: Endpoint, context: Arc<SessionContext>, raw: bool) -> Relay {
+    pub(super) fn new(client: Endpoint, logged_in: LoggedIn, context: Arc<SessionContext>, raw: bool) -> Relay {
+        let LoggedIn { upstream, host } = logged_in;
         let mut expected = Queue::default();
         expected.push(Expected::Startup);
         Relay {
@@ -76,7 +80,7 @@ impl Relay {
             statements: Statements::default(),
             state: State::default(),
             route: Route::default(),
-            cancel: Arc::default(),
+            cancel: Arc::new(Cancel::of_host(host)),
             cancel_key: None,
             probe_prepared: false,
             answer: Vec::new(),

@@ -129,6 +129,13 @@ pub fn error(out: &mut Vec<u8>, severity: &str, sqlstate: &str, message: &str) {
     say(out, ErrorResponse::new(fields(severity, sqlstate, message)));
 }
 
+/// A FATAL error with further fields: detail (`D`), hint (`H`).
+pub fn fatal(out: &mut Vec<u8>, sqlstate: &str, message: &str, further: &[(u8, Option<&str>)]) {
+    let mut said = fields("FATAL", sqlstate, message);
+    said.extend(further.iter().filter_map(|(code, text)| text.map(|text| (*code, text.to_owned()))));
+    say(out, ErrorResponse::new(said));
+}
+
 pub fn notice(out: &mut Vec<u8>, sqlstate: &str, message: &str) {
     say(out, NoticeResponse::new(fields("NOTICE", sqlstate, message)));
 }

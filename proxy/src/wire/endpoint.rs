@@ -18,11 +18,13 @@ pub struct Endpoint {
     pub output: Buffer,
     /// The peer has closed its sending half.
     pub ended: bool,
+    /// Written bytes may still be held back by TLS.
+    unflushed: bool,
 }
 
 impl Endpoint {
     pub fn new(stream: Stream) -> Endpoint {
-        Endpoint { stream, input: Buffer::default(), output: Buffer::default(), ended: false }
+        Endpoint { stream, input: Buffer::default(), output: Buffer::default(), ended: false, unflushed: false }
     }
 
     /// Reads once. Ready when something (or the end) arrived.
@@ -41,6 +43,10 @@ impl Endpoint {
     /// Writes once. Ready when some output has left; pending also when there is none.
     pub fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.output.is_empty() {
+            if self.unflushed {
+                std::task::ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+                self.unflushed = false;
+            }
             return Poll::Pending;
         }
         let n = std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, self.output.filled()))?;
@@ -48,7 +54,18 @@ impl Endpoint {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         self.output.consume(n);
+        self.unflushed = self.stream.is_encrypted();
         Poll::Ready(Ok(()))
+    }
+
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// The transport alone, for a handshake on it. What has been read must have been dealt with.
+    pub fn into_stream(self) -> Stream {
+        debug_assert!(self.input.is_empty() && self.output.is_empty(), "bytes would be lost");
+        self.stream
     }
 
     pub async fn fill(&mut self) -> io::Result<()> {
@@ -59,6 +76,10 @@ impl Endpoint {
     pub async fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             poll_fn(|cx| self.poll_drain(cx)).await?;
+        }
+        if self.unflushed {
+            poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx)).await?;
+            self.unflushed = false;
         }
         Ok(())
     }

@@ -5,6 +5,8 @@
 pub const MAX_STARTUP_BYTES: usize = 10_000;
 
 const SSL_REQUEST: u32 = (1234 << 16) | 5679;
+/// A whole SSLRequest: its length and its code.
+pub const SSL_REQUEST_PACKET: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 const GSSENC_REQUEST: u32 = (1234 << 16) | 5680;
 const CANCEL_REQUEST: u32 = (1234 << 16) | 5678;
 
@@ -18,6 +20,8 @@ pub enum Packet<'a> {
         key: &'a [u8],
     },
     Startup(Startup<'a>),
+    /// Another protocol version, or a layout that is not one: Postgres' to refuse.
+    Unknown,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,38 +33,34 @@ pub struct Startup<'a> {
     pub replication: bool,
 }
 
+/// Not the beginning of a conversation in this protocol: Postgres closes such a connection without a word.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StartupError {
-    #[error("invalid length of startup packet")]
-    InvalidLength,
-    #[error("unsupported frontend protocol {major}.{minor}: server supports 3.0 and later")]
-    Protocol { major: u32, minor: u32 },
-    #[error("invalid startup packet layout: expected terminator as last byte")]
-    Layout,
-}
+#[error("invalid length of startup packet")]
+pub struct InvalidLength;
 
 /// The packet at the start of `bytes` and its length; `None` when it is not complete.
-pub fn parse(bytes: &[u8]) -> Result<Option<(Packet<'_>, usize)>, StartupError> {
+pub fn parse(bytes: &[u8]) -> Result<Option<(Packet<'_>, usize)>, InvalidLength> {
     let [a, b, c, d, ..] = *bytes else { return Ok(None) };
     let length = u32::from_be_bytes([a, b, c, d]) as usize;
     if !(8..=MAX_STARTUP_BYTES).contains(&length) {
-        return Err(StartupError::InvalidLength);
+        return Err(InvalidLength);
     }
     let Some(packet) = bytes.get(4..length) else { return Ok(None) };
     let (code, rest) = packet.split_at(4);
-    let code = u32::from_be_bytes([code[0], code[1], code[2], code[3]]);
-    let packet = match code {
+    let packet = match u32::from_be_bytes([code[0], code[1], code[2], code[3]]) {
         SSL_REQUEST => Packet::Ssl,
         GSSENC_REQUEST => Packet::GssEncryption,
         CANCEL_REQUEST => Packet::Cancel { key: rest },
-        version if version >> 16 == 3 => Packet::Startup(parameters(rest)?),
-        version => return Err(StartupError::Protocol { major: version >> 16, minor: version & 0xffff }),
+        // Whatever the minor version: the server says which it speaks (NegotiateProtocolVersion).
+        version if version >> 16 == 3 => parameters(rest).map_or(Packet::Unknown, Packet::Startup),
+        _ => Packet::Unknown,
     };
     Ok(Some((packet, length)))
 }
 
-fn parameters(bytes: &[u8]) -> Result<Startup<'_>, StartupError> {
-    let pairs = bytes.strip_suffix(&[0]).ok_or(StartupError::Layout)?;
+/// `None`: not laid out as it must be.
+fn parameters(bytes: &[u8]) -> Option<Startup<'_>> {
+    let pairs = bytes.strip_suffix(&[0])?;
     let mut startup = Startup::default();
     let mut fields = pairs.split(|b| *b == 0);
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
@@ -76,7 +76,7 @@ fn parameters(bytes: &[u8]) -> Result<Startup<'_>, StartupError> {
     if startup.database.is_empty() {
         startup.database = startup.user;
     }
-    Ok(startup)
+    Some(startup)
 }
 
 #[cfg(test)]
@@ -114,8 +114,9 @@ mod tests {
         assert_eq!(parse(&packet(SSL_REQUEST, b"")), Ok(Some((Packet::Ssl, 8))));
         assert_eq!(parse(&packet(GSSENC_REQUEST, b"")), Ok(Some((Packet::GssEncryption, 8))));
         assert_eq!(parse(&packet(CANCEL_REQUEST, b"12345678")), Ok(Some((Packet::Cancel { key: b"12345678" }, 16))));
-        assert_eq!(parse(&packet(2 << 16, b"")), Err(StartupError::Protocol { major: 2, minor: 0 }));
-        assert_eq!(parse(b"GET / HTTP/1.1\r\n"), Err(StartupError::InvalidLength));
-        assert_eq!(parse(&packet(3 << 16, b"user\0a")), Err(StartupError::Layout));
+        assert_eq!(parse(&SSL_REQUEST_PACKET), Ok(Some((Packet::Ssl, 8))));
+        assert_eq!(parse(&packet(2 << 16, b"")), Ok(Some((Packet::Unknown, 8))));
+        assert_eq!(parse(b"GET / HTTP/1.1\r\n"), Err(InvalidLength));
+        assert_eq!(parse(&packet(3 << 16, b"user\0a")), Ok(Some((Packet::Unknown, 14))));
     }
 }

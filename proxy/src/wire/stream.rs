@@ -1,71 +1,41 @@
 //! The transport below a connection. One enum, so that a session's code is compiled once for all transports.
 
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_postgres::config::Host;
-
-/// A connect attempt to one upstream address may take this long unless `connect_timeout` is configured: longer than
-/// any healthy network needs, shorter than a client's patience.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Postgres' own default port, for hosts configured without one.
-const DEFAULT_PORT: u16 = 5432;
+use tokio_rustls::TlsStream;
 
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Boxed: a TLS connection's state is ten times the size of a socket.
+    Tls(Box<Secured>),
 }
 
-/// Where one upstream server listens.
-#[derive(Clone, Debug)]
-enum Address {
-    Tcp(String, u16),
-    Unix(PathBuf),
+/// A TCP connection within TLS, on either side.
+#[derive(Debug)]
+pub struct Secured {
+    pub tls: TlsStream<TcpStream>,
+    /// `tls-server-end-point` of the certificate in use, which SCRAM may bind a login to.
+    pub end_point: Option<Arc<[u8]>>,
 }
 
-/// Opens a connection to the first of the configured upstream addresses that answers.
-pub async fn connect(config: &tokio_postgres::Config) -> io::Result<Stream> {
-    let limit = config.get_connect_timeout().copied().filter(|t| !t.is_zero()).unwrap_or(CONNECT_TIMEOUT);
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "no upstream host is configured");
-    for address in addresses(config) {
-        match tokio::time::timeout(limit, open(&address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::Error::new(io::ErrorKind::TimedOut, "timed out"),
+impl Stream {
+    /// What SCRAM may bind a login on this connection to.
+    pub fn end_point(&self) -> Option<&Arc<[u8]>> {
+        match self {
+            Stream::Tls(secured) => secured.end_point.as_ref(),
+            Stream::Tcp(_) | Stream::Unix(_) => None,
         }
     }
-    Err(last)
-}
 
-async fn open(address: &Address) -> io::Result<Stream> {
-    match address {
-        Address::Tcp(host, port) => {
-            let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
-        }
-        Address::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self, Stream::Tls(_))
     }
-}
-
-fn addresses(config: &tokio_postgres::Config) -> Vec<Address> {
-    let ports = config.get_ports();
-    let port = |i: usize| ports.get(i).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
-    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
-    (0..hosts)
-        .filter_map(|i| match (config.get_hostaddrs().get(i), config.get_hosts().get(i)) {
-            (Some(ip), _) => Some(Address::Tcp(ip.to_string(), port(i))),
-            (None, Some(Host::Tcp(host))) => Some(Address::Tcp(host.clone(), port(i))),
-            (None, Some(Host::Unix(folder))) => Some(Address::Unix(folder.join(format!(".s.PGSQL.{}", port(i))))),
-            (None, None) => None,
-        })
-        .collect()
 }
 
 impl AsyncRead for Stream {
@@ -73,6 +43,12 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(secured) => match Pin::new(&mut secured.tls).poll_read(cx, buf) {
+                // A peer that closes its socket without TLS' close_notify has closed it all the same: the messages
+                // inside have lengths of their own, and a vanished client leaves no other way.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+                result => result,
+            },
         }
     }
 }
@@ -82,15 +58,21 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Tls(secured) => Pin::new(&mut secured.tls).poll_write(cx, buf),
         }
     }
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// TLS may hold written bytes back; sockets do not.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(_) | Stream::Unix(_) => Poll::Ready(Ok(())),
+            Stream::Tls(secured) => Pin::new(&mut secured.tls).poll_flush(cx),
+        }
     }
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(secured) => Pin::new(&mut secured.tls).poll_shutdown(cx),
         }
     }
 }

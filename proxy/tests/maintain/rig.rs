@@ -35,7 +35,7 @@ impl Rig {
         let server = TestServer::start();
         let client = server.connect().await;
         let nowhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let config = Config { upstream: server.config(), listen: nowhere, http: nowhere, memory_budget_bytes: None };
+        let config = Config::new(server.config().into(), nowhere, nowhere);
         let services = Services::start(config).expect("the services start");
         let rig = Rig { services, client, server };
         rig.until("Weir's SQL is installed", async || {

@@ -32,7 +32,7 @@ const CREATE_STREAM_TABLE: &str = "
 impl Rig {
     pub async fn start(schema: &str) -> Rig {
         let server = TestServer::start();
-        let client = control::connect(&server.config(), "planning test").await.expect("a control connection");
+        let client = control::connect(&server.config().into(), "planning test").await.expect("a control connection");
         client.batch_execute(CREATE_STREAM_TABLE).await.expect("the stand-in is created");
         client.batch_execute(schema).await.expect("the schema is created");
         let catalog = SystemCatalog::load(&client).await.expect("the catalogue is read");
