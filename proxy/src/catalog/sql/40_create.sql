@@ -2,7 +2,7 @@
 
 -- Seconds of a duration such as 1s, 5m, 1h30m, 2d, 1w.
 CREATE OR REPLACE FUNCTION pgtrickle.parse_duration_seconds(duration text) RETURNS bigint
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $body$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $body$
 DECLARE
     total numeric := 0;
     part text[];
@@ -29,7 +29,7 @@ $body$;
 
 -- NULL for 'calculated'; else the schedule as given, checked.
 CREATE OR REPLACE FUNCTION pgtrickle.checked_schedule(schedule text) RETURNS text
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $body$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $body$
 BEGIN
     IF schedule IS NULL OR lower(btrim(schedule)) = 'calculated' THEN RETURN NULL; END IF;
     PERFORM pgtrickle.parse_duration_seconds(schedule);
@@ -38,7 +38,7 @@ END
 $body$;
 
 CREATE OR REPLACE FUNCTION pgtrickle.checked_refresh_mode(refresh_mode text) RETURNS text
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $body$
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $body$
 BEGIN
     IF refresh_mode IS NULL OR upper(refresh_mode) NOT IN ('AUTO', 'FULL', 'DIFFERENTIAL', 'IMMEDIATE') THEN
         RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('invalid refresh mode "%s"', refresh_mode),
@@ -269,7 +269,7 @@ CREATE OR REPLACE FUNCTION pgtrickle.check_options(
     refresh_mode text, diamond_consistency text, diamond_schedule_policy text, cdc_mode text, max_differential_joins integer,
     max_delta_fraction double precision, output_distribution_column text, partition_by text, temporal boolean, storage_backend text,
     fillfactor integer, orchestration_mode text, sink text, ducklake_sink_path text, ducklake_sink_table_id bigint
-) RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $body$
+) RETURNS void LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $body$
 DECLARE
     problem text := CASE
         WHEN lower(diamond_consistency) NOT IN ('atomic', 'none') THEN format('invalid diamond_consistency "%s" (atomic or none)', diamond_consistency)
