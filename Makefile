@@ -11,13 +11,15 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/weir-target
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-check test test-long lint unit bench prepare
+.PHONY: help demo demo-check test test-long test-regress test-majors lint unit bench prepare
 
 help:
 	@echo "make demo [SCENARIO=$(SCENARIO)] [RATE=1]  live view of a scenario: $(SCENARIOS)"
 	@echo "make demo-check [SCENARIO=name]            every answer compared with Postgres, about 20 s per scenario"
 	@echo "make test                                  what CI runs"
 	@echo "make test-long                             the same tests with thousands of rounds"
+	@echo "make test-regress                          PostgreSQL's own regression SQL, through Weir and directly"
+	@echo "make test-majors                           the tests of the other Postgres majors"
 	@echo "make bench                                 the measurements in bench/results"
 
 prepare:
@@ -44,7 +46,18 @@ unit: prepare
 test: prepare lint unit demo-check
 
 test-long: export WEIR_LONG = 1
-test-long: prepare lint unit demo-check
+test-long: prepare lint unit demo-check test-regress
+
+# PostgreSQL's own regression SQL through Weir and directly, on 15 and 18; about 5 minutes each.
+test-regress: prepare
+	cargo build -p weir-proxy
+	WEIR_BINARY=$(abspath $(TARGET))/debug/weir cargo test -p weir-tests --test postgres_regression -- \
+		--ignored --test-threads 1 --nocapture
+
+# MAJORS="14 18": only these.
+test-majors: prepare
+	cargo build -p weir-proxy
+	@scripts/test-majors.sh $(abspath $(TARGET))/debug/weir
 
 bench: prepare
 	cargo build --release -p weir-proxy -p weir-bench

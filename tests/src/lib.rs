@@ -8,6 +8,7 @@ pub mod guard;
 pub mod oracle;
 pub mod postgres;
 pub mod reads;
+pub mod regress;
 pub mod rng;
 pub mod scenario;
 pub mod weir;

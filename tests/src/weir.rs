@@ -48,8 +48,11 @@ impl TestWeir {
     pub fn start_as(server: &TestServer, upstream_url: &str, arguments: &[&str]) -> TestWeir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("weir-{}-{}.log", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let served: tokio_postgres::Config = upstream_url.parse().expect("the URL is well-formed");
+        let mut upstream = server.config();
+        upstream.dbname(served.get_dbname().expect("the URL names the database"));
         let mut weir = TestWeir {
-            upstream: server.config(),
+            upstream,
             upstream_url: upstream_url.to_owned(),
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             port: free_port(),
@@ -101,7 +104,7 @@ impl TestWeir {
     /// Weir accepts connections before it has put its SQL into a new database; forwarding needs none of it.
     fn wait_until_installed(&self) {
         let started = Instant::now();
-        let parameters = [("user", crate::postgres::SUPERUSER), ("database", "postgres")];
+        let parameters = [("user", crate::postgres::SUPERUSER), ("database", self.database())];
         while started.elapsed() < INSTALL_TIMEOUT {
             // Refused when the upstream is down: then there is nothing to wait for.
             let Ok(mut client) = RawClient::connect(&self.address(), &parameters, crate::postgres::SUPERUSER) else {
@@ -158,6 +161,11 @@ impl TestWeir {
         format!("127.0.0.1:{}", self.http_port)
     }
 
+    /// The database it serves.
+    pub fn database(&self) -> &str {
+        self.upstream.get_dbname().unwrap_or("postgres")
+    }
+
     /// The upstream's client configuration with Weir's port.
     pub fn config(&self) -> tokio_postgres::Config {
         through(&self.upstream, self.port)
@@ -180,7 +188,7 @@ impl TestWeir {
 
     /// As `wait_until_live`, for tables whose population takes longer.
     pub fn wait_until_live_within(&self, tables: &[&str], timeout: Duration) {
-        let mut client = RawClient::superuser(&self.address());
+        let mut client = RawClient::superuser_of(&self.address(), self.database());
         let started = Instant::now();
         for table in tables {
             loop {

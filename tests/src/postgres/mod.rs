@@ -50,7 +50,7 @@ impl TestServer {
     }
 
     fn launch(options: Options) -> TestServer {
-        let binaries = Binaries::find(options.major);
+        let binaries = options.binaries.clone().unwrap_or_else(|| Binaries::find(options.major));
         let owner = unprivileged_user();
         let directory = fresh_directory(owner);
         let path = directory.to_str().expect("temporary directories have UTF-8 names").to_owned();
@@ -166,8 +166,23 @@ impl TestServer {
         self.directory.join("server.log")
     }
 
+    /// A new directory beside the server's own, which the server may write to; removed with it.
+    pub fn scratch_directory(&self, name: &str) -> PathBuf {
+        let directory = self.directory.join(name);
+        std::fs::create_dir(&directory).unwrap_or_else(|error| panic!("cannot make {}: {error}", directory.display()));
+        if let Some((uid, gid)) = self.owner {
+            give(&directory, uid, gid);
+        }
+        directory
+    }
+
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.binaries.program(program));
+        self.command_as_owner(&self.binaries.program(program))
+    }
+
+    /// A program run as the user the server runs as, in the server's directory.
+    pub fn command_as_owner(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command.current_dir(&self.directory).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
         if let Some((uid, gid)) = self.owner {
             command.gid(gid).uid(uid);

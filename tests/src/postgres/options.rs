@@ -1,6 +1,6 @@
 //! How a test server is configured.
 
-use super::TestServer;
+use super::{Binaries, TestServer};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -26,6 +26,7 @@ impl Auth {
 #[derive(Clone, Debug)]
 pub struct Options {
     pub(super) major: Option<u32>,
+    pub(super) binaries: Option<Binaries>,
     pub(super) auth: Auth,
     pub(super) locale: String,
     extra: Vec<String>,
@@ -37,7 +38,7 @@ impl Default for Options {
         let major = std::env::var("PG_MAJOR").ok().map(|text| {
             text.parse().unwrap_or_else(|_| panic!("PG_MAJOR={text} is not a major version such as 15 or 18"))
         });
-        Options { major, auth: Auth::Trust, locale: "C.UTF-8".to_owned(), extra: Vec::new() }
+        Options { major, binaries: None, auth: Auth::Trust, locale: "C.UTF-8".to_owned(), extra: Vec::new() }
     }
 }
 
@@ -61,6 +62,12 @@ impl Options {
     /// This major version, whatever `PG_MAJOR` says.
     pub fn major(mut self, major: u32) -> Options {
         self.major = Some(major);
+        self
+    }
+
+    /// These programs, whatever is installed.
+    pub fn binaries(mut self, binaries: Binaries) -> Options {
+        self.binaries = Some(binaries);
         self
     }
 

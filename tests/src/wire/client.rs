@@ -31,8 +31,13 @@ pub struct RawClient {
 impl RawClient {
     /// The superuser of a [`crate::postgres::TestServer`], directly or through Weir. Panics when refused.
     pub fn superuser(address: &str) -> RawClient {
+        RawClient::superuser_of(address, "postgres")
+    }
+
+    /// As `superuser`, in another database.
+    pub fn superuser_of(address: &str, database: &str) -> RawClient {
         let user = crate::postgres::SUPERUSER;
-        let parameters = [("user", user), ("database", "postgres"), ("client_encoding", "UTF8")];
+        let parameters = [("user", user), ("database", database), ("client_encoding", "UTF8")];
         RawClient::connect(address, &parameters, user)
             .unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"))
     }
