@@ -7,6 +7,7 @@
 pub mod guard;
 pub mod oracle;
 pub mod postgres;
+pub mod protocol;
 pub mod reads;
 pub mod regress;
 pub mod rng;

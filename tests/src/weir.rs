@@ -176,6 +176,19 @@ impl TestWeir {
         connect(&self.config()).await
     }
 
+    /// What `/metrics` says.
+    pub fn metrics(&self) -> String {
+        use std::io::{Read, Write};
+        let mut answer = String::new();
+        TcpStream::connect(self.http_address())
+            .and_then(|mut http| {
+                http.write_all(b"GET /metrics HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n")?;
+                http.read_to_string(&mut answer)
+            })
+            .expect("the HTTP port answers");
+        answer
+    }
+
     /// What Weir has logged so far, over all its restarts.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log_path).unwrap_or_default()).into_owned()

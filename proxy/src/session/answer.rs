@@ -64,14 +64,20 @@ impl Relay {
         mut memory: Option<Memory<'_>>,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        let mut portal: Option<(&Arc<Statement>, &Bind<'_>)> = None;
+        let mut portal: Option<Portal<'_>> = None;
         for op in ops {
             match op {
-                Op::Parse => backend::parse_complete(out),
+                Op::Parse { .. } => backend::parse_complete(out),
                 Op::Close => backend::close_complete(out),
-                Op::Sync => backend::ready_for_query(out, self.state.status),
+                Op::Sync => {
+                    if self.state.status == b'T' && portal.as_ref().is_some_and(Portal::is_suspended) {
+                        // It goes on in another batch, perhaps after writes: a cursor.
+                        return Err(reason::PORTAL.into());
+                    }
+                    backend::ready_for_query(out, self.state.status);
+                }
                 Op::Bind { statement, bind } => {
-                    portal = Some((statement, bind));
+                    portal = Some(Portal { statement, bind, left: None });
                     backend::bind_complete(out);
                 }
                 Op::DescribeStatement { statement } => match statement.kind {
@@ -86,19 +92,19 @@ impl Relay {
                     }
                 },
                 Op::DescribePortal => {
-                    let (statement, bind) = portal.ok_or(reason::PORTAL)?;
+                    let Portal { statement, bind, .. } = portal.as_ref().ok_or(reason::PORTAL)?;
                     match statement.kind {
                         Kind::Show(show) => show.describe(out, formats(&bind.result_formats, 1)?.first()),
                         _ => describe(resolved_of(resolved, statement)?, &bind.result_formats, out)?,
                     }
                 }
-                Op::Execute => {
-                    let (statement, bind) = portal.ok_or(reason::PORTAL)?;
-                    match (statement.kind, &mut memory) {
-                        (Kind::Show(_), _) if !bind.values.is_empty() => return Err(reason::FORMATS.into()),
+                Op::Execute { rows: limit } => {
+                    let portal = portal.as_mut().ok_or(reason::PORTAL)?;
+                    match (portal.statement.kind, &mut memory) {
+                        (Kind::Show(_), _) if !portal.bind.values.is_empty() => return Err(reason::FORMATS.into()),
                         (Kind::Show(show), _) => self.show(show, out),
                         (_, Some(memory)) => {
-                            rows(resolved_of(resolved, statement)?, bind, memory, out)?;
+                            portal.execute(resolved_of(resolved, portal.statement)?, *limit, memory, out)?;
                         }
                         (_, None) => return Err(reason::BATCH.into()),
                     }
@@ -113,7 +119,8 @@ impl Relay {
                             let resolved = resolved_of(resolved, statement)?;
                             describe(resolved, &[], out)?;
                             let values = literals.iter().map(|literal| Some(literal.as_bytes())).collect();
-                            let is_slow = rows(resolved, &Bind { values, ..simple() }, memory, out)?;
+                            let (count, is_slow) = rows(resolved, &Bind { values, ..simple() }, memory, out, None)?;
+                            backend::select_complete(out, count);
                             exact.slow.fetch_add(u32::from(is_slow), Ordering::Relaxed);
                         }
                         (_, None) => return Err(reason::BATCH.into()),
@@ -124,6 +131,65 @@ impl Relay {
             if out.len() > MAX_ANSWER_BYTES {
                 return Err(reason::TOO_LARGE.into());
             }
+        }
+        Ok(())
+    }
+}
+
+/// A portal within its batch.
+struct Portal<'a> {
+    statement: &'a Arc<Statement>,
+    bind: &'a Bind<'a>,
+    /// What an Execute with a row limit has left; `None` before the first Execute.
+    left: Option<Left>,
+}
+
+/// Rows rendered and not yet sent.
+#[derive(Default)]
+struct Left {
+    rows: Vec<u8>,
+    /// Where each row ends in `rows`.
+    ends: Vec<usize>,
+}
+
+impl Portal<'_> {
+    fn is_suspended(&self) -> bool {
+        self.left.as_ref().is_some_and(|left| !left.ends.is_empty())
+    }
+
+    /// At most `limit` rows (0: all), as `PortalRunSelect` counts them: a portal whose last row was the limit's last is
+    /// suspended, too, and its next Execute finds nothing.
+    fn execute(
+        &mut self,
+        resolved: &Resolved,
+        limit: usize,
+        memory: &mut Memory<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        if self.left.is_none() && limit == 0 {
+            let (count, _) = rows(resolved, self.bind, memory, out, None)?;
+            backend::select_complete(out, count);
+            self.left = Some(Left::default());
+            return Ok(());
+        }
+        let left = match &mut self.left {
+            Some(left) => left,
+            None => {
+                let mut left = Left::default();
+                rows(resolved, self.bind, memory, &mut left.rows, Some(&mut left.ends))?;
+                self.left.insert(left)
+            }
+        };
+        let suspended = limit > 0 && left.ends.len() >= limit;
+        let count = if suspended { limit } else { left.ends.len() };
+        let bytes = if count == 0 { 0 } else { left.ends[count - 1] };
+        out.extend_from_slice(&left.rows[..bytes]);
+        left.rows.drain(..bytes);
+        left.ends.drain(..count);
+        left.ends.iter_mut().for_each(|end| *end -= bytes);
+        match suspended {
+            true => backend::portal_suspended(out),
+            false => backend::select_complete(out, count),
         }
         Ok(())
     }
@@ -171,8 +237,15 @@ fn describe(resolved: &Resolved, result_formats: &[i16], out: &mut Vec<u8>) -> R
     Ok(())
 }
 
-/// DataRows and CommandComplete. True when finding the rows took so long that another way would be worth having.
-fn rows(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>, out: &mut Vec<u8>) -> Result<bool, Refusal> {
+/// DataRows: their number, and true when finding them took so long that another way would be worth having. `ends` is told
+/// where each row ends in `out`.
+fn rows(
+    resolved: &Resolved,
+    bind: &Bind<'_>,
+    memory: &mut Memory<'_>,
+    out: &mut Vec<u8>,
+    mut ends: Option<&mut Vec<usize>>,
+) -> Result<(usize, bool), Refusal> {
     let columns = &resolved.prepared.columns;
     let types = &resolved.compiled.plan().columns;
     let formats = formats(&bind.result_formats, columns.len())?;
@@ -205,10 +278,12 @@ fn rows(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>, out: &mut
             }
         }
         message.finish(out);
+        if let Some(ends) = &mut ends {
+            ends.push(out.len());
+        }
         if out.len() > MAX_ANSWER_BYTES {
             return Err(reason::TOO_LARGE.into());
         }
     }
-    backend::select_complete(out, rows.len());
-    Ok(is_slow)
+    Ok((rows.len(), is_slow))
 }

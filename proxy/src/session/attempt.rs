@@ -102,7 +102,8 @@ impl Relay {
         if self.state.status == b'E' {
             return Err(reason::FAILED_TRANSACTION.into());
         }
-        let (ops, names) = batch::read(candidate, &mut self.statements, &self.context.registry.tables())?;
+        let in_block = self.state.status == b'T';
+        let (ops, names) = batch::read(candidate, &mut self.statements, &self.context.registry.tables(), in_block)?;
         let reads: Vec<Arc<Statement>> = batch::reads(&ops);
         if reads.is_empty() {
             self.say(&ops, &[], None)?;

@@ -4,7 +4,7 @@
 use super::attempt::Refusal;
 use super::reason;
 use super::scan::{self, Kind};
-use super::statements::{Statement, Statements, Unnamed};
+use super::statements::{LackingPortal, Statement, Statements, Unnamed};
 use crate::registry::Tables;
 use crate::wire::frame;
 use crate::wire::frontend::{self, Bind, Malformed};
@@ -21,7 +21,9 @@ pub(super) enum Op<'a> {
         /// The text as it came.
         exact: Arc<Statement>,
     },
-    Parse,
+    Parse {
+        statement: Arc<Statement>,
+    },
     Bind {
         statement: Arc<Statement>,
         bind: Bind<'a>,
@@ -31,7 +33,10 @@ pub(super) enum Op<'a> {
     },
     /// Of the portal bound last.
     DescribePortal,
-    Execute,
+    /// Of the portal bound last; 0 rows: all.
+    Execute {
+        rows: usize,
+    },
     Close,
     /// The batch's end.
     Sync,
@@ -44,6 +49,8 @@ pub(super) struct Names {
     unnamed: Option<Option<Arc<Statement>>>,
     /// Statements that only Weir knows (`SHOW weir.…`).
     owned: Vec<(Box<[u8]>, Arc<Statement>)>,
+    /// The unnamed portal at its end, when that outlives it.
+    portal: Option<LackingPortal>,
 }
 
 impl From<Malformed> for Refusal {
@@ -56,11 +63,12 @@ pub(super) fn read<'a>(
     candidate: &'a [u8],
     statements: &mut Statements,
     tables: &Tables,
+    in_block: bool,
 ) -> Result<(Vec<Op<'a>>, Names), Refusal> {
     let mut ops = Vec::new();
-    let mut names = Names { unnamed: None, owned: Vec::new() };
-    // The statement of the portal bound last, until it is executed.
-    let mut portal: Option<Portal> = None;
+    let mut names = Names { unnamed: None, owned: Vec::new(), portal: None };
+    // The portal bound last. A Bind that is not executed may be an error all the same, which only Postgres can tell.
+    let mut portal: Option<Portal<'_>> = None;
     for (tag, body) in frame::messages(candidate) {
         match tag {
             b'Q' => {
@@ -73,25 +81,25 @@ pub(super) fn read<'a>(
                 let parse = frontend::parse(body)?;
                 let statement = of_interest(parse.text, &parse.types, statements, tables)?;
                 match statement.kind {
-                    _ if parse.name.is_empty() => names.unnamed = Some(Some(statement)),
-                    Kind::Show(_) => names.owned.push((parse.name.into(), statement)),
+                    _ if parse.name.is_empty() => names.unnamed = Some(Some(statement.clone())),
+                    Kind::Show(_) => names.owned.push((parse.name.into(), statement.clone())),
                     // A named statement must exist upstream.
                     _ => return Err(reason::BATCH.into()),
                 }
-                ops.push(Op::Parse);
+                ops.push(Op::Parse { statement });
             }
             b'B' => {
                 let bind = frontend::bind(body)?;
-                if !bind.portal.is_empty() {
+                if !bind.portal.is_empty() || portal.as_ref().is_some_and(|portal| !portal.executed) {
                     return Err(reason::PORTAL.into());
                 }
                 let statement = find(bind.statement, &names, statements)?;
-                portal = Some(Portal::Bound);
+                portal = Some(Portal { statement: statement.clone(), body, executed: false });
                 ops.push(Op::Bind { statement, bind });
             }
             b'D' => {
                 let target = frontend::target(body)?;
-                match (target.kind, portal) {
+                match (target.kind, &portal) {
                     (b'S', _) => {
                         ops.push(Op::DescribeStatement { statement: find(target.name, &names, statements)? });
                     }
@@ -101,32 +109,43 @@ pub(super) fn read<'a>(
             }
             b'E' => {
                 let execute = frontend::execute(body)?;
-                if !execute.portal.is_empty() || execute.max_rows > 0 || portal != Some(Portal::Bound) {
+                let Some(portal) = portal.as_mut().filter(|_| execute.portal.is_empty()) else {
                     return Err(reason::PORTAL.into());
-                }
-                portal = Some(Portal::Executed);
-                ops.push(Op::Execute);
+                };
+                portal.executed = true;
+                ops.push(Op::Execute { rows: usize::try_from(execute.max_rows).unwrap_or(0) });
             }
             b'C' => {
                 let target = frontend::target(body)?;
                 match target.kind {
-                    b'P' if target.name.is_empty() => portal = None,
+                    b'P' if target.name.is_empty() && portal.as_ref().is_none_or(|portal| portal.executed) => {
+                        portal = None
+                    }
                     b'S' if target.name.is_empty() => names.unnamed = Some(None),
                     _ => return Err(reason::BATCH.into()),
                 }
                 ops.push(Op::Close);
             }
-            b'S' => ops.push(Op::Sync),
+            b'S' if body.is_empty() => ops.push(Op::Sync),
             _ => return Err(reason::BATCH.into()),
         }
+    }
+    match portal {
+        Some(portal) if !portal.executed => return Err(reason::PORTAL.into()),
+        Some(portal) if in_block => {
+            names.portal =
+                Some(LackingPortal { statement: portal.statement, bound: frontend::bound(portal.body)?.into() });
+        }
+        _ => {}
     }
     Ok((ops, names))
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Portal {
-    Bound,
-    Executed,
+struct Portal<'a> {
+    statement: Arc<Statement>,
+    /// The Bind it was made by.
+    body: &'a [u8],
+    executed: bool,
 }
 
 fn of_interest(
@@ -160,11 +179,14 @@ fn find(name: &[u8], names: &Names, statements: &Statements) -> Result<Arc<State
     }
 }
 
-/// The reads that are described or executed, each once.
+/// The reads that are parsed, described or executed, each once.
 pub(super) fn reads(ops: &[Op<'_>]) -> Vec<Arc<Statement>> {
     let mut reads: Vec<Arc<Statement>> = Vec::new();
     for op in ops {
-        if let Op::Simple { statement, .. } | Op::Bind { statement, .. } | Op::DescribeStatement { statement } = op
+        if let Op::Simple { statement, .. }
+        | Op::Parse { statement }
+        | Op::Bind { statement, .. }
+        | Op::DescribeStatement { statement } = op
             && statement.kind == Kind::Read
             && !reads.iter().any(|known| Arc::ptr_eq(known, statement))
         {
@@ -176,7 +198,7 @@ pub(super) fn reads(ops: &[Op<'_>]) -> Vec<Arc<Statement>> {
 
 /// Statements executed.
 pub(super) fn executions(ops: &[Op<'_>]) -> u64 {
-    ops.iter().filter(|op| matches!(op, Op::Simple { .. } | Op::Execute)).count() as u64
+    ops.iter().filter(|op| matches!(op, Op::Simple { .. } | Op::Execute { .. })).count() as u64
 }
 
 /// The candidate was answered: its names are now the session's.
@@ -188,6 +210,7 @@ pub(super) fn adopt(names: Names, statements: &mut Statements) {
         statements.unnamed_upstream = if unnamed.is_some() { Unnamed::Lacking } else { Unnamed::Stale };
         statements.set(b"", unnamed);
     }
+    statements.portal_lacking = names.portal;
 }
 
 #[cfg(test)]
@@ -210,7 +233,7 @@ mod tests {
         frontend::say_execute(&mut out);
         frontend::say_sync(&mut out);
         let mut statements = Statements::default();
-        let (ops, names) = read(&out, &mut statements, &tables()).unwrap();
+        let (ops, names) = read(&out, &mut statements, &tables(), false).unwrap();
         assert_eq!((reads(&ops).len(), executions(&ops)), (1, 1));
         adopt(names, &mut statements);
         assert_eq!(statements.unnamed_upstream, Unnamed::Lacking);
@@ -218,16 +241,31 @@ mod tests {
     }
 
     #[test]
-    fn a_portal_is_executed_once_and_a_name_must_be_known() {
+    fn a_portal_is_executed_and_a_name_must_be_known() {
         let mut statements = Statements::default();
         let mut out = BytesMut::new();
         frontend::say_parse(&mut out, "", "select * from t", &[]);
         frontend::say_bind(&mut out, "", 0, vec![]);
-        frontend::say_execute(&mut out);
-        frontend::say_execute(&mut out);
-        assert!(matches!(read(&out, &mut statements, &tables()), Err(Refusal::Forward(reason::PORTAL))));
+        frontend::say_sync(&mut out);
+        let refused = read(&out, &mut statements, &tables(), false);
+        assert!(matches!(refused, Err(Refusal::Forward(reason::PORTAL))), "the Bind may be an error");
         let mut out = BytesMut::new();
         frontend::say_bind(&mut out, "unknown", 0, vec![]);
-        assert!(matches!(read(&out, &mut statements, &tables()), Err(Refusal::Forward(reason::BATCH))));
+        assert!(matches!(read(&out, &mut statements, &tables(), false), Err(Refusal::Forward(reason::BATCH))));
+    }
+
+    #[test]
+    fn a_portal_outlives_its_batch_in_a_block_only() {
+        let mut out = BytesMut::new();
+        frontend::say_parse(&mut out, "", "select * from t", &[]);
+        frontend::say_bind(&mut out, "", 0, vec![]);
+        frontend::say_execute(&mut out);
+        frontend::say_sync(&mut out);
+        for in_block in [false, true] {
+            let mut statements = Statements::default();
+            let (_, names) = read(&out, &mut statements, &tables(), in_block).unwrap();
+            adopt(names, &mut statements);
+            assert_eq!(statements.portal_lacking.is_some(), in_block);
+        }
     }
 }

@@ -24,6 +24,9 @@ const MAX_BATCH_BYTES: usize = 256 * 1024;
 /// 63 bytes by custom, though the protocol does not bound them.
 const MAX_NAMES_BYTES: usize = 4096;
 
+/// `PQ_SMALL_MESSAGE_LIMIT` of `src/include/libpq/libpq.h`, for messages that hold no text or values of the client's.
+const MAX_SHORT_MESSAGE_BYTES: usize = 10_000;
+
 /// Where the client's stream of messages stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -104,7 +107,9 @@ impl Relay {
             if let Mode::Collecting { bytes } = self.mode {
                 let total = bytes + header.total;
                 let member = matches!(header.tag, b'P' | b'B' | b'D' | b'E' | b'C' | b'S');
-                if !member || total > MAX_BATCH_BYTES {
+                // Postgres ends the session at the header of a short message that says it is long.
+                let fits = matches!(header.tag, b'P' | b'B') || header.total <= MAX_SHORT_MESSAGE_BYTES;
+                if !member || !fits || total > MAX_BATCH_BYTES {
                     self.decline(reason::BATCH, true);
                 } else if rest.len() < header.total {
                     input.make_room(header.total - rest.len());
@@ -149,8 +154,9 @@ impl Relay {
     }
 
     /// Nothing is outstanding upstream, and nothing of a batch has been forwarded.
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.expected.is_idle()
+            && !self.raw
             && !matches!(self.mode, Mode::Forwarding { .. })
             && self.state.status != 0
             // An asynchronous message on its way must not be cut in two.
@@ -162,9 +168,17 @@ impl Relay {
         match (header.tag, whole) {
             (b'Q' | b'P', None) if header.total <= MAX_STATEMENT_BYTES => Verdict::Need(header.total),
             (b'Q', Some(body)) => self.judge_query(body),
-            (b'Q', None) => self.forward_query(Kind::Plain),
+            (b'Q', None) => self.forward_query(Kind::Plain, true),
             (b'P', Some(body)) => self.judge_parse(body),
-            (b'P', None) => self.forward_parse(ParseOutcome::Unknown),
+            (b'P', None) => match frontend::parse_name(&rest[HEADER_BYTES..]) {
+                Some(name) => self.forward_parse(ParseOutcome::Named(name.into(), None)),
+                None if rest.len() < MAX_NAMES_BYTES => Verdict::Need(MAX_NAMES_BYTES),
+                None => {
+                    // Any name may change.
+                    self.statements.forget_named();
+                    self.forward_parse(ParseOutcome::Nothing)
+                }
+            },
             (b'B', _) => self.judge_bind(header, &rest[HEADER_BYTES..rest.len().min(header.total)]),
             (b'D' | b'C', None) if header.total <= MAX_NAMES_BYTES => Verdict::Need(header.total),
             (b'D', body) => self.judge_describe(body),
@@ -174,20 +188,29 @@ impl Relay {
                 self.expected.push(Expected::Sync { hold });
                 self.mode = Mode::Open;
                 self.declined = "";
+                self.statements.unnamed_is_settled = false;
                 Verdict::Pass
             }
             (b'F', _) => {
                 self.expected.push(Expected::FunctionCall);
                 self.touch();
                 self.mode = Mode::Open;
+                self.statements.unnamed_is_settled = false;
                 Verdict::Pass
             }
             (b'c' | b'f', _) => {
                 self.expected.push(Expected::CopyEnd);
                 Verdict::Pass
             }
-            (b'E' | b'H', _) => {
+            (b'E', None) if self.statements.portal_lacking.is_some() && header.total <= MAX_NAMES_BYTES => {
+                Verdict::Need(header.total)
+            }
+            (b'E', body) => self.judge_execute(body),
+            (b'H', _) => {
                 self.within_batch(false);
+                if header.total > HEADER_BYTES {
+                    self.expected.push(Expected::Failing);
+                }
                 Verdict::Pass
             }
             _ => Verdict::Pass,
@@ -196,7 +219,8 @@ impl Relay {
 
     fn judge_query(&mut self, body: &[u8]) -> Verdict {
         let text = frontend::query(body).ok().and_then(|text| std::str::from_utf8(text).ok());
-        let Some(text) = text else { return self.forward_query(Kind::Plain) };
+        // In another encoding than UTF8 it may be readable; its results will tell.
+        let Some(text) = text else { return self.forward_query(Kind::Plain, false) };
         let kind = scan::classify(text, &self.context.registry.tables());
         let tried = matches!(self.mode, Mode::Declined { .. } | Mode::Prepared);
         if !tried {
@@ -207,7 +231,7 @@ impl Relay {
                 _ => {}
             }
         }
-        self.forward_query(kind)
+        self.forward_query(kind, true)
     }
 
     /// A BEGIN is worth a probe when reads may follow in its block; a SET after a read from memory must find a
@@ -225,13 +249,11 @@ impl Relay {
             }
     }
 
-    fn forward_query(&mut self, kind: Kind) -> Verdict {
+    fn forward_query(&mut self, kind: Kind, readable: bool) -> Verdict {
         self.count(kind);
-        self.expected.push(Expected::Query { hold: kind == Kind::Maintenance });
-        // A simple query destroys the unnamed statement.
-        self.statements.set(b"", None);
-        self.statements.unnamed_upstream = Unnamed::Same;
+        self.expected.push(Expected::Query { hold: kind == Kind::Maintenance, readable });
         self.mode = Mode::Open;
+        self.statements.unnamed_is_settled = false;
         Verdict::Pass
     }
 
@@ -255,37 +277,32 @@ impl Relay {
         let known =
             self.statements.get(parse.name).is_some() || self.expected.statement_under_way(parse.name).is_some();
         let outcome = match statement {
-            None if !known => ParseOutcome::Nothing,
+            None if !known && !parse.name.is_empty() => ParseOutcome::Nothing,
             statement => ParseOutcome::Named(parse.name.into(), statement),
         };
-        if parse.name.is_empty() {
-            // The new Parse replaces it whether it succeeds or not.
-            self.statements.set(b"", None);
-            self.statements.unnamed_upstream = Unnamed::Same;
-        }
         self.forward_parse(outcome)
     }
 
     fn forward_parse(&mut self, outcome: ParseOutcome) -> Verdict {
+        self.statements.unnamed_is_settled |= matches!(&outcome, ParseOutcome::Named(name, _) if name.is_empty());
         self.expected.push(Expected::Parse { injected: false, outcome });
         self.within_batch(false);
         Verdict::Pass
     }
 
     fn judge_bind(&mut self, header: Header, prefix: &[u8]) -> Verdict {
-        let interesting = !self.statements.is_empty() || self.expected.names_under_way();
-        if !interesting && self.statements.unnamed_upstream == Unnamed::Same {
-            self.count(Kind::Plain);
-            self.within_batch(false);
-            return Verdict::Pass;
+        let interesting = !self.statements.is_empty()
+            || self.expected.names_under_way()
+            || self.statements.unnamed_upstream != Unnamed::Same
+            || self.statements.portal_lacking.is_some();
+        if !interesting {
+            return self.forward_bind(Kind::Plain);
         }
         let Some((portal, name)) = frontend::bind_names(prefix) else {
             if prefix.len() + HEADER_BYTES < header.total.min(MAX_NAMES_BYTES) {
                 return Verdict::Need(header.total.min(MAX_NAMES_BYTES));
             }
-            self.count(Kind::Plain);
-            self.within_batch(false);
-            return Verdict::Pass;
+            return self.forward_bind(Kind::Plain);
         };
         let statement = match self.expected.statement_under_way(name) {
             Some(under_way) => under_way,
@@ -301,42 +318,87 @@ impl Relay {
                 _ => {}
             }
         }
+        if name.is_empty() && self.must_wait_for_unnamed() {
+            return Verdict::Later;
+        }
         let first = if name.is_empty() { self.mend_unnamed() } else { None };
+        if portal.is_empty() {
+            // Replaced; should the Bind fail, the block fails with it, and no portal can be run.
+            self.statements.portal_lacking = None;
+        }
+        match (first, self.forward_bind(kind)) {
+            (Some(first), Verdict::Pass) => Verdict::PassAfter(first),
+            (_, verdict) => verdict,
+        }
+    }
+
+    fn forward_bind(&mut self, kind: Kind) -> Verdict {
         self.count(kind);
         self.within_batch(kind == Kind::Maintenance);
+        self.expected.push(Expected::Bind { injected: false });
+        Verdict::Pass
+    }
+
+    fn judge_execute(&mut self, body: Option<&[u8]>) -> Verdict {
+        let of_unnamed = |body| frontend::execute(body).is_ok_and(|execute| execute.portal.is_empty());
+        let first = if body.is_some_and(of_unnamed) { self.mend_portal() } else { None };
+        self.within_batch(false);
+        self.expected.push(Expected::Execute { injected: false });
         first.map_or(Verdict::Pass, Verdict::PassAfter)
     }
 
     fn judge_describe(&mut self, body: Option<&[u8]>) -> Verdict {
-        self.within_batch(false);
-        match body.map(frontend::target) {
+        let first = match body.map(frontend::target) {
             Some(Ok(target)) if target.kind == b'S' && target.name.is_empty() => {
-                self.mend_unnamed().map_or(Verdict::Pass, Verdict::PassAfter)
+                if self.must_wait_for_unnamed() {
+                    return Verdict::Later;
+                }
+                self.mend_unnamed()
             }
-            _ => Verdict::Pass,
-        }
+            Some(Ok(target)) if target.kind == b'P' && target.name.is_empty() => self.mend_portal(),
+            _ => None,
+        };
+        self.within_batch(false);
+        self.expected.push(Expected::Describe);
+        first.map_or(Verdict::Pass, Verdict::PassAfter)
     }
 
     fn judge_close(&mut self, body: Option<&[u8]>) -> Verdict {
         self.within_batch(false);
-        self.expected.push(Expected::Close { injected: false });
-        match body.map(frontend::target) {
+        let target = body.map(frontend::target);
+        let mut unnamed_statement = false;
+        match target {
             Some(Ok(target)) if target.kind == b'S' => {
-                self.statements.set(target.name, None);
-                if target.name.is_empty() {
-                    self.statements.unnamed_upstream = Unnamed::Same;
+                unnamed_statement = target.name.is_empty();
+                self.statements.unnamed_is_settled |= unnamed_statement;
+                if !unnamed_statement {
+                    self.statements.set(target.name, None);
                 }
             }
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => self.statements.forget_named(),
+            Some(Ok(target)) if target.name.is_empty() => self.statements.portal_lacking = None,
+            Some(_) => {}
+            None => self.statements.forget_named(),
         }
+        self.expected.push(Expected::Close { injected: false, unnamed_statement });
         Verdict::Pass
     }
 
-    /// What must be said so that upstream's unnamed statement is the one the client believes in.
+    /// Upstream's unnamed statement is not the client's, and what is under way may change either of them.
+    fn must_wait_for_unnamed(&self) -> bool {
+        self.statements.unnamed_upstream != Unnamed::Same
+            && !self.statements.unnamed_is_settled
+            && !self.expected.is_copying_in()
+            && self.expected.may_change_unnamed()
+    }
+
+    /// What must be said so that upstream's unnamed statement is the one the client believes in. That it is so is known
+    /// when the reply comes: behind an error it would be skipped.
     fn mend_unnamed(&mut self) -> Option<BytesMut> {
+        if std::mem::replace(&mut self.statements.unnamed_is_settled, true) {
+            return None;
+        }
         let mut out = BytesMut::new();
-        match (std::mem::take(&mut self.statements.unnamed_upstream), self.statements.get(b"")) {
+        match (self.statements.unnamed_upstream, self.statements.get(b"")) {
             (Unnamed::Same, _) => return None,
             (Unnamed::Lacking, Some(statement)) => {
                 frontend::say_parse(&mut out, "", &statement.text, &statement.types);
@@ -344,9 +406,31 @@ impl Relay {
             }
             (Unnamed::Lacking | Unnamed::Stale, _) => {
                 frontend::say_close_statement(&mut out, "");
-                self.expected.push(Expected::Close { injected: true });
+                self.expected.push(Expected::Close { injected: true, unnamed_statement: true });
             }
         }
+        Some(out)
+    }
+
+    /// What must be said so that upstream has the unnamed portal that memory ran to its end in this block.
+    fn mend_portal(&mut self) -> Option<BytesMut> {
+        const STATEMENT: &str = "weir_portal";
+        if self.state.status != b'T' {
+            return None;
+        }
+        let lacking = self.statements.portal_lacking.take()?;
+        // From here on the portals of this block are upstream's.
+        self.touch();
+        let mut out = BytesMut::new();
+        frontend::say_parse(&mut out, STATEMENT, &lacking.statement.text, &lacking.statement.types);
+        frontend::say_bound(&mut out, STATEMENT, &lacking.bound);
+        frontend::say_execute(&mut out);
+        frontend::say_close_statement(&mut out, STATEMENT);
+        let outcome = ParseOutcome::Named(STATEMENT.as_bytes().into(), None);
+        self.expected.push(Expected::Parse { injected: true, outcome });
+        self.expected.push(Expected::Bind { injected: true });
+        self.expected.push(Expected::Execute { injected: true });
+        self.expected.push(Expected::Close { injected: true, unnamed_statement: false });
         Some(out)
     }
 

@@ -24,7 +24,8 @@ impl Relay {
     /// The keep-alive is due.
     pub(super) async fn keep_alive(&mut self) -> Result<(), SessionError> {
         self.keepalive = None;
-        if self.state.status == b'I' && self.expected.is_idle() && self.upstream_body_left == 0 {
+        // Not inside a batch: its implicit transaction would end with the probe.
+        if self.state.status == b'I' && self.is_idle() {
             // A refusal changes nothing here: the next read asks again.
             let _ = self.probe().await?;
         }

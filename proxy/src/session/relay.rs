@@ -44,6 +44,8 @@ pub(super) struct Relay {
     /// Bytes of the message being streamed that have not arrived yet, per direction.
     pub(super) client_body_left: usize,
     pub(super) upstream_body_left: usize,
+    /// That message answers something of Weir's own and is not for the client.
+    pub(super) upstream_body_swallowed: bool,
     pub(super) mode: Mode,
     pub(super) expected: Queue,
     pub(super) statements: Statements,
@@ -75,6 +77,7 @@ impl Relay {
             raw,
             client_body_left: 0,
             upstream_body_left: 0,
+            upstream_body_swallowed: false,
             mode: Mode::Open,
             expected,
             statements: Statements::default(),

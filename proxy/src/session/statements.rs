@@ -106,12 +106,23 @@ pub enum Unnamed {
     Stale,
 }
 
+/// The unnamed portal as the client believes in it: run to its end from memory, inside a block, unknown upstream.
+#[derive(Debug)]
+pub struct LackingPortal {
+    pub statement: Arc<Statement>,
+    /// The client's Bind behind its two names: formats, values, result formats.
+    pub bound: Box<[u8]>,
+}
+
 #[derive(Debug, Default)]
 pub struct Statements {
     named: HashMap<Box<[u8]>, Arc<Statement>>,
     /// The unnamed statement, when it is one of interest.
     unnamed: Option<Arc<Statement>>,
     pub unnamed_upstream: Unnamed,
+    /// This batch has already said upstream what its unnamed statement is.
+    pub unnamed_is_settled: bool,
+    pub portal_lacking: Option<LackingPortal>,
     texts: HashMap<Arc<str>, Arc<Statement>>,
     /// Texts without their literals.
     shapes: HashMap<Arc<str>, Arc<Statement>>,
@@ -135,6 +146,12 @@ impl Statements {
         } else {
             self.named.remove(name);
         }
+    }
+
+    /// Upstream's unnamed statement is the client's again: this one, when it is one of interest.
+    pub fn unnamed_is(&mut self, statement: Option<Arc<Statement>>) {
+        self.unnamed = statement;
+        self.unnamed_upstream = Unnamed::Same;
     }
 
     /// Forgets every named statement of upstream's: one of them may have changed its meaning unseen.

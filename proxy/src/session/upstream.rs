@@ -1,8 +1,9 @@
 //! What Postgres says, looked at by its headers on the way to the client: when it is ready again, which replies belong
 //! to messages Weir put in, and whether anything came unasked.
 
-use super::expected::{ParseOutcome, Surprise};
+use super::expected::{ParseOutcome, Queue, Surprise};
 use super::relay::{Relay, SessionError};
+use super::statements::Unnamed;
 use crate::wire::buffer::Buffer;
 use crate::wire::frame::{self, HEADER_BYTES};
 
@@ -39,12 +40,19 @@ impl Relay {
             let input = buffer.filled();
             if self.upstream_body_left > 0 {
                 let n = self.upstream_body_left.min(input.len() - pass);
-                pass += n;
                 self.upstream_body_left -= n;
+                if self.upstream_body_swallowed {
+                    buffer.move_to(pass, &mut self.client.output);
+                    buffer.consume(n);
+                    pass = 0;
+                } else {
+                    pass += n;
+                }
                 if self.upstream_body_left > 0 {
                     break;
                 }
             }
+            let input = buffer.filled();
             let rest = &input[pass..];
             let Some(header) = frame::header(rest)? else { break };
             if is_looked_into(header.tag) && rest.len() < header.total {
@@ -52,34 +60,48 @@ impl Relay {
                 buffer.make_room(missing);
                 break;
             }
-            let mut swallow = false;
+            // Replies to what Weir put in are not for the client; errors and asynchronous messages are.
+            let swallow = self.expected.is_injected() && !matches!(header.tag, b'E' | b'N' | b'S' | b'A' | b'Z');
             match header.tag {
                 b'1' => match self.expected.parse_complete() {
-                    Ok((injected, outcome)) => {
-                        swallow = injected;
-                        self.name(outcome);
-                    }
+                    Ok((injected, outcome)) => self.parsed(injected, outcome),
                     Err(surprise) => self.distrust(surprise),
                 },
+                b'2' => self.expect(Queue::bind_complete),
                 b'3' => match self.expected.close_complete() {
-                    Ok(injected) => swallow = injected,
+                    Ok(true) => self.statements.unnamed_is(None),
+                    Ok(false) => {}
                     Err(surprise) => self.distrust(surprise),
                 },
+                b'T' | b'n' => self.expect(Queue::described),
+                b'C' | b's' | b'I' => {
+                    if header.tag == b'C' && self.expected.is_answering_query() {
+                        // A simple query runs in the unnamed portal.
+                        self.statements.portal_lacking = None;
+                    }
+                    self.expect(Queue::completed);
+                }
                 b'Z' => {
                     let status = rest[HEADER_BYTES];
                     self.state.status = status;
-                    match self.expected.ready() {
-                        Ok(true) if status == b'I' => {
-                            buffer.move_to(pass, &mut self.client.output);
-                            buffer.consume(header.total);
-                            return Ok(UpstreamStep::Held { status });
-                        }
-                        // Within a block the effect comes with its end.
-                        Ok(true) => self.state.hold_at_block_end = status == b'T',
-                        Ok(false) => {}
-                        Err(surprise) => self.distrust(surprise),
+                    if status == b'I' {
+                        self.statements.portal_lacking = None;
                     }
-                    if status == b'I' && std::mem::take(&mut self.state.hold_at_block_end) {
+                    let hold = match self.expected.ready() {
+                        Ok(ready) => {
+                            if ready.simple {
+                                self.statements.unnamed_is(None);
+                            }
+                            ready.hold
+                        }
+                        Err(surprise) => {
+                            self.distrust(surprise);
+                            false
+                        }
+                    };
+                    // Within a block the effect comes with its end.
+                    self.state.hold_at_block_end |= hold && status == b'T';
+                    if status == b'I' && (std::mem::take(&mut self.state.hold_at_block_end) || hold) {
                         buffer.move_to(pass, &mut self.client.output);
                         buffer.consume(header.total);
                         return Ok(UpstreamStep::Held { status });
@@ -90,7 +112,11 @@ impl Relay {
                     self.register_key(&key);
                 }
                 b'E' => {
-                    self.expected.error();
+                    match self.expected.error() {
+                        Ok(true) => self.statements.unnamed_is(None),
+                        Ok(false) => {}
+                        Err(surprise) => self.distrust(surprise),
+                    }
                     self.state.forget();
                 }
                 // Asynchronous messages: something happened that this session has now seen.
@@ -98,34 +124,41 @@ impl Relay {
                 b'G' => self.expected.copy_in(),
                 _ => {}
             }
+            let present = header.total.min(buffer.len() - pass);
+            self.upstream_body_left = header.total - present;
+            self.upstream_body_swallowed = swallow;
             if swallow {
                 buffer.move_to(pass, &mut self.client.output);
-                buffer.consume(header.total);
+                buffer.consume(present);
                 pass = 0;
             } else {
-                let present = header.total.min(buffer.len() - pass);
                 pass += present;
-                self.upstream_body_left = header.total - present;
             }
         }
         buffer.move_to(pass, &mut self.client.output);
         Ok(UpstreamStep::Wait)
     }
 
-    fn name(&mut self, outcome: ParseOutcome) {
+    fn parsed(&mut self, injected: bool, outcome: ParseOutcome) {
         match outcome {
-            ParseOutcome::Nothing => {}
+            ParseOutcome::Named(name, statement) if name.is_empty() => self.statements.unnamed_is(statement),
             ParseOutcome::Named(name, statement) => self.statements.set(&name, statement),
-            ParseOutcome::Unknown => {
-                self.statements.forget_named();
-                self.statements.set(b"", None);
-            }
+            // Upstream has been given what the client believed in.
+            ParseOutcome::Nothing if injected => self.statements.unnamed_upstream = Unnamed::Same,
+            ParseOutcome::Nothing => {}
+        }
+    }
+
+    fn expect(&mut self, reply: fn(&mut Queue) -> Result<(), Surprise>) {
+        if let Err(surprise) = reply(&mut self.expected) {
+            self.distrust(surprise);
         }
     }
 
     /// The conversation is not understood any more: from here on it is only passed on.
-    fn distrust(&mut self, _: Surprise) {
-        tracing::warn!("upstream's replies do not match the messages forwarded; this session is only forwarded");
+    fn distrust(&mut self, Surprise(reply): Surprise) {
+        tracing::warn!(reply, "upstream's replies do not match the messages forwarded; this session is only forwarded");
         self.state.distrusted = true;
+        self.raw = true;
     }
 }

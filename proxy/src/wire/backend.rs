@@ -120,6 +120,10 @@ pub fn select_complete(out: &mut Vec<u8>, rows: usize) {
     });
 }
 
+pub fn portal_suspended(out: &mut Vec<u8>) {
+    frame(out, b's', |_| ());
+}
+
 /// `status`: `I`, `T` or `E`.
 pub fn ready_for_query(out: &mut Vec<u8>, status: u8) {
     frame(out, b'Z', |out| out.put_u8(status));

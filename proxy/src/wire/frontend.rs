@@ -1,7 +1,7 @@
 //! What a client says, read in place: the messages that may be answered from memory, or that change what the session's
 //! names mean. And the same messages as Weir says them to Postgres.
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use pgwire::messages::Message;
 use pgwire::messages::extendedquery as extended;
 
@@ -111,6 +111,19 @@ pub fn bind_names(prefix: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((body.text().ok()?, body.text().ok()?))
 }
 
+/// The name a Parse begins with, readable before the rest has arrived.
+pub fn parse_name(prefix: &[u8]) -> Option<&[u8]> {
+    Body(prefix).text().ok()
+}
+
+/// What stands in a Bind behind its names: formats, values, result formats.
+pub fn bound(body: &[u8]) -> Result<&[u8], Malformed> {
+    let mut body = Body(body);
+    body.text()?;
+    body.text()?;
+    Ok(body.0)
+}
+
 pub fn target(body: &[u8]) -> Result<Target<'_>, Malformed> {
     let mut body = Body(body);
     let [kind] = body.array()?;
@@ -139,6 +152,17 @@ pub fn say_parse(out: &mut BytesMut, name: &str, text: &str, types: &[u32]) {
 /// Binds to the unnamed portal; values in text or binary as `format` says, results all in text.
 pub fn say_bind(out: &mut BytesMut, statement: &str, format: i16, values: Vec<Option<bytes::Bytes>>) {
     say(out, extended::Bind::new(None, Some(statement.to_owned()), vec![format], values, vec![]));
+}
+
+/// Binds to the unnamed portal what a client's Bind held behind its names.
+pub fn say_bound(out: &mut BytesMut, statement: &str, bound: &[u8]) {
+    let length = 4 + 1 + statement.len() + 1 + bound.len();
+    out.put_u8(b'B');
+    out.put_u32(u32::try_from(length).expect("a Bind that was read fits the protocol's length word"));
+    out.put_u8(0);
+    out.put_slice(statement.as_bytes());
+    out.put_u8(0);
+    out.put_slice(bound);
 }
 
 pub fn say_execute(out: &mut BytesMut) {

@@ -104,6 +104,12 @@ impl RawClient {
         }
     }
 
+    /// The socket, for a test that reads and writes it itself. Nothing may be on its way.
+    pub fn into_stream(self) -> TcpStream {
+        assert!(self.stream.buffer().is_empty(), "replies that nobody has read");
+        self.stream.into_inner()
+    }
+
     /// Writes frontend messages as they are.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)
