@@ -394,6 +394,10 @@ impl Relay {
     /// What must be said so that upstream's unnamed statement is the one the client believes in. That it is so is known
     /// when the reply comes: behind an error it would be skipped.
     fn mend_unnamed(&mut self) -> Option<BytesMut> {
+        if self.expected.is_copying_in() {
+            // Anything but COPY's own messages ends the session, with an error that names the first.
+            return None;
+        }
         if std::mem::replace(&mut self.statements.unnamed_is_settled, true) {
             return None;
         }
@@ -415,7 +419,7 @@ impl Relay {
     /// What must be said so that upstream has the unnamed portal that memory ran to its end in this block.
     fn mend_portal(&mut self) -> Option<BytesMut> {
         const STATEMENT: &str = "weir_portal";
-        if self.state.status != b'T' {
+        if self.state.status != b'T' || self.expected.is_copying_in() {
             return None;
         }
         let lacking = self.statements.portal_lacking.take()?;
