@@ -149,6 +149,14 @@ impl<V> KeyMap<V> {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Key, &mut V)> {
+        self.table.iter_mut().map(|(key, value)| (&*key, value))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &V)> {
         self.table.iter().map(|(key, value)| (key, value))
     }

@@ -14,7 +14,7 @@ const INLINE_LIMIT: usize = 16;
 pub(crate) enum Bag {
     #[default]
     Empty,
-    One(Row, i64),
+    One((Row, i64)),
     Few(Vec<(Row, i64)>),
     Many(Box<HashedBag>),
 }
@@ -23,8 +23,8 @@ impl Bag {
     /// Adds `weight` to the row's multiplicity.
     pub fn add(&mut self, row: &Row, weight: i64) {
         match self {
-            Bag::Empty => *self = Bag::One(row.clone(), weight),
-            Bag::One(own, own_weight) => {
+            Bag::Empty => *self = Bag::One((row.clone(), weight)),
+            Bag::One((own, own_weight)) => {
                 if same(own, row) {
                     *own_weight += weight;
                     if *own_weight == 0 {
@@ -71,7 +71,7 @@ impl Bag {
     pub fn total(&self) -> i64 {
         match self {
             Bag::Empty => 0,
-            Bag::One(_, weight) => *weight,
+            Bag::One((_, weight)) => *weight,
             Bag::Few(rows) => rows.iter().map(|(_, weight)| weight).sum(),
             Bag::Many(many) => many.total(),
         }
@@ -79,17 +79,40 @@ impl Bag {
 
     #[inline]
     pub fn for_each(&self, mut f: impl FnMut(&Row, i64)) {
+        self.iter().for_each(|(row, weight)| f(row, *weight));
+    }
+
+    #[inline]
+    pub fn iter(&self) -> BagRows<'_> {
         match self {
-            Bag::Empty => {}
-            Bag::One(row, weight) => f(row, *weight),
-            Bag::Few(rows) => rows.iter().for_each(|(row, weight)| f(row, *weight)),
-            Bag::Many(many) => many.for_each(f),
+            Bag::Empty => BagRows::Listed([].iter()),
+            Bag::One(row) => BagRows::Listed(std::slice::from_ref(row).iter()),
+            Bag::Few(rows) => BagRows::Listed(rows.iter()),
+            Bag::Many(many) => BagRows::Hashed(many.table.iter()),
+        }
+    }
+}
+
+/// Rows of a bag with their multiplicities.
+pub(crate) enum BagRows<'a> {
+    Listed(std::slice::Iter<'a, (Row, i64)>),
+    Hashed(hashbrown::hash_table::Iter<'a, (Row, i64)>),
+}
+
+impl<'a> Iterator for BagRows<'a> {
+    type Item = &'a (Row, i64);
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a (Row, i64)> {
+        match self {
+            BagRows::Listed(rows) => rows.next(),
+            BagRows::Hashed(rows) => rows.next(),
         }
     }
 }
 
 #[inline]
-fn same(a: &Row, b: &Row) -> bool {
+pub(crate) fn same(a: &Row, b: &Row) -> bool {
     Arc::ptr_eq(a, b) || a == b
 }
 

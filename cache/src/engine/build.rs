@@ -3,6 +3,7 @@
 
 use super::EngineError;
 use super::aggregate::AggregateOperator;
+use super::build_join::places_of_required;
 use super::columns::{remap, require, unmaintainable};
 use super::distinct::DistinctOperator;
 use super::graph::{Graph, NodeId, SlotId};
@@ -123,14 +124,7 @@ impl Builder<'_> {
     fn build_project(&mut self, input: &Plan, exprs: &[Expr], required: &[bool]) -> Result<Built, EngineError> {
         exprs.iter().try_for_each(maintainable)?;
         let kept: Vec<Expr> = exprs.iter().zip(required).filter(|(_, used)| **used).map(|(e, _)| e.clone()).collect();
-        let mut position = 0;
-        let columns: Vec<usize> = required
-            .iter()
-            .map(|used| {
-                position += usize::from(*used);
-                if *used { position - 1 } else { PRUNED }
-            })
-            .collect();
+        let columns = places_of_required(required);
         let only_columns = kept.iter().all(|expr| matches!(expr, Expr::Column(_)));
         if !only_columns {
             // A join can compute the projection as it makes its rows.

@@ -5,6 +5,7 @@ use super::build::{Builder, Built, PRUNED, maintainable};
 use super::columns::{remap, require};
 use super::join::JoinOperator;
 use super::spec::{JoinSpec, Matching, NodeSpec, OperatorSpec};
+use super::star::Chain;
 use crate::key::KeySpec;
 use weir_planner::Expr;
 use weir_planner::plan::{Join, JoinKind};
@@ -19,6 +20,10 @@ impl Builder<'_> {
         output: Option<&[Expr]>,
         required: &[bool],
     ) -> Result<Built, EngineError> {
+        if let Some(mut chain) = Chain::of_join(join) {
+            filter.into_iter().for_each(|predicate| chain.filter(predicate));
+            return self.build_chain(&chain, output, required);
+        }
         let left_columns = join.left.columns.len();
         let all_columns = left_columns + join.right.columns.len();
         let only_left = matches!(join.kind, JoinKind::Semi | JoinKind::Anti);
@@ -59,19 +64,7 @@ impl Builder<'_> {
             Some(column) => plan_left.width + plan_right.columns[column],
         };
         let residual = residual.map(|expr| remap(&expr, &place));
-        let columns: Vec<usize> = if only_left {
-            plan_left.columns.clone()
-        } else {
-            // Without a projection above, plan columns are where the required ones ended up.
-            let mut position = 0;
-            required
-                .iter()
-                .map(|used| {
-                    position += usize::from(*used);
-                    if *used { position - 1 } else { PRUNED }
-                })
-                .collect()
-        };
+        let columns: Vec<usize> = if only_left { plan_left.columns.clone() } else { places_of_required(required) };
         let output: Vec<Expr> =
             if only_left { vec![] } else { output.iter().map(|expr| remap(expr, &place)).collect() };
         let width = if only_left { plan_left.width } else { output.len() };
@@ -99,6 +92,21 @@ impl Builder<'_> {
         Ok(Built { node, width, columns })
     }
 
+    fn build_chain(
+        &mut self,
+        chain: &Chain<'_>,
+        output: Option<&[Expr]>,
+        required: &[bool],
+    ) -> Result<Built, EngineError> {
+        let output: Vec<Expr> = match output {
+            Some(exprs) => exprs.iter().map(|expr| chain.widen(expr)).collect(),
+            None => (0..required.len()).filter(|&c| required[c]).map(|c| Expr::Column(chain.columns[c])).collect(),
+        };
+        let width = output.len();
+        let node = self.build_star(chain, output)?;
+        Ok(Built { node, width, columns: places_of_required(required) })
+    }
+
     fn join_node(&mut self, spec: JoinSpec, left: usize, right: usize) -> usize {
         let identity = NodeSpec {
             operator: OperatorSpec::Join(spec.clone()),
@@ -116,11 +124,21 @@ impl Builder<'_> {
         node
     }
 
-    fn arrange(&mut self, node: usize, key: KeySpec) -> super::graph::SlotId {
+    pub(crate) fn arrange(&mut self, node: usize, key: KeySpec) -> super::graph::SlotId {
         let (slot, is_new) = self.graph.arrange(node, key, &self.context);
         if is_new {
             self.fresh_slots.push(slot);
         }
         slot
     }
+}
+
+/// Where the required columns are in rows that have no others.
+pub(crate) fn places_of_required(required: &[bool]) -> Vec<usize> {
+    let mut position = 0;
+    let place = |used: &bool| {
+        position += usize::from(*used);
+        if *used { position - 1 } else { PRUNED }
+    };
+    required.iter().map(place).collect()
 }

@@ -107,11 +107,26 @@ impl Graph {
             OperatorSpec::Join(join) if !matches!(join.matching, Matching::Semi | Matching::Anti) => {
                 Some(join.output.len())
             }
+            OperatorSpec::Star(star) => Some(star.output.len()),
             OperatorSpec::Aggregate { keys, calls, .. } => Some(keys.exprs.len() + calls.len()),
             OperatorSpec::Window { functions, width, .. } => Some(width + functions.len()),
             OperatorSpec::Filter(_) | OperatorSpec::TopK { .. } | OperatorSpec::Union | OperatorSpec::Join(_) => {
                 self.row_width(*node.inputs.first()?)
             }
+        }
+    }
+
+    /// Columns of a node's rows that no two of them share, where the node itself determines it.
+    pub fn unique_columns(&self, id: NodeId) -> Option<Vec<usize>> {
+        let node = self.node(id);
+        if let Body::Table(table) = &node.body {
+            return table.key().map(<[usize]>::to_vec);
+        }
+        match &node.spec.as_ref()?.operator {
+            OperatorSpec::Filter(_) => self.unique_columns(*node.inputs.first()?),
+            OperatorSpec::Aggregate { keys, .. } => Some((0..keys.exprs.len()).collect()),
+            OperatorSpec::Distinct { width, .. } => Some((0..*width).collect()),
+            _ => None,
         }
     }
 

@@ -32,6 +32,7 @@ mod pending;
 mod quarantine;
 mod refresh;
 mod spec;
+mod star;
 mod table;
 mod topk;
 mod window;

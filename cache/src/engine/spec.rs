@@ -1,6 +1,7 @@
 //! What makes two nodes the same: their operator's parameters, their inputs and the settings they evaluate under.
 
 use super::graph::NodeId;
+use super::star::StarSpec;
 use crate::key::KeySpec;
 use weir_planner::Expr;
 use weir_planner::plan::{AggregateCall, SortKey, WindowKind};
@@ -22,6 +23,7 @@ pub(crate) enum OperatorSpec {
     Map(Vec<Expr>),
     Union,
     Join(JoinSpec),
+    Star(StarSpec),
     Aggregate { keys: KeySpec, calls: Vec<AggregateCall>, many_images: bool },
     Distinct { width: usize, many_images: bool },
     TopK { order: OrderSpec, offset: u64, limit: u64 },

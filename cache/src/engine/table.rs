@@ -23,6 +23,11 @@ impl Table {
         Table { key: key.filter(|key| !key.is_empty()), ..Table::default() }
     }
 
+    /// Primary key positions, if any.
+    pub fn key(&self) -> Option<&[usize]> {
+        self.key.as_deref()
+    }
+
     fn hash(key: &Option<Vec<usize>>, row: &[Value]) -> u64 {
         match key.as_deref() {
             Some([position]) => hash_values(std::slice::from_ref(&row[*position])),

@@ -59,7 +59,7 @@ impl Plans<'_> {
         if depth == 0 {
             return self.scan();
         }
-        match self.pick(20) {
+        match self.pick(24) {
             0..=2 => {
                 let input = self.plan(depth - 1);
                 let predicate = self.predicate(&input, true);
@@ -81,6 +81,7 @@ impl Plans<'_> {
                 let inputs = inputs.into_iter().map(|input| self.conform(input, &kinds)).collect();
                 Plan { node: Node::UnionAll { inputs }, columns: kinds }
             }
+            19..=22 => self.star(depth),
             _ => self.scan(),
         }
     }
@@ -195,6 +196,78 @@ impl Plans<'_> {
         let residual = self.random.random_bool(0.3).then(|| self.predicate(&plan, may_fail));
         plan = join(kind, left, right, equal, residual);
         plan
+    }
+
+    /// Several inputs joined to one by its own columns: the same ones or others, inner and outer, any relation again,
+    /// with conditions and narrowing in between.
+    fn star(&mut self, depth: usize) -> Plan {
+        let mut plan = if self.random.random_bool(0.7) { self.whole_scan() } else { self.plan(depth - 1) };
+        // Where the first input's columns are.
+        let mut driver: Vec<(usize, u32)> = plan.columns.iter().map(|kind| kind.oid).enumerate().collect();
+        for _ in 0..self.random.random_range(2..5) {
+            let link = if self.random.random_bool(0.7) { self.whole_scan() } else { self.plan(depth - 1) };
+            let mut equal = vec![];
+            for _ in 0..self.random.random_range(1..3) {
+                let (at, kind) = driver[self.pick(driver.len())];
+                let partners = Self::columns_of(&link, kind);
+                if !partners.is_empty() {
+                    equal.push((column(at), column(partners[self.pick(partners.len())])));
+                }
+            }
+            if self.random.random_bool(0.04)
+                && let Some((at, _)) = driver.iter().find(|(_, kind)| *kind == oid::INT8)
+                && let Some(&partner) = Self::columns_of(&link, oid::INT8).first()
+            {
+                equal = vec![(call(&DIVIDE, vec![int(12), column(*at)]), column(partner))];
+            }
+            use JoinKind::*;
+            let kind = [Inner, Inner, Left, Left, Right][self.pick(5)];
+            let may_fail = self.random.random_bool(0.2);
+            if kind == Right {
+                let equal: Vec<(Expr, Expr)> = equal.into_iter().map(|(a, b)| (b, a)).collect();
+                driver.iter_mut().for_each(|(at, _)| *at += link.columns.len());
+                plan = join(Right, link, plan, equal, None);
+            } else {
+                let both = join(Inner, plan.clone(), link.clone(), vec![], None);
+                let residual =
+                    (kind == Inner && self.random.random_bool(0.15)).then(|| self.predicate(&both, may_fail));
+                plan = join(kind, plan, link, equal, residual);
+            }
+            if self.random.random_bool(0.15) {
+                let predicate = self.predicate(&plan, may_fail);
+                plan = filter(plan, predicate);
+            }
+            if self.random.random_bool(0.2) {
+                let mut order: Vec<usize> = (0..plan.columns.len()).collect();
+                order.shuffle(self.random);
+                let kinds = order.iter().map(|&at| plan.columns[at].clone()).collect();
+                let place = |old: usize| order.iter().position(|&at| at == old).unwrap_or(0);
+                driver.iter_mut().for_each(|(at, _)| *at = place(*at));
+                plan = project(plan, order.into_iter().map(column).collect(), kinds);
+            }
+        }
+        let top = self.pick(3);
+        if top == 0 {
+            return plan;
+        }
+        // Few columns of each input, and of the first input all or few: rows then repeat or do not.
+        let mut kept: Vec<usize> = (0..plan.columns.len()).filter(|_| self.random.random_bool(0.3)).collect();
+        if top == 1 {
+            kept.extend(driver.iter().map(|(at, _)| *at));
+        }
+        let mut exprs: Vec<Expr> = kept.iter().map(|&at| column(at)).collect();
+        let mut kinds: Vec<ColumnType> = kept.iter().map(|&at| plan.columns[at].clone()).collect();
+        let (a, b) = (self.integer(&plan), self.integer(&plan));
+        exprs.push(if self.random.random_bool(0.2) { call(&DIVIDE, vec![a, b]) } else { call(&ADD, vec![a, b]) });
+        kinds.push(ColumnType::new(oid::INT8));
+        project(plan, exprs, kinds)
+    }
+
+    /// All columns of some relation, in order.
+    fn whole_scan(&mut self) -> Plan {
+        let which = self.pick(self.relations.len());
+        let (relation, kinds) = self.relations[which].clone();
+        scan(relation, kinds)
     }
 
     fn aggregate(&mut self, depth: usize) -> Plan {

@@ -1,0 +1,248 @@
+//! Stars: a driving input and any number of inputs that its rows look up by keys of their own, joined in one step.
+//!
+//! Nothing in between is kept: the only state is the driver's rows indexed by each of its keys and each link's rows by
+//! its key, in arrangements that others may share. [`chain`] finds stars in plans, [`build`] makes nodes of them,
+//! [`change`] says what changed in a link, [`expand`] goes from a driver row to joined rows.
+//!
+//! **The product rule.** With D the driver's rows, Lᵢ what a driver row finds in link i (the row of NULLs where an outer
+//! link has nothing), and ′ for the present, the change of Σ D·L₁·…·Lₙ is
+//!
+//! `ΔD·L₁·…·Lₙ + Σᵢ D′·L₁′·…·Lᵢ₋₁′·ΔLᵢ·Lᵢ₊₁·…·Lₙ`
+//!
+//! Arrangements are at the present; the past of a link is derived for the few keys that changed. ΔLᵢ is taken by key, so
+//! that the drivers it concerns are those under that key in one index.
+
+mod build;
+mod chain;
+mod change;
+mod expand;
+mod spec;
+
+pub(super) use chain::Chain;
+pub(crate) use spec::StarSpec;
+
+use super::arrangement::Arrangement;
+use super::bag::same;
+use super::graph::{NodeId, SlotId};
+use super::operator::{Batch, Operator, Output, StepContext, rows};
+use crate::Delta;
+use crate::delta::consolidate;
+use crate::key::{KeyMap, KeyState};
+use change::Change;
+use expand::{Inputs, Joined, Matches, Term, Walk};
+use std::sync::Arc;
+use weir_planner::eval::{EvalContext, Tuple};
+use weir_planner::{Expr, Row, Value};
+
+/// Up to this many changed driver rows are compared one by one with those that a link's change reaches.
+const FEW_DRIVERS: usize = 8;
+
+pub(crate) struct StarOperator {
+    spec: StarSpec,
+    /// The driver's arrangements, by its keys.
+    drivers: Vec<SlotId>,
+    /// The links' arrangements.
+    links: Vec<SlotId>,
+    output: Vec<OutputColumn>,
+    /// Per column of the concatenation: the output columns that read it.
+    readers: Vec<Vec<usize>>,
+    /// Columns of the concatenation that conditions read.
+    decisive: Vec<bool>,
+    /// Output rows of different driver rows differ: the driver's unique columns are among them.
+    tells_drivers_apart: bool,
+    /// NULLs, as many as the widest link has columns.
+    absent: Row,
+}
+
+/// Most output columns are copies of a column.
+enum OutputColumn {
+    Copy { part: usize, column: usize },
+    Computed(Expr),
+}
+
+impl OutputColumn {
+    #[inline]
+    fn value(&self, tuple: Tuple<'_>, parts: &[&[Value]], eval: &EvalContext) -> Value {
+        match self {
+            OutputColumn::Copy { part, column } => parts[*part][*column].clone(),
+            OutputColumn::Computed(expr) => expr.eval(tuple, eval),
+        }
+    }
+}
+
+impl StarOperator {
+    /// `unique`: columns of the driver that no two of its rows share.
+    pub fn new(spec: StarSpec, drivers: Vec<SlotId>, links: Vec<SlotId>, unique: Option<Vec<usize>>) -> StarOperator {
+        let starts: Vec<usize> = std::iter::once(0).chain((0..spec.links.len()).map(|link| spec.start(link))).collect();
+        let width = spec.start(spec.links.len());
+        let output = spec
+            .output
+            .iter()
+            .map(|expr| match expr {
+                Expr::Column(column) => {
+                    let part = starts.iter().rposition(|start| start <= column).expect("the first part starts at 0");
+                    OutputColumn::Copy { part, column: column - starts[part] }
+                }
+                other => OutputColumn::Computed(other.clone()),
+            })
+            .collect();
+        let mut readers = vec![vec![]; width];
+        for (index, expr) in spec.output.iter().enumerate() {
+            expr.columns().into_iter().for_each(|column| readers[column].push(index));
+        }
+        let mut decisive = vec![false; width];
+        for condition in spec.links.iter().flat_map(|link| &link.conditions) {
+            super::columns::require(condition, &mut decisive);
+        }
+        let is_kept = |column: &usize| spec.output.contains(&Expr::Column(*column)) && *column < spec.driver_width;
+        let tells_drivers_apart = unique.is_some_and(|columns| columns.iter().all(is_kept));
+        let absent = vec![Value::Null; spec.links.iter().map(|link| link.width).max().unwrap_or(0)].into();
+        StarOperator { spec, drivers, links, output, readers, decisive, tells_drivers_apart, absent }
+    }
+
+    #[inline]
+    fn output_row(&self, tuple: Tuple<'_>, parts: &[&[Value]], eval: &EvalContext) -> Row {
+        self.output.iter().map(|column| column.value(tuple, parts, eval)).collect()
+    }
+
+    /// Output columns that read any of these columns of a link; None when a condition does.
+    fn dirty(&self, link: usize, columns: &[usize]) -> Option<Vec<usize>> {
+        let start = self.spec.start(link);
+        if columns.iter().any(|column| self.decisive[start + column]) {
+            return None;
+        }
+        let mut dirty: Vec<usize> = columns.iter().flat_map(|column| &self.readers[start + column]).copied().collect();
+        dirty.sort_unstable();
+        dirty.dedup();
+        Some(dirty)
+    }
+
+    /// The term of one link's change under one key.
+    fn follow_link(
+        &self,
+        inputs: &Inputs<'_>,
+        drivers: &Arrangement,
+        link: usize,
+        (key, change): (&[Value], &Change),
+        moved: &MovedDrivers,
+        joined: &mut Joined,
+    ) {
+        let Some(bag) = drivers.get(key) else { return };
+        if change.is_void() {
+            return;
+        }
+        joined.repeats |= !change.is_single;
+        let own_key = self.spec.links[link].driver_key;
+        let links = 0..self.spec.links.len();
+        let known: Vec<Option<Matches<'_>>> = links
+            .clone()
+            .map(|other| {
+                let is_known = other != link && self.spec.links[other].driver_key == own_key;
+                is_known.then(|| inputs.matches(other, key, link < other))
+            })
+            .collect();
+        // Other changes that these drivers may be touched by as well.
+        let by_own_key = |other: usize| self.spec.links[other].driver_key == own_key;
+        let all_mixed =
+            links.clone().any(|other| other != link && by_own_key(other) && inputs.changes[other].get(key).is_some());
+        let others: Vec<usize> =
+            links.filter(|&other| !by_own_key(other) && !inputs.changes[other].is_empty()).collect();
+        for (driver, weight) in bag.iter() {
+            joined.repeats |= *weight != 1;
+            let is_mixed = self.tells_drivers_apart
+                && (all_mixed
+                    || others.iter().any(|&other| {
+                        let keys = &self.spec.keys[self.spec.links[other].driver_key];
+                        let changes = &inputs.changes[other];
+                        keys.with_key(driver, inputs.eval, |key, _| changes.get(key).is_some())
+                    })
+                    || moved.contains(driver));
+            inputs.join(Walk::new(Term::Link(link, change), driver, is_mixed, &known), *weight, joined);
+        }
+    }
+}
+
+/// Driver rows that came or went.
+struct MovedDrivers {
+    rows: Delta,
+    /// The same by key, when there are many.
+    index: KeyMap<()>,
+}
+
+impl MovedDrivers {
+    fn new(batches: &[Arc<Batch>], is_looked_up: bool) -> MovedDrivers {
+        let mut moved: Delta = rows(batches).map(|(row, weight)| (row.clone(), weight)).collect();
+        consolidate(&mut moved);
+        let mut index = KeyMap::default();
+        if is_looked_up && moved.len() > FEW_DRIVERS {
+            moved.iter().for_each(|(row, _)| *index.get_or_insert(row, || ()) = ());
+        }
+        MovedDrivers { rows: moved, index }
+    }
+
+    #[inline]
+    fn contains(&self, driver: &Row) -> bool {
+        if !self.index.is_empty() {
+            return self.index.get(driver).is_some();
+        }
+        self.rows.iter().any(|(row, _)| same(row, driver))
+    }
+}
+
+impl Operator for StarOperator {
+    fn step(&mut self, batches: &[Vec<Arc<Batch>>], context: &StepContext<'_>, out: &mut Output) {
+        let this = &*self;
+        let graph = context.graph;
+        let mut joined = Joined::default();
+        let changes: Vec<KeyMap<Change>> = (0..this.links.len())
+            .map(|link| {
+                let (spec, arrangement) = (&this.spec.links[link], graph.arrangement(this.links[link]));
+                let dirty = |columns: &[usize]| this.dirty(link, columns);
+                let errors = &mut joined.out.errors;
+                change::changes(&batches[link + 1], spec, arrangement, &this.absent, dirty, context.eval, errors)
+            })
+            .collect();
+        let links = this.links.iter().map(|&slot| graph.arrangement(slot)).collect();
+        let inputs = Inputs { star: this, links, changes: &changes, eval: context.eval };
+        let any_link = changes.iter().any(|changes| !changes.is_empty());
+        let moved = MovedDrivers::new(&batches[0], any_link && this.tells_drivers_apart);
+        for (link, changes) in changes.iter().enumerate() {
+            let drivers = graph.arrangement(this.drivers[this.spec.links[link].driver_key]);
+            for (key, change) in changes.iter() {
+                this.follow_link(&inputs, drivers, link, (key.values(), change), &moved, &mut joined);
+            }
+        }
+        for (driver, weight) in &moved.rows {
+            joined.repeats |= weight.abs() != 1;
+            inputs.join(Walk::new(Term::Driver, driver, this.tells_drivers_apart, &[]), *weight, &mut joined);
+        }
+        *out = joined.out;
+        consolidate(&mut joined.mixed);
+        out.rows.append(&mut joined.mixed);
+        out.consolidated = this.tells_drivers_apart && !joined.repeats;
+    }
+
+    fn content(&self, inputs: &[NodeId], context: &StepContext<'_>, f: &mut dyn FnMut(&Row, i64)) -> i64 {
+        let graph = context.graph;
+        let changes: Vec<KeyMap<Change>> = self.links.iter().map(|_| KeyMap::default()).collect();
+        let links = self.links.iter().map(|&slot| graph.arrangement(slot)).collect();
+        let star = Inputs { star: self, links, changes: &changes, eval: context.eval };
+        let mut errors = 0;
+        graph.content(inputs[0], &mut |driver, weight| {
+            let mut joined = Joined::default();
+            star.join(Walk::new(Term::Driver, driver, false, &[]), weight, &mut joined);
+            errors += joined.out.errors;
+            joined.out.rows.iter().for_each(|(row, weight)| f(row, *weight));
+        });
+        for ((link, &input), &slot) in self.spec.links.iter().zip(&inputs[1..]).zip(&self.links) {
+            if graph.arrangement(slot).is_complete() {
+                continue;
+            }
+            graph.content(input, &mut |row, weight| {
+                let failed = link.key.with_key(row, context.eval, |_, state| state == KeyState::Failed);
+                errors += if failed { weight } else { 0 };
+            });
+        }
+        errors
+    }
+}
