@@ -51,7 +51,7 @@ $body$;
 -- Seconds a stream table may lag before it counts as stale: three times its schedule ('calculated': as a table of one
 -- second), and never less than the 15 s within which the freshness of an unchanged table is written down.
 CREATE OR REPLACE FUNCTION pgtrickle.stale_after(schedule text) RETURNS interval
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $body$
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $body$
     SELECT greatest(3 * pgtrickle.parse_duration_seconds(coalesce(schedule, '1s')), 15) * interval '1 second'
 $body$;
 

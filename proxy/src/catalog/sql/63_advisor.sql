@@ -4,7 +4,7 @@
 
 -- pg_trickle's scale for a share of changed rows.
 CREATE OR REPLACE FUNCTION pgtrickle.score_change_ratio(ratio double precision) RETURNS double precision
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $body$
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $body$
     SELECT CASE WHEN ratio < 0.05 THEN 1 WHEN ratio < 0.15 THEN 0.5 WHEN ratio < 0.30 THEN -0.3 WHEN ratio < 0.50 THEN -0.7 WHEN ratio >= 0.50 THEN -1 END
 $body$;
 
