@@ -1,6 +1,6 @@
 //! The published snapshot: one atomic load for readers, a wake-up for those who wait for a position.
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 use tokio::sync::watch;
 use weir_cache::{Position, Snapshot};
@@ -23,6 +23,10 @@ impl Default for Published {
 impl Published {
     pub fn load(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+    /// For a read that is over at once: counts no reference, so that sessions on different cores do not contend for it.
+    pub fn peek(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
     }
     pub fn is_in_error(&self, table: RelationId) -> bool {
         self.in_error.load().contains(&table)

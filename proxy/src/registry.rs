@@ -1,6 +1,6 @@
 //! Which stream tables exist and whether memory may speak for them. Written by `maintain`, read by every session.
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +51,10 @@ pub struct Registry {
 impl Registry {
     pub fn tables(&self) -> Arc<Tables> {
         self.tables.load_full()
+    }
+    /// For a look within one statement: counts no reference, so that sessions on different cores do not contend for it.
+    pub fn peek(&self) -> Guard<Arc<Tables>> {
+        self.tables.load()
     }
     pub fn replace(&self, tables: Tables) {
         self.tables.store(Arc::new(tables));

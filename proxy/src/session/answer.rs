@@ -44,20 +44,8 @@ fn resolved_of<'a>(resolved: &'a [Arc<Resolved>], statement: &Arc<Statement>) ->
 }
 
 impl Relay {
-    /// Says the whole answer into `self.answer`.
+    /// Appends the whole answer to `out`.
     pub(super) fn say(
-        &mut self,
-        ops: &[Op<'_>],
-        resolved: &[Arc<Resolved>],
-        memory: Option<Memory<'_>>,
-    ) -> Result<(), Refusal> {
-        let mut out = std::mem::take(&mut self.answer);
-        let said = self.say_ops(ops, resolved, memory, &mut out);
-        self.answer = out;
-        said
-    }
-
-    fn say_ops(
         &self,
         ops: &[Op<'_>],
         resolved: &[Arc<Resolved>],

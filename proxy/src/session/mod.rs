@@ -1,7 +1,8 @@
-//! One client: start-up, forwarding, the decision what memory may answer, and the answers. A session is one task on
-//! one of the `workers`, with two endpoints and no lock on its way; `relay` moves bytes, `frontend` and `upstream` look at message headers,
-//! `attempt` decides whether memory answers a collected read, and everything it cannot prove is forwarded with a
-//! reason from `reason`. What a message looks like is `wire`'s business; what a plan yields is the cache's.
+//! One client: start-up, forwarding, the decision what memory may answer, and the answers. A session is one task on one
+//! of the `workers`, with two endpoints and no lock on its way; `relay` moves bytes, `frontend` (with `judge` and
+//! `forward`) and `upstream` look at message headers, `attempt` decides whether memory answers a collected read (with
+//! `resolve`: may it at all, and `freshness`: as of when), and everything it cannot prove is forwarded with a reason
+//! from `reason`. What a message looks like is `wire`'s business; what a plan yields is the cache's.
 
 mod answer;
 mod attempt;
@@ -12,17 +13,23 @@ mod context;
 mod environment;
 mod exchange;
 mod expected;
+mod forward;
+mod freshness;
 mod frontend;
 mod hidden;
 mod hold;
 mod idle;
+mod judge;
 mod listener;
 mod login;
+mod mend;
 mod parameters;
+mod prelude;
 mod privilege;
 mod probe;
 pub mod reason;
 mod relay;
+mod resolve;
 mod scan;
 mod shape;
 mod show;

@@ -64,7 +64,7 @@ impl Relay {
     }
 
     fn whole_tables(&self, tables: &[RelationId]) -> Vec<String> {
-        let known = self.context.registry.tables();
+        let known = self.context.registry.peek();
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         tables
             .iter()

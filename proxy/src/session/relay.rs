@@ -10,7 +10,7 @@ use super::login::LoggedIn;
 use super::reason::Route;
 use super::statements::Statements;
 use super::upstream::UpstreamStep;
-use crate::wire::endpoint::{Endpoint, HIGH_WATER_BYTES};
+use crate::wire::endpoint::Endpoint;
 use crate::wire::frame::InvalidLength;
 use crate::wire::startup;
 use std::future::poll_fn;
@@ -59,7 +59,6 @@ pub(super) struct Relay {
     pub(super) probe_prepared: bool,
     /// Reused by every local answer.
     pub(super) answer: Vec<u8>,
-    pub(super) candidate: Vec<u8>,
     /// Fires when a session that only reads memory must show upstream that it lives; see `idle`.
     pub(super) keepalive: Option<Pin<Box<Sleep>>>,
     client_end_passed_on: bool,
@@ -87,7 +86,6 @@ impl Relay {
             cancel_key: None,
             probe_prepared: false,
             answer: Vec::new(),
-            candidate: Vec::new(),
             declined: "",
             keepalive: None,
             client_end_passed_on: false,
@@ -109,10 +107,10 @@ impl Relay {
                 self.release_when_settled(status).await?;
                 continue;
             }
-            let mut client_is_done = self.client.ended;
+            let mut is_waiting = false;
             match self.look_at_client() {
                 ClientStep::Wait => {}
-                ClientStep::Later => client_is_done = false,
+                ClientStep::Later => is_waiting = true,
                 ClientStep::Attempt(bytes) => {
                     self.attempt(bytes).await?;
                     continue;
@@ -127,22 +125,24 @@ impl Relay {
                 let _ = self.client.shutdown().await;
                 return Ok(());
             }
-            if client_is_done && self.upstream.output.is_empty() && !self.client_end_passed_on {
+            if self.client.ended && !is_waiting && self.upstream.output.is_empty() && !self.client_end_passed_on {
                 // Half-close: what upstream still says is passed on; it ends by itself when it has read the end.
                 self.client_end_passed_on = true;
                 self.upstream.shutdown().await?;
             }
-            if self.transfer().await? {
+            if self.transfer(!is_waiting).await? {
                 self.keep_alive().await?;
             }
         }
     }
 
-    /// Waits until something moved; true when instead the keep-alive is due.
-    async fn transfer(&mut self) -> Result<bool, SessionError> {
+    /// Waits until something moved; true when instead the keep-alive is due. `read_client`: what has come from it has
+    /// been dealt with.
+    async fn transfer(&mut self, read_client: bool) -> Result<bool, SessionError> {
         poll_fn(|cx| {
             let mut moved = false;
-            // Replies leave before requests are taken, so that a result in several reads does not pile up.
+            // Nothing is read from one side before all was written to the other: a slow reader slows the writer instead of
+            // filling memory, and what is read can be passed on where it lies.
             if let Poll::Ready(result) = self.client.poll_drain(cx) {
                 result?;
                 moved = true;
@@ -151,13 +151,14 @@ impl Relay {
                 result?;
                 moved = true;
             }
-            if self.client.output.len() < HIGH_WATER_BYTES
+            if self.client.output.is_empty()
                 && let Poll::Ready(result) = self.upstream.poll_fill(cx)
             {
                 result?;
                 moved = true;
             }
-            if self.upstream.output.len() < HIGH_WATER_BYTES
+            if read_client
+                && self.upstream.output.is_empty()
                 && let Poll::Ready(result) = self.client.poll_fill(cx)
             {
                 result?;

@@ -33,7 +33,7 @@ impl Relay {
     pub(super) fn show(&self, show: Show, out: &mut Vec<u8>) {
         let value = match show {
             Show::LastRoute => self.route.to_string(),
-            Show::Frontier => self.context.published.load().frontier.to_string(),
+            Show::Frontier => self.context.published.peek().frontier.to_string(),
             Show::Version => env!("CARGO_PKG_VERSION").to_owned(),
         };
         let row = DataRow::begin(out, 1);

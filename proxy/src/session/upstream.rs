@@ -27,7 +27,7 @@ impl Relay {
             self.upstream.input.move_to(n, &mut self.client.output);
             return Ok(UpstreamStep::Wait);
         }
-        let mut input = std::mem::replace(&mut self.upstream.input, Buffer::unallocated());
+        let mut input = std::mem::take(&mut self.upstream.input);
         let step = self.walk_upstream(&mut input);
         self.upstream.input = input;
         step

@@ -1,30 +1,35 @@
-//! A byte queue between a socket and the router: read at one end, consumed at the other, without allocating while
-//! messages stay small.
+//! A byte queue between a socket and the router: read at one end, consumed at the other, without allocating or copying
+//! while messages stay small. An empty queue owns no storage: it lies in a pool of the thread, so that a thousand idle
+//! sessions hold no buffers and busy ones share those that are warm in the processor's cache.
 
-/// What a buffer starts with and shrinks back to: large enough for several small messages or one page of a result per
-/// system call, small enough for thousands of sessions.
-pub const BUFFER_BYTES: usize = 16 * 1024;
+use std::cell::RefCell;
+
+/// Storage of one queue, unless a single message needs more: what one system call moves of a large result.
+pub const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Storages a thread keeps for its next reads. Few sessions of one thread are amid a message at the same moment; more
+/// than this much (4 MiB) goes back to the allocator.
+const MAX_POOLED: usize = 64;
+
+thread_local! {
+    static POOL: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Initialised storage with the filled part between `head` and `tail`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Buffer {
-    data: Vec<u8>,
+    data: Box<[u8]>,
     head: usize,
     tail: usize,
 }
 
-impl Default for Buffer {
-    fn default() -> Buffer {
-        Buffer { data: vec![0; BUFFER_BYTES], head: 0, tail: 0 }
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 
 impl Buffer {
-    /// A placeholder without storage, for taking a buffer out of its owner for a moment.
-    pub fn unallocated() -> Buffer {
-        Buffer { data: Vec::new(), head: 0, tail: 0 }
-    }
-
     #[inline]
     pub fn filled(&self) -> &[u8] {
         &self.data[self.head..self.tail]
@@ -43,12 +48,29 @@ impl Buffer {
     pub fn consume(&mut self, n: usize) {
         self.head += n;
         debug_assert!(self.head <= self.tail, "consumed more than was filled");
+        self.release_if_empty();
+    }
+
+    /// An empty queue gives its storage back; [`Buffer::space`] takes one again.
+    #[inline]
+    pub fn release_if_empty(&mut self) {
         if self.head == self.tail {
             self.head = 0;
             self.tail = 0;
-            if self.data.len() > 4 * BUFFER_BYTES {
-                self.data = vec![0; BUFFER_BYTES];
-            }
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        let data = std::mem::take(&mut self.data);
+        if data.len() == BUFFER_BYTES {
+            // A thread that ends has no pool any more.
+            let _ = POOL.try_with(|pool| {
+                let mut pool = pool.borrow_mut();
+                if pool.len() < MAX_POOLED {
+                    pool.push(data);
+                }
+            });
         }
     }
 
@@ -69,17 +91,20 @@ impl Buffer {
 
     /// Makes `n` more bytes fit, moving the filled part down or growing the storage.
     pub fn make_room(&mut self, n: usize) {
-        if self.head > 0 && self.len() + n <= self.data.len() {
-            self.data.copy_within(self.head..self.tail, 0);
-        } else if self.tail + n > self.data.len() {
-            let mut grown = vec![0; (self.len() + n).max(2 * self.data.len())];
-            grown[..self.tail - self.head].copy_from_slice(&self.data[self.head..self.tail]);
-            self.data = grown;
-        } else {
+        if self.tail + n <= self.data.len() {
             return;
         }
-        self.tail -= self.head;
+        let length = self.len();
+        if length + n <= self.data.len() {
+            self.data.copy_within(self.head..self.tail, 0);
+        } else {
+            let mut grown = storage((length + n).max(2 * self.data.len()));
+            grown[..length].copy_from_slice(self.filled());
+            self.give_back();
+            self.data = grown;
+        }
         self.head = 0;
+        self.tail = length;
     }
 
     pub fn extend(&mut self, bytes: &[u8]) {
@@ -88,16 +113,32 @@ impl Buffer {
         self.tail += bytes.len();
     }
 
-    /// Moves the first `n` bytes to the end of `to`; swaps storage instead of copying when that is the same.
+    /// Moves the first `n` bytes to the end of `to`. Where that is empty the storage changes hands, and only what stays
+    /// behind is copied, if it is less.
     #[inline]
     pub fn move_to(&mut self, n: usize, to: &mut Buffer) {
-        if n == self.len() && to.is_empty() {
+        let rest = self.len() - n;
+        if to.is_empty() && rest < n {
             std::mem::swap(self, to);
-            return;
+            // What was `to`'s own storage, if it had any, serves for the rest.
+            if rest > 0 {
+                to.tail -= rest;
+                self.extend(&to.data[to.tail..to.tail + rest]);
+            } else {
+                self.release_if_empty();
+            }
+        } else if n > 0 {
+            to.extend(&self.filled()[..n]);
+            self.consume(n);
         }
-        to.extend(&self.filled()[..n]);
-        self.consume(n);
     }
+}
+
+/// At least so many bytes, from the pool if it has them.
+fn storage(bytes: usize) -> Box<[u8]> {
+    let pooled = || POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
+    let pooled = if bytes <= BUFFER_BYTES { pooled() } else { None };
+    pooled.unwrap_or_else(|| vec![0; bytes.max(BUFFER_BYTES)].into())
 }
 
 #[cfg(test)]
@@ -146,5 +187,23 @@ mod tests {
         }
         assert_eq!(a.filled(), model_a.make_contiguous());
         assert_eq!(b.filled(), model_b.make_contiguous());
+    }
+    #[test]
+    fn an_empty_queue_owns_no_storage() {
+        let mut buffer = Buffer::default();
+        assert_eq!(buffer.data.len(), 0);
+        buffer.extend(b"ab");
+        assert_eq!((buffer.data.len(), buffer.filled()), (BUFFER_BYTES, &b"ab"[..]));
+        let storage = buffer.data.as_ptr();
+        buffer.consume(2);
+        assert_eq!(buffer.data.len(), 0);
+        let mut next = Buffer::default();
+        assert_eq!(next.space().as_ptr(), storage, "the pool hands out what was used last");
+        next.release_if_empty();
+        assert_eq!(next.data.len(), 0);
+        // The storage of a single large message is not kept.
+        next.extend(&vec![1; BUFFER_BYTES + 1]);
+        next.consume(BUFFER_BYTES + 1);
+        assert_eq!(next.space().len(), BUFFER_BYTES);
     }
 }

@@ -8,10 +8,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// While this much waits to be written to one side, nothing more is read from the other: a slow reader slows the
-/// writer instead of filling memory.
-pub const HIGH_WATER_BYTES: usize = 64 * 1024;
-
 pub struct Endpoint {
     stream: Stream,
     pub input: Buffer,
@@ -33,10 +29,13 @@ impl Endpoint {
             return Poll::Pending;
         }
         let mut space = ReadBuf::new(self.input.space());
-        std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut space))?;
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut space);
         let n = space.filled().len();
-        self.ended = n == 0;
         self.input.advance(n);
+        // While nothing comes, no storage is held.
+        self.input.release_if_empty();
+        std::task::ready!(polled)?;
+        self.ended = n == 0;
         Poll::Ready(Ok(()))
     }
 

@@ -1,0 +1,68 @@
+//! What passing a message on means for the session: which replies are now owed, what is no longer known of its state,
+//! and under which reason the statement is counted.
+
+use super::expected::{Expected, ParseOutcome};
+use super::frontend::Mode;
+use super::judge::Verdict;
+use super::reason::{self, Route};
+use super::relay::Relay;
+use super::scan::Kind;
+
+impl Relay {
+    pub(super) fn forward_query(&mut self, kind: Kind, readable: bool) -> Verdict {
+        self.count(kind);
+        self.expected.push(Expected::Query { hold: kind == Kind::Maintenance, readable });
+        self.mode = Mode::Open;
+        self.statements.unnamed_is_settled = false;
+        Verdict::Pass
+    }
+
+    pub(super) fn forward_parse(&mut self, outcome: ParseOutcome) -> Verdict {
+        self.statements.unnamed_is_settled |= matches!(&outcome, ParseOutcome::Named(name, _) if name.is_empty());
+        self.expected.push(Expected::Parse { injected: false, outcome });
+        self.within_batch(false);
+        Verdict::Pass
+    }
+
+    pub(super) fn forward_bind(&mut self, kind: Kind) -> Verdict {
+        self.count(kind);
+        self.within_batch(kind == Kind::Maintenance);
+        self.expected.push(Expected::Bind { injected: false });
+        Verdict::Pass
+    }
+
+    pub(super) fn within_batch(&mut self, hold: bool) {
+        let before = matches!(self.mode, Mode::Forwarding { hold: true });
+        self.mode = Mode::Forwarding { hold: hold || before };
+    }
+
+    /// Something that may change or show anything goes upstream.
+    pub(super) fn touch(&mut self) {
+        self.state.forget();
+        self.state.read_in_block = false;
+    }
+
+    /// Accounts for a statement that is being forwarded, and forgets what it may change.
+    pub(super) fn count(&mut self, kind: Kind) {
+        let reason = match kind {
+            Kind::Begin | Kind::Finish => {
+                self.state.read_in_block = false;
+                return;
+            }
+            Kind::Read => {
+                self.state.reads_stream_tables = true;
+                if self.declined.is_empty() { reason::PIPELINED } else { self.declined }
+            }
+            Kind::NotARead => reason::NOT_A_READ,
+            Kind::Plain | Kind::Set | Kind::Maintenance | Kind::Show(_) => reason::NO_STREAM_TABLE,
+        };
+        self.touch();
+        self.declined = "";
+        self.route = Route::Forwarded(reason);
+        if reason == reason::NO_STREAM_TABLE {
+            self.context.metrics.passed_through.add(1);
+        } else {
+            self.context.metrics.forwarded(reason);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The verdict on each message of the client's, told from its header and, where it names or brings a statement, from
+//! its body: pass it on, try it, or do something first.
+
+use super::expected::{Expected, ParseOutcome};
+use super::frontend::Mode;
+use super::relay::Relay;
+use super::scan::{self, Kind};
+use super::statements::{Statement, Unnamed};
+use crate::wire::frame::{HEADER_BYTES, Header};
+use crate::wire::frontend;
+use bytes::BytesMut;
+use std::sync::Arc;
+
+/// Statements longer than this are forwarded without being looked at: generated monsters that memory would rarely
+/// answer, and the bound on what is buffered before a decision.
+pub(super) const MAX_STATEMENT_BYTES: usize = 64 * 1024;
+
+/// Portal and statement name at the start of a Bind are looked for in so many bytes; names are identifiers of at most
+/// 63 bytes by custom, though the protocol does not bound them.
+const MAX_NAMES_BYTES: usize = 4096;
+
+/// What to do with one message.
+pub(super) enum Verdict {
+    Pass,
+    /// Say this upstream first, then pass.
+    PassAfter(BytesMut),
+    /// More bytes of it are needed for the decision; at least so many in all.
+    Need(usize),
+    /// Postgres must have answered everything first.
+    Later,
+    Collect,
+    Attempt,
+    ProbeFirst,
+}
+
+impl Relay {
+    pub(super) fn judge(&mut self, header: Header, rest: &[u8]) -> Verdict {
+        let whole = rest.get(HEADER_BYTES..header.total);
+        match (header.tag, whole) {
+            (b'Q' | b'P', None) if header.total <= MAX_STATEMENT_BYTES => Verdict::Need(header.total),
+            (b'Q', Some(body)) => self.judge_query(body),
+            (b'Q', None) => self.forward_query(Kind::Plain, true),
+            (b'P', Some(body)) => self.judge_parse(body),
+            (b'P', None) => match frontend::parse_name(&rest[HEADER_BYTES..]) {
+                Some(name) => self.forward_parse(ParseOutcome::Named(name.into(), None)),
+                None if rest.len() < MAX_NAMES_BYTES => Verdict::Need(MAX_NAMES_BYTES),
+                None => {
+                    // Any name may change.
+                    self.statements.forget_named();
+                    self.forward_parse(ParseOutcome::Nothing)
+                }
+            },
+            (b'B', _) => self.judge_bind(header, &rest[HEADER_BYTES..rest.len().min(header.total)]),
+            (b'D' | b'C', None) if header.total <= MAX_NAMES_BYTES => Verdict::Need(header.total),
+            (b'D', body) => self.judge_describe(body),
+            (b'C', body) => self.judge_close(body),
+            (b'S', _) => {
+                let hold = matches!(self.mode, Mode::Forwarding { hold: true });
+                self.expected.push(Expected::Sync { hold });
+                self.mode = Mode::Open;
+                self.declined = "";
+                self.statements.unnamed_is_settled = false;
+                Verdict::Pass
+            }
+            (b'F', _) => {
+                self.expected.push(Expected::FunctionCall);
+                self.touch();
+                self.mode = Mode::Open;
+                self.statements.unnamed_is_settled = false;
+                Verdict::Pass
+            }
+            (b'c' | b'f', _) => {
+                self.expected.push(Expected::CopyEnd);
+                Verdict::Pass
+            }
+            (b'E', None) if self.statements.portal_lacking.is_some() && header.total <= MAX_NAMES_BYTES => {
+                Verdict::Need(header.total)
+            }
+            (b'E', body) => self.judge_execute(body),
+            (b'H', _) => {
+                self.within_batch(false);
+                if header.total > HEADER_BYTES {
+                    self.expected.push(Expected::Failing);
+                }
+                Verdict::Pass
+            }
+            _ => Verdict::Pass,
+        }
+    }
+
+    fn judge_query(&mut self, body: &[u8]) -> Verdict {
+        let text = frontend::query(body).ok().and_then(|text| std::str::from_utf8(text).ok());
+        // In another encoding than UTF8 it may be readable; its results will tell.
+        let Some(text) = text else { return self.forward_query(Kind::Plain, false) };
+        let kind = scan::classify(text, &self.context.registry.peek());
+        let tried = matches!(self.mode, Mode::Declined { .. } | Mode::Prepared);
+        if !tried {
+            match kind {
+                Kind::Read | Kind::Show(_) if self.is_idle() => return Verdict::Attempt,
+                Kind::Show(_) if self.mode == Mode::Open && self.state.status != 0 => return Verdict::Later,
+                Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
+                _ => {}
+            }
+        }
+        self.forward_query(kind, true)
+    }
+
+    fn judge_parse(&mut self, body: &[u8]) -> Verdict {
+        let Ok(parse) = frontend::parse(body) else { return self.forward_parse(ParseOutcome::Nothing) };
+        let text = std::str::from_utf8(parse.text);
+        let kind = text.map_or(Kind::Plain, |text| scan::classify(text, &self.context.registry.peek()));
+        if self.mode == Mode::Open {
+            match kind {
+                Kind::Read if parse.name.is_empty() && self.is_idle() => return Verdict::Collect,
+                Kind::Show(_) if self.is_idle() => return Verdict::Collect,
+                Kind::Show(_) if self.state.status != 0 => return Verdict::Later,
+                Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
+                _ => {}
+            }
+        }
+        let statement = match (kind, text) {
+            (Kind::Plain | Kind::NotARead | Kind::Show(_), _) | (_, Err(_)) => None,
+            (_, Ok(text)) => Some(Arc::new(Statement::new(text, parse.types, kind))),
+        };
+        let known =
+            self.statements.get(parse.name).is_some() || self.expected.statement_under_way(parse.name).is_some();
+        let outcome = match statement {
+            None if !known && !parse.name.is_empty() => ParseOutcome::Nothing,
+            statement => ParseOutcome::Named(parse.name.into(), statement),
+        };
+        self.forward_parse(outcome)
+    }
+
+    fn judge_bind(&mut self, header: Header, prefix: &[u8]) -> Verdict {
+        let interesting = !self.statements.is_empty()
+            || self.expected.names_under_way()
+            || self.statements.unnamed_upstream != Unnamed::Same
+            || self.statements.portal_lacking.is_some();
+        if !interesting {
+            return self.forward_bind(Kind::Plain);
+        }
+        let Some((portal, name)) = frontend::bind_names(prefix) else {
+            if prefix.len() + HEADER_BYTES < header.total.min(MAX_NAMES_BYTES) {
+                return Verdict::Need(header.total.min(MAX_NAMES_BYTES));
+            }
+            return self.forward_bind(Kind::Plain);
+        };
+        let statement = match self.expected.statement_under_way(name) {
+            Some(under_way) => under_way,
+            None => self.statements.get(name),
+        };
+        let kind = statement.map_or(Kind::Plain, |statement| statement.kind);
+        if self.mode == Mode::Open {
+            match kind {
+                Kind::Read if portal.is_empty() && self.is_idle() => return Verdict::Collect,
+                Kind::Show(_) if self.is_idle() => return Verdict::Collect,
+                Kind::Show(_) => return Verdict::Later,
+                Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
+                _ => {}
+            }
+        }
+        if name.is_empty() && self.must_wait_for_unnamed() {
+            return Verdict::Later;
+        }
+        let first = if name.is_empty() { self.mend_unnamed() } else { None };
+        if portal.is_empty() {
+            // Replaced; should the Bind fail, the block fails with it, and no portal can be run.
+            self.statements.portal_lacking = None;
+        }
+        match (first, self.forward_bind(kind)) {
+            (Some(first), Verdict::Pass) => Verdict::PassAfter(first),
+            (_, verdict) => verdict,
+        }
+    }
+
+    fn judge_execute(&mut self, body: Option<&[u8]>) -> Verdict {
+        let of_unnamed = |body| frontend::execute(body).is_ok_and(|execute| execute.portal.is_empty());
+        let first = if body.is_some_and(of_unnamed) { self.mend_portal() } else { None };
+        self.within_batch(false);
+        self.expected.push(Expected::Execute { injected: false });
+        first.map_or(Verdict::Pass, Verdict::PassAfter)
+    }
+
+    fn judge_describe(&mut self, body: Option<&[u8]>) -> Verdict {
+        let first = match body.map(frontend::target) {
+            Some(Ok(target)) if target.kind == b'S' && target.name.is_empty() => {
+                if self.must_wait_for_unnamed() {
+                    return Verdict::Later;
+                }
+                self.mend_unnamed()
+            }
+            Some(Ok(target)) if target.kind == b'P' && target.name.is_empty() => self.mend_portal(),
+            _ => None,
+        };
+        self.within_batch(false);
+        self.expected.push(Expected::Describe);
+        first.map_or(Verdict::Pass, Verdict::PassAfter)
+    }
+
+    fn judge_close(&mut self, body: Option<&[u8]>) -> Verdict {
+        self.within_batch(false);
+        let target = body.map(frontend::target);
+        let mut unnamed_statement = false;
+        match target {
+            Some(Ok(target)) if target.kind == b'S' => {
+                unnamed_statement = target.name.is_empty();
+                self.statements.unnamed_is_settled |= unnamed_statement;
+                if !unnamed_statement {
+                    self.statements.set(target.name, None);
+                }
+            }
+            Some(Ok(target)) if target.name.is_empty() => self.statements.portal_lacking = None,
+            Some(_) => {}
+            None => self.statements.forget_named(),
+        }
+        self.expected.push(Expected::Close { injected: false, unnamed_statement });
+        Verdict::Pass
+    }
+}

@@ -1,0 +1,65 @@
+//! Messages that Weir puts in before a client's, so that upstream has the unnamed statement and portal that memory
+//! answered in its place. Their replies are swallowed.
+
+use super::expected::{Expected, ParseOutcome};
+use super::relay::Relay;
+use super::statements::Unnamed;
+use crate::wire::frontend;
+use bytes::BytesMut;
+
+impl Relay {
+    /// Upstream's unnamed statement is not the client's, and what is under way may change either of them.
+    pub(super) fn must_wait_for_unnamed(&self) -> bool {
+        self.statements.unnamed_upstream != Unnamed::Same
+            && !self.statements.unnamed_is_settled
+            && !self.expected.is_copying_in()
+            && self.expected.may_change_unnamed()
+    }
+
+    /// What must be said so that upstream's unnamed statement is the one the client believes in. That it is so is known
+    /// when the reply comes: behind an error it would be skipped.
+    pub(super) fn mend_unnamed(&mut self) -> Option<BytesMut> {
+        if self.expected.is_copying_in() {
+            // Anything but COPY's own messages ends the session, with an error that names the first.
+            return None;
+        }
+        if std::mem::replace(&mut self.statements.unnamed_is_settled, true) {
+            return None;
+        }
+        let mut out = BytesMut::new();
+        match (self.statements.unnamed_upstream, self.statements.get(b"")) {
+            (Unnamed::Same, _) => return None,
+            (Unnamed::Lacking, Some(statement)) => {
+                frontend::say_parse(&mut out, "", &statement.text, &statement.types);
+                self.expected.push(Expected::Parse { injected: true, outcome: ParseOutcome::Nothing });
+            }
+            (Unnamed::Lacking | Unnamed::Stale, _) => {
+                frontend::say_close_statement(&mut out, "");
+                self.expected.push(Expected::Close { injected: true, unnamed_statement: true });
+            }
+        }
+        Some(out)
+    }
+
+    /// What must be said so that upstream has the unnamed portal that memory ran to its end in this block.
+    pub(super) fn mend_portal(&mut self) -> Option<BytesMut> {
+        const STATEMENT: &str = "weir_portal";
+        if self.state.status != b'T' || self.expected.is_copying_in() {
+            return None;
+        }
+        let lacking = self.statements.portal_lacking.take()?;
+        // From here on the portals of this block are upstream's.
+        self.touch();
+        let mut out = BytesMut::new();
+        frontend::say_parse(&mut out, STATEMENT, &lacking.statement.text, &lacking.statement.types);
+        frontend::say_bound(&mut out, STATEMENT, &lacking.bound);
+        frontend::say_execute(&mut out);
+        frontend::say_close_statement(&mut out, STATEMENT);
+        let outcome = ParseOutcome::Named(STATEMENT.as_bytes().into(), None);
+        self.expected.push(Expected::Parse { injected: true, outcome });
+        self.expected.push(Expected::Bind { injected: true });
+        self.expected.push(Expected::Execute { injected: true });
+        self.expected.push(Expected::Close { injected: true, unnamed_statement: false });
+        Some(out)
+    }
+}

@@ -1,0 +1,121 @@
+//! From a statement to what this session may read: its analysis, the state of its tables, the settings they depend on
+//! and Postgres' verdict on the privilege. Kept with the statement while none of that can have changed.
+
+use super::attempt::Refusal;
+use super::environment::Probed;
+use super::privilege::{PrivilegeKey, VERDICT_LIFE};
+use super::reason;
+use super::relay::Relay;
+use super::statements::{Resolved, Statement};
+use crate::analysis::{AnalysisKey, Lookup, literals};
+use crate::registry::State as TableState;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use weir_planner::RelationId;
+use weir_planner::settings::{SettingSet, Settings};
+
+impl Relay {
+    /// What was found out about the statement, if it still holds for this session.
+    pub(super) fn resolved(&self, statement: &Statement, epoch: u64, now: Instant) -> Option<Arc<Resolved>> {
+        statement.resolved.load_full().filter(|resolved| {
+            resolved.generation == self.state.generation
+                && resolved.epoch == epoch
+                && now.saturating_duration_since(resolved.since) < VERDICT_LIFE
+        })
+    }
+
+    /// The statement as analysed, allowed to this session under its present settings.
+    pub(super) async fn resolve(
+        &mut self,
+        statement: &Arc<Statement>,
+        probed: &Arc<Probed>,
+        epoch: u64,
+    ) -> Result<Arc<Resolved>, Refusal> {
+        let key = AnalysisKey {
+            sql: statement.text.clone(),
+            declared_params: statement.types.clone(),
+            environment: probed.environment.clone(),
+        };
+        let lookup = match statement.example.load_full() {
+            Some(example) => self.context.analyser.lookup_without_literals(&key, || (*example).clone()),
+            None => self.context.analyser.lookup(&key),
+        };
+        let prepared = match lookup {
+            Lookup::Ready(prepared) if prepared.epoch == epoch => prepared,
+            Lookup::Ready(_) | Lookup::Pending => return Err(reason::ANALYSIS_PENDING.into()),
+            Lookup::Unsupported { reason, .. } => {
+                // From now on such texts are analysed as they come.
+                statement.needs_literals.store(reason == literals::REASON, Ordering::Relaxed);
+                return Err(reason.into());
+            }
+        };
+        self.check_tables(&prepared.tables, probed)?;
+        let key = PrivilegeKey { statement: key, session_user: probed.session_user.clone(), epoch };
+        if !self.context.privileges.is_allowed(&key) {
+            if self.state.status != b'I' {
+                return Err(reason::PRIVILEGE_UNKNOWN.into());
+            }
+            if !self.ask_privilege(key, &prepared).await? {
+                return Err(reason::PRIVILEGE.into());
+            }
+        }
+        let resolved = Arc::new(Resolved::new(prepared, self.state.generation, epoch)?);
+        statement.resolved.store(Some(resolved.clone()));
+        Ok(resolved)
+    }
+
+    /// Every relation is a stream table that memory may speak for, to a reader with these settings.
+    fn check_tables(&self, tables: &[RelationId], probed: &Probed) -> Result<(), Refusal> {
+        let known = self.context.registry.peek();
+        for id in tables {
+            let table = known.by_id.get(id).ok_or(reason::UNKNOWN_TABLE)?;
+            match table.state {
+                TableState::Live => {}
+                TableState::Populating => return Err(reason::POPULATING.into()),
+                TableState::Out { .. } => return Err(reason::OUT_OF_SERVICE.into()),
+            }
+            if !agree(table.depends_on, &table.pinned, &probed.environment.settings) {
+                return Err(reason::SETTINGS.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The reader's settings equal the creator's in everything the definition depends on.
+fn agree(depends_on: SettingSet, pinned: &Settings, reader: &Settings) -> bool {
+    let differs = |set: SettingSet, equal: bool| depends_on.contains(set) && !equal;
+    let zone = |name: &str| match name {
+        "Etc/UTC" | "UCT" | "Etc/UCT" | "Zulu" | "Universal" => "UTC".to_owned(),
+        other => other.to_owned(),
+    };
+    // 1, 2 and 3 all print the shortest exact digits (`float8out`).
+    let digits = |digits: i32| digits.min(1);
+    !(differs(SettingSet::TIME_ZONE, zone(&pinned.time_zone) == zone(&reader.time_zone))
+        || differs(SettingSet::DATE_STYLE, pinned.date_style == reader.date_style)
+        || differs(SettingSet::INTERVAL_STYLE, pinned.interval_style == reader.interval_style)
+        || differs(
+            SettingSet::EXTRA_FLOAT_DIGITS,
+            digits(pinned.extra_float_digits) == digits(reader.extra_float_digits),
+        )
+        || differs(SettingSet::BYTEA_OUTPUT, pinned.bytea_output == reader.bytea_output))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_agree_when_what_matters_is_equal_in_meaning() {
+        let pinned = Settings { time_zone: "Etc/UTC".into(), ..Settings::default() };
+        let reader = Settings { extra_float_digits: 3, date_style: "SQL, DMY".into(), ..Settings::default() };
+        assert!(agree(SettingSet::TIME_ZONE.union(SettingSet::EXTRA_FLOAT_DIGITS), &pinned, &reader));
+        assert!(!agree(SettingSet::DATE_STYLE, &pinned, &reader));
+        let tokyo = Settings { time_zone: "Asia/Tokyo".into(), ..Settings::default() };
+        assert!(!agree(SettingSet::TIME_ZONE, &pinned, &tokyo));
+        assert!(agree(SettingSet::NONE, &pinned, &tokyo));
+        let zero = Settings { extra_float_digits: 0, ..Settings::default() };
+        assert!(!agree(SettingSet::EXTRA_FLOAT_DIGITS, &pinned, &zero));
+    }
+}
