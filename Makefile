@@ -59,6 +59,7 @@ test-majors: prepare
 	cargo build -p weir-proxy
 	@scripts/test-majors.sh $(abspath $(TARGET))/debug/weir
 
-bench: prepare
+bench:
+	@scripts/prepare.sh bench
 	cargo build --release -p weir-proxy -p weir-bench
 	WEIR_BINARY=$(abspath $(TARGET))/release/weir $(TARGET)/release/weir-bench

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs what a build and a private Postgres need, when it is missing. Debian and Ubuntu.
+# With the argument `bench` also the peer that the bench measures.
 set -eu
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -12,6 +13,9 @@ have cc || missing="$missing build-essential"
 have psql || missing="$missing postgresql-client"
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! have pg_config; then
     missing="$missing postgresql"
+fi
+if [ "${1:-}" = bench ] && [ ! -x /usr/sbin/pgbouncer ] && ! have pgbouncer; then
+    missing="$missing pgbouncer"
 fi
 [ -n "$missing" ] || exit 0
 
@@ -27,6 +31,10 @@ for attempt in 1 2 3; do
     # shellcheck disable=SC2086
     if $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120 $missing >/dev/null; then
+        # Only the program is wanted of PgBouncer, too; its service would take Weir's default port.
+        case "$missing" in
+        *pgbouncer*) [ ! -d /run/systemd/system ] || $as_root systemctl disable --now --quiet pgbouncer ;;
+        esac
         exit 0
     fi
     echo "apt-get failed (attempt $attempt)" >&2

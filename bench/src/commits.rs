@@ -1,7 +1,7 @@
 //! What a commit costs the engine, and how soon others see it.
 
 use crate::dataset::Dataset;
-use crate::load::Latencies;
+use crate::latencies::Latencies;
 use crate::metrics::metric;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

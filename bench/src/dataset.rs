@@ -1,5 +1,6 @@
 //! The fraud scenario at size: base tables filled, stream tables created in two steps, copies in plain indexed tables.
 
+use crate::processor;
 use std::time::{Duration, Instant};
 use weir_tests::postgres::TestServer;
 use weir_tests::scenario::FRAUD;
@@ -78,10 +79,7 @@ impl Dataset {
 
     /// Weir's resident memory.
     pub fn resident_bytes(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.weir.process_id());
-        let status = std::fs::read_to_string(path).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) * 1024
+        processor::resident_bytes(self.weir.process_id())
     }
 }
 

@@ -1,11 +1,10 @@
-//! Clients that repeat one statement, and the latencies they saw.
+//! Clients that repeat one statement. They share the cores with what they measure, so they cost as little as they can: a
+//! thread per core drives its share of the sessions by readiness, and a statement is one write, one read, no allocation.
 
-use bytes::BytesMut;
-use postgres_protocol::message::frontend;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use crate::latencies::Latencies;
+use crate::session::Session;
 use std::time::{Duration, Instant};
-use weir_tests::wire::{RawClient, bind};
+use tokio::runtime::{Builder, Runtime};
 
 /// Executions of each session before the clock runs.
 pub const WARM_UP: usize = 3;
@@ -34,121 +33,74 @@ pub struct Statement {
     pub keys: Option<u64>,
 }
 
-/// Latencies of one or several slices.
-#[derive(Clone, Debug, Default)]
-pub struct Latencies {
-    micros: Vec<f64>,
-    elapsed: Duration,
-}
-
-impl Latencies {
-    pub fn add(&mut self, other: Latencies) {
-        self.micros.extend(other.micros);
-        self.elapsed += other.elapsed;
-    }
-
-    pub fn record(&mut self, latency: Duration) {
-        self.micros.push(latency.as_secs_f64() * 1e6);
-        self.elapsed += latency;
-    }
-
-    /// Microseconds below which `share` of the latencies lie.
-    pub fn quantile(&self, share: f64) -> f64 {
-        let mut sorted = self.micros.clone();
-        sorted.sort_by(f64::total_cmp);
-        match sorted.len() {
-            0 => f64::NAN,
-            count => sorted[((count as f64 * share) as usize).min(count - 1)],
-        }
-    }
-
-    /// Statements per second.
-    pub fn throughput(&self) -> f64 {
-        self.micros.len() as f64 / self.elapsed.as_secs_f64()
-    }
-
-    pub fn count(&self) -> usize {
-        self.micros.len()
-    }
-}
-
 /// `clients` sessions repeat the statement for `length`. Panics when the server answers with an error.
 pub fn run(address: &str, statement: &Statement, protocol: Protocol, clients: usize, length: Duration) -> Latencies {
-    let mut sessions: Vec<_> = (0..clients).map(|at| Session::open(address, statement, protocol, at as u64)).collect();
-    // Plans, analyses and indexes on demand come into being before the clock runs.
-    for session in &mut sessions {
-        (0..WARM_UP).for_each(|_| session.once());
+    run_after(WARM_UP, address, statement, protocol, clients, length)
+}
+
+/// As [`run`], after so many executions of each session that are not counted; at least one of each is.
+pub fn run_after(
+    warm_up: usize,
+    address: &str,
+    statement: &Statement,
+    protocol: Protocol,
+    clients: usize,
+    length: Duration,
+) -> Latencies {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut threads: Vec<(Runtime, Vec<Session>)> = (0..clients.min(cores))
+        .map(|_| (Builder::new_current_thread().enable_io().build().expect("a thread may wait for sockets"), vec![]))
+        .collect();
+    let count = threads.len();
+    for at in 0..clients {
+        let (runtime, sessions) = &mut threads[at % count];
+        // Registered with that runtime's reactor.
+        let _entered = runtime.enter();
+        let mut session = Session::open(address, statement, protocol, at as u64);
+        // Plans, analyses and indexes on demand come into being before the clock runs.
+        runtime.block_on(async {
+            for _ in 0..warm_up {
+                session.once().await;
+            }
+        });
+        sessions.push(session);
     }
     let started = Instant::now();
-    let mut all = Latencies::default();
+    let mut micros = Vec::new();
     std::thread::scope(|scope| {
-        let threads: Vec<_> = sessions
-            .iter_mut()
-            .map(|session| {
-                scope.spawn(move || {
-                    let mut micros = Vec::new();
-                    while started.elapsed() < length {
-                        let sent = Instant::now();
-                        session.once();
-                        micros.push(sent.elapsed().as_secs_f64() * 1e6);
-                    }
-                    micros
-                })
-            })
+        let running: Vec<_> = threads
+            .into_iter()
+            .map(|(runtime, sessions)| scope.spawn(move || drive(&runtime, sessions, started, length)))
             .collect();
-        for thread in threads {
-            all.micros.extend(thread.join().expect("a session that is answered does not panic"));
+        for thread in running {
+            micros.extend(thread.join().expect("a session that is answered does not panic"));
         }
     });
-    all.elapsed = started.elapsed();
-    all
+    Latencies::seen(micros, started.elapsed())
 }
 
-struct Session {
-    client: RawClient,
-    statement: Statement,
-    protocol: Protocol,
-    rng: StdRng,
-    buffer: BytesMut,
+/// Runs the sessions of one thread to their end; their latencies in microseconds.
+fn drive(runtime: &Runtime, sessions: Vec<Session>, started: Instant, length: Duration) -> Vec<f64> {
+    let tasks: Vec<_> = sessions.into_iter().map(|session| runtime.spawn(repeat(session, started, length))).collect();
+    runtime.block_on(async {
+        let mut all = Vec::new();
+        for task in tasks {
+            all.extend(task.await.expect("a session that is answered does not panic"));
+        }
+        all
+    })
 }
 
-impl Session {
-    fn open(address: &str, statement: &Statement, protocol: Protocol, seed: u64) -> Session {
-        let mut client = RawClient::superuser(address);
-        let mut buffer = BytesMut::new();
-        if protocol == Protocol::Prepared {
-            let sql = statement.sql.replace("{}", "$1");
-            frontend::parse("s", &sql, [], &mut buffer).expect("the statement has no zero byte");
-            frontend::sync(&mut buffer);
-            client.send(&buffer).expect("the connection holds");
-            client.receive_until(b'Z').expect("the connection holds");
-        }
-        Session { client, statement: statement.clone(), protocol, rng: StdRng::seed_from_u64(seed), buffer }
-    }
-
-    fn once(&mut self) {
-        self.buffer.clear();
-        let key = self.statement.keys.map(|keys| self.rng.random_range(1..=keys).to_string());
-        match self.protocol {
-            Protocol::Simple => {
-                let sql = key.map_or_else(|| self.statement.sql.clone(), |key| self.statement.sql.replace("{}", &key));
-                frontend::query(&sql, &mut self.buffer).expect("the statement has no zero byte");
-            }
-            Protocol::Prepared => {
-                let parameters: Vec<_> = key.iter().map(|key| Some(key.as_str())).collect();
-                bind("", "s", &parameters, 0, &mut self.buffer);
-                frontend::execute("", 0, &mut self.buffer).expect("the empty name has no zero byte");
-                frontend::sync(&mut self.buffer);
-            }
-        }
-        self.client.send(&self.buffer).expect("the connection holds");
-        loop {
-            let message = self.client.receive().expect("the connection holds");
-            match message.tag {
-                b'Z' => return,
-                b'E' => panic!("{}: {}", self.statement.sql, String::from_utf8_lossy(&message.body)),
-                _ => {}
-            }
+async fn repeat(mut session: Session, started: Instant, length: Duration) -> Vec<f64> {
+    let mut micros = Vec::new();
+    let mut sent = Instant::now();
+    loop {
+        session.once().await;
+        let answered = Instant::now();
+        micros.push((answered - sent).as_secs_f64() * 1e6);
+        sent = answered;
+        if answered - started >= length {
+            return micros;
         }
     }
 }

@@ -1,19 +1,23 @@
 //! `make bench`: Weir and Postgres measured against each other in one run, interleaved, on one machine.
 //!
-//! `dataset` fills the fraud scenario; `load` drives clients and collects latencies, `metrics` reads Weir's
-//! counters; `reads`, `writes` and `commits` are the
+//! `dataset` fills the fraud scenario; `load` drives clients (each a `session`) and collects `latencies`, `metrics`
+//! reads Weir's counters, `processor` what processes cost; `reads`, `writes`, `commits` and `forwarding` are the
 //! measurements; `report` writes the Markdown table and `plot` the picture.
 
 mod commits;
 mod dataset;
+mod forwarding;
+mod latencies;
 mod load;
 mod metrics;
 mod plot;
+mod processor;
 mod reads;
 mod report;
+mod session;
 mod writes;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use dataset::Dataset;
 use report::Report;
 use std::path::PathBuf;
@@ -35,14 +39,38 @@ struct Arguments {
     /// Every measurement is made this often; the targets take turns.
     #[arg(long, default_value_t = 2)]
     repetitions: u32,
+    /// What to measure; everything by default.
+    #[arg(long, alias = "only", value_delimiter = ',')]
+    parts: Vec<Part>,
     /// Where the results go.
     #[arg(long, default_value = "bench/results")]
     output: PathBuf,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// What forwarding costs, beside PgBouncer.
+    Forwarding,
+    /// Commits through the five tables without `risk_scores`.
+    Light,
+    /// Writers whose tables are captured.
+    Writes,
+    /// Commits through all nine tables.
+    Heavy,
+    /// Reads of the nine tables.
+    Reads,
+}
+
 fn main() -> std::io::Result<()> {
     let arguments = Arguments::parse();
     let slice = Duration::from_secs_f64(arguments.seconds);
+    let wants = |part: Part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    if wants(Part::Forwarding) {
+        forwarding::measure(slice, arguments.repetitions.max(3), &arguments.output)?;
+    }
+    if arguments.parts == [Part::Forwarding] {
+        return Ok(());
+    }
     let mut report = Report::new(arguments.transactions, arguments.users, arguments.merchants);
 
     println!("loading {} transactions", arguments.transactions);
@@ -51,22 +79,29 @@ fn main() -> std::io::Result<()> {
     println!("stream tables without risk_scores");
     let created = dataset.create_light_tables();
     report.creation("five tables without risk_scores", created, dataset.resident_bytes());
-    report.commits("without risk_scores", commits::engine(&dataset, "user_velocity", 500));
-    report.freshness("without risk_scores", commits::visibility(&dataset, "user_velocity", 1_000));
-
-    println!("writers");
-    report.writes(writes::measure(&dataset, slice, arguments.repetitions.max(3)));
-
-    println!("all nine stream tables");
-    let created = dataset.create_heavy_tables();
-    report.creation("all nine tables", created, dataset.resident_bytes());
-    report.commits("all nine", commits::engine(&dataset, "alert_summary", 100));
-    report.freshness("all nine", commits::visibility(&dataset, "user_velocity", 500));
-
-    println!("reads");
-    dataset.copy_to_plain_tables();
-    report.reads(reads::measure(&dataset, slice, arguments.repetitions));
-    report.dashboard(reads::dashboard(&dataset, slice.min(Duration::from_secs(1))));
+    if wants(Part::Light) {
+        report.commits("without risk_scores", commits::engine(&dataset, "user_velocity", 500));
+        report.freshness("without risk_scores", commits::visibility(&dataset, "user_velocity", 1_000));
+    }
+    if wants(Part::Writes) {
+        println!("writers");
+        report.writes(writes::measure(&dataset, slice, arguments.repetitions.max(3)));
+    }
+    if wants(Part::Heavy) || wants(Part::Reads) {
+        println!("all nine stream tables");
+        let created = dataset.create_heavy_tables();
+        report.creation("all nine tables", created, dataset.resident_bytes());
+    }
+    if wants(Part::Heavy) {
+        report.commits("all nine", commits::engine(&dataset, "alert_summary", 100));
+        report.freshness("all nine", commits::visibility(&dataset, "user_velocity", 500));
+    }
+    if wants(Part::Reads) {
+        println!("reads");
+        dataset.copy_to_plain_tables();
+        report.reads(reads::measure(&dataset, slice, arguments.repetitions));
+        report.dashboard(reads::dashboard(&dataset, slice.min(Duration::from_secs(1))));
+    }
     report.memory(dataset.resident_bytes());
 
     report.write(&arguments.output)?;

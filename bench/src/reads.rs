@@ -1,7 +1,8 @@
 //! Reads: from memory, of the view, of a plain indexed table, and forwarded.
 
 use crate::dataset::Dataset;
-use crate::load::{Latencies, Protocol, Statement, WARM_UP, run};
+use crate::latencies::Latencies;
+use crate::load::{Protocol, Statement, WARM_UP, run};
 use crate::metrics::metric;
 use std::time::{Duration, Instant};
 use weir_tests::wire::RawClient;

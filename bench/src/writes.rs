@@ -1,7 +1,8 @@
 //! Writers: what they keep of their throughput when Weir captures their tables.
 
 use crate::dataset::Dataset;
-use crate::load::{Latencies, Protocol, Statement, run};
+use crate::latencies::Latencies;
+use crate::load::{Protocol, Statement, run};
 use std::time::Duration;
 
 const CLIENTS: usize = 8;

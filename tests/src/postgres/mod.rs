@@ -220,8 +220,9 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("a bound socket has an address").port()
 }
 
-/// Postgres refuses to run as root; then the user `postgres` (or `nobody`) owns the server. `None`: run as ourselves.
-fn unprivileged_user() -> Option<(u32, u32)> {
+/// Postgres refuses to run as root; then the user `postgres` (or `nobody`) owns the server: its user and group id.
+/// `None`: run as ourselves.
+pub fn unprivileged_user() -> Option<(u32, u32)> {
     let probe = std::env::temp_dir().join(format!("weir-whoami-{}", std::process::id()));
     std::fs::write(&probe, "").expect("the temporary directory is writable");
     let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&probe).expect("just written"));
