@@ -1,6 +1,7 @@
 //! `weir-demo`: the scenarios as a user would run them. Weir is spoken to over the Postgres wire, its counters over HTTP.
 
 mod check;
+mod dashboard;
 mod generator;
 mod stack;
 mod view;
@@ -10,6 +11,7 @@ use generator::Pace;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use stack::Stack;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,6 +42,9 @@ struct Run {
     /// Seconds between two frames.
     #[arg(long, default_value_t = 0.5)]
     frame: f64,
+    /// Where the dashboard listens; port 0: any free one.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    dashboard: SocketAddr,
     /// Stop by itself after this many seconds.
     #[arg(long)]
     seconds: Option<f64>,
@@ -107,10 +112,13 @@ async fn run(arguments: Run, stop: watch::Receiver<bool>) -> Result<(), String> 
     let pace = Pace::of(scenario, arguments.pace.rate)
         .with_intervals(arguments.pace.burst_every, arguments.pace.change_every)
         .with_book(arguments.pace.whole_book, arguments.pace.quantity_scale);
+    let (address, dashboard) = dashboard::serve(&stack, arguments.dashboard).await?;
     let writer = generator::spawn(scenario, pace, stack.weir.config(), StdRng::from_os_rng(), stop.clone());
     let until = arguments.seconds.map(Duration::from_secs_f64);
-    let shown = view::run(&stack, &writer, Duration::from_secs_f64(arguments.frame.max(0.05)), until, stop).await;
+    let shown =
+        view::run(&stack, &writer, address, Duration::from_secs_f64(arguments.frame.max(0.05)), until, stop).await;
     writer.abort();
+    dashboard.abort();
     println!("stopping Weir and Postgres");
     stack.stop();
     shown

@@ -57,6 +57,19 @@ impl Counters {
         found
     }
 
+    /// Totals, and the forwarded statements by reason, most frequent first.
+    pub fn to_json(&self) -> serde_json::Value {
+        let reasons: Vec<_> = self
+            .by_label(FORWARDED, "reason")
+            .into_iter()
+            .map(|(reason, count)| serde_json::json!({ "reason": reason, "count": count }))
+            .collect();
+        serde_json::json!({
+            "answered": self.total(ANSWERED), "forwarded": self.total(FORWARDED), "passed_through": self.total(PASSED),
+            "commits": self.total(COMMITS), "forwarded_by_reason": reasons,
+        })
+    }
+
     /// One line for the screen.
     pub fn line(&self, before: Option<&(Instant, Counters)>) -> String {
         let rate = |metric: &str| {

@@ -10,10 +10,11 @@ mod terminal;
 
 use crate::generator::Writer;
 use crate::stack::Stack;
-use counters::Counters;
+pub use counters::Counters;
 use layout::Block;
 use panels::Panel;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use terminal::Terminal;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,6 +28,7 @@ const PRINT_INTERVAL: Duration = Duration::from_secs(5);
 pub async fn run(
     stack: &Stack,
     writer: &Writer,
+    dashboard: SocketAddr,
     frame: Duration,
     length: Option<Duration>,
     mut stop: watch::Receiver<bool>,
@@ -35,7 +37,7 @@ pub async fn run(
     let interactive = std::io::stdout().is_terminal();
     let frame = if interactive { frame } else { frame.max(PRINT_INTERVAL) };
     let mut terminal = Terminal::open(interactive);
-    let mut source = Source::new(stack);
+    let mut source = Source::new(stack, dashboard);
     let started = Instant::now();
     while !*stop.borrow() && length.is_none_or(|length| started.elapsed() < length) {
         let size = terminal.size();
@@ -54,13 +56,14 @@ pub async fn run(
 struct Source {
     session: Option<RawClient>,
     panels: &'static [&'static [Panel]],
+    dashboard: SocketAddr,
     /// Counters of the frame before, for rates.
     before: Option<(Instant, Counters)>,
 }
 
 impl Source {
-    fn new(stack: &Stack) -> Source {
-        Source { session: None, panels: panels::of(stack.scenario.name), before: None }
+    fn new(stack: &Stack, dashboard: SocketAddr) -> Source {
+        Source { session: None, panels: panels::of(stack.scenario.name), dashboard, before: None }
     }
 
     fn frame(&mut self, stack: &Stack, writer: &Writer, running: Duration, size: (usize, usize)) -> Vec<String> {
@@ -71,9 +74,9 @@ impl Source {
                 size.0,
             ),
             format!(
-                "psql 'host=127.0.0.1 port={} user=postgres dbname=postgres'   http://{}/metrics   Ctrl-C ends",
+                "psql 'host=127.0.0.1 port={} user=postgres dbname=postgres'   dashboard http://{}   Ctrl-C ends",
                 stack.weir.port(),
-                stack.weir.http_address()
+                self.dashboard
             ),
             self.counters(stack),
             String::new(),
