@@ -5,7 +5,9 @@
 //! cannot go on without it.
 
 pub mod guard;
+pub mod hostile;
 pub mod oracle;
+pub mod pair;
 pub mod postgres;
 pub mod protocol;
 pub mod reads;

@@ -66,6 +66,19 @@ impl RawClient {
         }
     }
 
+    /// Sends a start-up packet as it is, to a server that trusts; what it says up to ReadyForQuery or an error.
+    pub fn greet(address: &str, packet: &[u8]) -> io::Result<Vec<Message>> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(READ_TIMEOUT))?;
+        let mut client = RawClient { stream: BufReader::new(stream), greeting: Vec::new() };
+        client.send(packet)?;
+        let mut messages = Vec::new();
+        while messages.last().is_none_or(|message: &Message| !b"ZE".contains(&message.tag)) {
+            messages.push(client.receive()?);
+        }
+        Ok(messages)
+    }
+
     fn authenticate(&mut self, user: &str, password: &str) -> io::Result<()> {
         let mut scram: Option<ScramSha256> = None;
         loop {
