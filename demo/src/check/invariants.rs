@@ -99,7 +99,7 @@ const LEADERBOARD: [Invariant; 1] = [Invariant {
                (SELECT SUM(total_score) AS total FROM scores_by_game) g",
 }];
 
-/// Dashboard and psql reads of the seeds, compared with the same read of the views at every pause.
+/// The seeds' psql reads and a few more, compared with the same read of the views at every pause.
 pub fn reads(scenario: &str) -> &'static [&'static str] {
     match scenario {
         "ecommerce" => &[

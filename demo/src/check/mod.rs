@@ -4,6 +4,7 @@
 
 mod invariants;
 
+use crate::dashboard::panels;
 use crate::generator::{self, Pace};
 use crate::stack::Stack;
 use invariants::Invariant;
@@ -126,7 +127,7 @@ fn holds(client: &mut RawClient, invariant: &Invariant) -> Result<(), String> {
     Ok(())
 }
 
-/// With all writers paused: every stream table and every dashboard read, and Weir's own verification.
+/// With all writers paused: every stream table, the dashboard's panels, the seeds' reads, and Weir's own verification.
 fn compare_all(stack: &Stack) -> Result<usize, String> {
     let mut weir = RawClient::superuser(&stack.weir.address());
     let mut direct = RawClient::superuser(&stack.postgres.address());
@@ -138,7 +139,8 @@ fn compare_all(stack: &Stack) -> Result<usize, String> {
         verify(&mut weir, table)?;
         compared += 1;
     }
-    for sql in invariants::reads(stack.scenario.name) {
+    let reads = invariants::reads(stack.scenario.name).iter().copied();
+    for sql in panels::statements(stack.scenario.name).chain(reads) {
         compare(&mut weir, &mut direct, sql, Order::Exact)?;
         compared += 1;
     }

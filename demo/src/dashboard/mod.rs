@@ -6,7 +6,7 @@
 
 mod internals;
 mod latency;
-mod panels;
+pub mod panels;
 mod reader;
 
 use crate::stack::Stack;

@@ -37,15 +37,24 @@ const fn table(
     Panel { title, kind: Kind::Table, width, sql, looks }
 }
 
-/// Runs the scenario's panels, in their order, on one session.
-pub fn read(scenario: &str, reader: &mut Reader) -> Result<Json, String> {
-    let panels: &[Panel] = match scenario {
+fn of(scenario: &str) -> &'static [Panel] {
+    match scenario {
         "ecommerce" => &ECOMMERCE,
         "fraud" => &FRAUD,
         "finance" => &FINANCE,
         "leaderboard" => &LEADERBOARD,
         other => unreachable!("scenario {other} has no panels"),
-    };
+    }
+}
+
+/// The statements of the scenario's panels; each fixes the order of its rows.
+pub fn statements(scenario: &str) -> impl Iterator<Item = &'static str> {
+    of(scenario).iter().map(|panel| panel.sql)
+}
+
+/// Runs the scenario's panels, in their order, on one session.
+pub fn read(scenario: &str, reader: &mut Reader) -> Result<Json, String> {
+    let panels = of(scenario);
     let mut drawn = Vec::with_capacity(panels.len());
     for panel in panels {
         let mut json = reader.read(panel.sql)?.to_json();
