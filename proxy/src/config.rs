@@ -26,6 +26,8 @@ pub struct Config {
     pub tls: Option<Arc<ServerTls>>,
     /// Clients on TCP must use TLS.
     pub tls_required: bool,
+    /// Where both connections use TLS, Weir also logs in for superusers with their secrets.
+    pub login_superusers: bool,
     pub max_clients: usize,
     /// From the first byte to the end of authentication.
     pub authentication_timeout: Duration,
@@ -83,6 +85,9 @@ pub struct Options {
     /// Refuse clients on TCP that do not use TLS.
     #[arg(long, env = "WEIR_TLS_REQUIRED", num_args = 0..=1, default_missing_value = "true")]
     pub tls_required: Option<bool>,
+    /// Where both connections use TLS, log in for superusers too (Weir then handles their secrets).
+    #[arg(long, env = "WEIR_LOGIN_SUPERUSERS", num_args = 0..=1, default_missing_value = "true")]
+    pub login_superusers: Option<bool>,
     /// Client connections above which new ones are refused with 53300 [default: 10000].
     #[arg(long, env = "WEIR_MAX_CLIENTS", value_name = "N")]
     pub max_clients: Option<usize>,
@@ -107,6 +112,7 @@ struct File {
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     tls_required: Option<bool>,
+    login_superusers: Option<bool>,
     max_clients: Option<usize>,
     authentication_timeout_s: Option<u64>,
     memory_budget_mib: Option<usize>,
@@ -151,6 +157,7 @@ impl Config {
             unix: options.listen_unix.clone().or(file.listen_unix).map(|folder| UnixSocket { folder, mode }),
             tls,
             tls_required,
+            login_superusers: options.login_superusers.or(file.login_superusers).unwrap_or(false),
             max_clients: options.max_clients.or(file.max_clients).unwrap_or(DEFAULT_MAX_CLIENTS),
             authentication_timeout: Duration::from_secs(timeout.unwrap_or(DEFAULT_AUTHENTICATION_TIMEOUT_S)),
             listen: options.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 6432))),
@@ -173,6 +180,7 @@ impl Config {
             http,
             tls: None,
             tls_required: false,
+            login_superusers: false,
             max_clients: DEFAULT_MAX_CLIENTS,
             authentication_timeout: Duration::from_secs(DEFAULT_AUTHENTICATION_TIMEOUT_S),
             memory_budget_bytes: None,

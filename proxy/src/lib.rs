@@ -3,6 +3,7 @@
 //! own tree, planned) → memory, or upstream byte for byte.
 
 pub mod analysis;
+pub mod auth;
 pub mod capture;
 pub mod catalog;
 pub mod config;

@@ -21,6 +21,9 @@ pub const PARTS: [(&str, &str); 11] = [
 /// Event triggers: superusers only.
 pub const MARKS: &str = include_str!("sql/70_marks.sql");
 
+/// Roles' secrets for logins over TLS on both connections: superusers only.
+pub const LOGIN: &str = include_str!("sql/80_login.sql");
+
 /// Key of the advisory locks Weir takes in the upstream database: the bytes of "weir".
 pub const LOCK_CLASS: i32 = 0x7765_6972;
 
@@ -59,6 +62,7 @@ pub fn version() -> String {
     let mut hasher = DefaultHasher::new();
     PARTS.hash(&mut hasher);
     MARKS.hash(&mut hasher);
+    LOGIN.hash(&mut hasher);
     format!("{} {:016x}", env!("CARGO_PKG_VERSION"), hasher.finish())
 }
 
@@ -84,8 +88,8 @@ pub async fn install(client: &Client) -> Result<Installed, InstallError> {
 async fn install_parts(client: &Client, superuser: bool) -> Result<(), InstallError> {
     // Two Weirs starting at once take turns.
     client.batch_execute(&format!("SELECT pg_catalog.pg_advisory_xact_lock({LOCK_CLASS}, 2)")).await?;
-    let marks = superuser.then_some(("marks", MARKS));
-    for (part, sql) in PARTS.into_iter().chain(marks) {
+    let privileged = if superuser { &[("marks", MARKS), ("login", LOGIN)][..] } else { &[] };
+    for (part, sql) in PARTS.into_iter().chain(privileged.iter().copied()) {
         client.batch_execute(sql).await.map_err(|source| InstallError::Part { part, source })?;
     }
     let record = |source| InstallError::Part { part: "version", source };

@@ -4,6 +4,7 @@ use super::bookmark::Positions;
 use super::cancel::Cancels;
 use super::privilege::Privileges;
 use crate::analysis::Analyser;
+use crate::auth::Secrets;
 use crate::config::Config;
 use crate::maintain;
 use crate::metrics::Metrics;
@@ -19,6 +20,7 @@ pub struct SessionContext {
     pub analyser: Analyser,
     pub maintain: maintain::Handle,
     pub metrics: Arc<Metrics>,
+    pub(super) secrets: Secrets,
     pub(super) cancels: Cancels,
     pub(super) positions: Positions,
     pub(super) privileges: Privileges,
@@ -37,6 +39,7 @@ impl SessionContext {
         metrics: Arc<Metrics>,
     ) -> SessionContext {
         let positions = Positions::start(config.upstream.clone());
+        let secrets = Secrets::new(config.upstream.clone(), config.login_superusers);
         SessionContext {
             config,
             registry,
@@ -44,6 +47,7 @@ impl SessionContext {
             analyser,
             maintain,
             metrics,
+            secrets,
             cancels: Cancels::default(),
             positions,
             privileges: Privileges::default(),

@@ -30,6 +30,7 @@ mod probe;
 pub mod reason;
 mod relay;
 mod resolve;
+mod sasl;
 mod scan;
 mod shape;
 mod show;

@@ -33,6 +33,8 @@ pub(super) enum SessionError {
     Frame(#[from] InvalidLength),
     #[error("upstream closed the connection")]
     UpstreamGone,
+    #[error("the client closed the connection during authentication")]
+    ClientGone,
 }
 
 pub(super) struct Relay {

@@ -24,7 +24,7 @@ fn say(out: &mut Vec<u8>, message: impl Message) {
 }
 
 /// Writes a message whose body `body` appends; the length word is filled in afterwards.
-fn frame(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)) {
+pub fn frame(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.put_u8(tag);
     out.put_u32(0);
@@ -36,6 +36,14 @@ fn frame(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)) {
 fn close_frame(out: &mut [u8], start: usize) {
     let length = (out.len() - start - 1) as u32;
     out[start + 1..start + 5].copy_from_slice(&length.to_be_bytes());
+}
+
+/// A message of authentication: its kind, then the data that `data` appends.
+pub fn authentication(out: &mut Vec<u8>, kind: u32, data: impl FnOnce(&mut Vec<u8>)) {
+    frame(out, b'R', |out| {
+        out.put_u32(kind);
+        data(out);
+    });
 }
 
 pub fn parse_complete(out: &mut Vec<u8>) {

@@ -177,6 +177,24 @@ pub fn say_sync(out: &mut BytesMut) {
     say(out, extended::Sync::new());
 }
 
+/// SASLInitialResponse.
+pub fn say_sasl_initial(out: &mut BytesMut, mechanism: &str, data: &str) {
+    say_password(out, &[mechanism.as_bytes(), b"\0", &(data.len() as u32).to_be_bytes(), data.as_bytes()]);
+}
+
+/// SASLResponse.
+pub fn say_sasl_response(out: &mut BytesMut, data: &str) {
+    say_password(out, &[data.as_bytes()]);
+}
+
+/// The one message type of a client that authenticates itself.
+fn say_password(out: &mut BytesMut, parts: &[&[u8]]) {
+    let length = parts.iter().map(|part| part.len()).sum::<usize>() + 4;
+    out.put_u8(b'p');
+    out.put_u32(length as u32);
+    parts.iter().for_each(|part| out.put_slice(part));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
