@@ -133,6 +133,9 @@ impl Engine {
         let mut rows = Delta::new();
         self.graph.content(root, &mut |row, weight| rows.push((row.clone(), weight)));
         crate::delta::consolidate(&mut rows);
+        if let Body::Operator(Some(operator)) = &mut self.graph.node_mut(root).body {
+            operator.set_published(Some(&rows));
+        }
         self.check_budget()?;
         Ok(rows)
     }

@@ -61,6 +61,10 @@ pub(crate) trait Operator: Send {
         false
     }
 
+    /// Tells the operator that its output is what some view publishes, and is these rows (None: no longer): they are
+    /// held by the snapshot, so that keeping them costs a pointer each.
+    fn set_published(&mut self, _rows: Option<&Delta>) {}
+
     /// Bytes of state.
     fn bytes(&self) -> usize {
         0

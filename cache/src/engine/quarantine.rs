@@ -1,7 +1,7 @@
 //! Giving views up: after a panic in an operator, or when the memory budget is exceeded. A view that is given up is
 //! taken out of the graph at once, with all views that read it, so that its memory is free and others go on.
 
-use super::graph::NodeId;
+use super::graph::{Body, NodeId};
 use super::{Engine, Relation};
 use std::collections::HashSet;
 use weir_planner::RelationId;
@@ -79,6 +79,9 @@ impl Engine {
             views.retain(|other| *other != id);
             if views.is_empty() {
                 self.roots.remove(&view.root);
+                if let Body::Operator(Some(operator)) = &mut self.graph.node_mut(view.root).body {
+                    operator.set_published(None);
+                }
             }
         }
         self.graph.release(view.root);

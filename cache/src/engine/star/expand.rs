@@ -2,6 +2,7 @@
 
 use super::StarOperator;
 use super::change::{Change, Replacement};
+use super::follow::with_columns;
 use super::spec::LinkSpec;
 use crate::Delta;
 use crate::engine::arrangement::Arrangement;
@@ -47,12 +48,12 @@ pub(super) struct Joined {
 }
 
 /// A way of one driver row through the links.
-pub(super) struct Walk<'a> {
+pub(super) struct Walk<'a, 'k> {
     pub term: Term<'a>,
     pub driver: &'a Row,
     pub is_mixed: bool,
     /// For links that all drivers of this walk look up with the same key: what they find.
-    pub known: &'a [Option<Matches<'a>>],
+    pub known: &'k [Option<Matches<'a>>],
     parts: Parts<'a>,
 }
 
@@ -74,10 +75,19 @@ impl<'a> Matches<'a> {
             Matches::Listed(rows) => matches!(rows.as_slice(), [] | [(_, 1)]),
         }
     }
+
+    /// The one row there is.
+    pub fn only(self, absent: &'a Row) -> Option<&'a Row> {
+        match self {
+            Matches::Absent => Some(absent),
+            Matches::Bag(Bag::One((row, 1))) => Some(row),
+            _ => None,
+        }
+    }
 }
 
-impl<'a> Walk<'a> {
-    pub fn new(term: Term<'a>, driver: &'a Row, is_mixed: bool, known: &'a [Option<Matches<'a>>]) -> Walk<'a> {
+impl<'a, 'k> Walk<'a, 'k> {
+    pub fn new(term: Term<'a>, driver: &'a Row, is_mixed: bool, known: &'k [Option<Matches<'a>>]) -> Walk<'a, 'k> {
         Walk { term, driver, is_mixed, known, parts: SmallVec::new() }
     }
 }
@@ -98,12 +108,12 @@ impl<'a> Inputs<'a> {
     }
 
     /// Emits the joined rows of a driver row, in this walk's term.
-    pub fn join(&self, mut walk: Walk<'a>, weight: i64, joined: &mut Joined) {
+    pub fn join(&self, mut walk: Walk<'a, '_>, weight: i64, joined: &mut Joined) {
         walk.parts.push(&walk.driver[..self.star.spec.driver_width]);
         self.join_from(0, weight, &mut walk, joined);
     }
 
-    fn join_from(&self, link: usize, weight: i64, walk: &mut Walk<'a>, joined: &mut Joined) {
+    fn join_from(&self, link: usize, weight: i64, walk: &mut Walk<'a, '_>, joined: &mut Joined) {
         let Some(spec) = self.star.spec.links.get(link) else { return self.emit(weight, walk, joined) };
         let matches = match walk.term {
             Term::Link(changed, change) if changed == link => match &change.replacement {
@@ -143,14 +153,14 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    fn join_rows(&self, link: usize, rows: BagRows<'a>, weight: i64, walk: &mut Walk<'a>, joined: &mut Joined) {
+    fn join_rows(&self, link: usize, rows: BagRows<'a>, weight: i64, walk: &mut Walk<'a, '_>, joined: &mut Joined) {
         for (row, count) in rows {
             self.join_row(link, row, weight * count, walk, joined);
         }
     }
 
     #[inline]
-    fn join_row(&self, link: usize, row: &'a Row, weight: i64, walk: &mut Walk<'a>, joined: &mut Joined) {
+    fn join_row(&self, link: usize, row: &'a Row, weight: i64, walk: &mut Walk<'a, '_>, joined: &mut Joined) {
         let spec = &self.star.spec.links[link];
         walk.parts.push(&row[..spec.width]);
         if spec.conditions.is_empty() || self.holds(link, spec, weight, walk, joined) {
@@ -159,7 +169,7 @@ impl<'a> Inputs<'a> {
         walk.parts.pop();
     }
 
-    fn holds(&self, link: usize, spec: &LinkSpec, weight: i64, walk: &Walk<'a>, joined: &mut Joined) -> bool {
+    fn holds(&self, link: usize, spec: &LinkSpec, weight: i64, walk: &Walk<'a, '_>, joined: &mut Joined) -> bool {
         spec.conditions.iter().all(|condition| {
             match evaluate(condition, Tuple::concatenation(&walk.parts), self.eval) {
                 Value::Bool(holds) => holds,
@@ -174,14 +184,14 @@ impl<'a> Inputs<'a> {
 
     /// By how much a failure at this link changes the number of undecided rows. Before the changed link nothing has
     /// changed, and what one row replaces has failed as it fails.
-    fn counted(&self, link: usize, weight: i64, walk: &Walk<'a>) -> i64 {
+    fn counted(&self, link: usize, weight: i64, walk: &Walk<'a, '_>) -> i64 {
         match walk.term {
             Term::Link(changed, change) if link < changed || change.replacement.is_some() => 0,
             _ => weight,
         }
     }
 
-    fn emit(&self, weight: i64, walk: &mut Walk<'a>, joined: &mut Joined) {
+    fn emit(&self, weight: i64, walk: &mut Walk<'a, '_>, joined: &mut Joined) {
         if let Term::Link(link, Change { replacement: Some(replacement), .. }) = walk.term {
             return self.emit_replacement(link, replacement, weight, walk, joined);
         }
@@ -195,7 +205,7 @@ impl<'a> Inputs<'a> {
         link: usize,
         replacement: &'a Replacement,
         weight: i64,
-        walk: &mut Walk<'a>,
+        walk: &mut Walk<'a, '_>,
         joined: &mut Joined,
     ) {
         let star = self.star;
@@ -203,23 +213,10 @@ impl<'a> Inputs<'a> {
         let width = star.spec.links[link].width;
         let before = std::mem::replace(&mut walk.parts[link + 1], &replacement.new[..width]);
         let tuple = Tuple::concatenation(&walk.parts);
-        let mut differs = false;
-        let mut values: SmallVec<[Value; 4]> = SmallVec::new();
-        for &column in &replacement.dirty {
-            let value = star.output[column].value(tuple, &walk.parts, self.eval);
-            differs |= value != old[column];
-            values.push(value);
-        }
+        let values: SmallVec<[Value; 4]> =
+            replacement.dirty.iter().map(|&column| star.output[column].value(tuple, &walk.parts, self.eval)).collect();
         walk.parts[link + 1] = before;
-        if !differs {
-            return;
-        }
-        let mut changed = replacement.dirty.iter().copied().zip(values).peekable();
-        let of_column = |(column, value): (usize, &Value)| match changed.next_if(|(at, _)| *at == column) {
-            Some((_, value)) => value,
-            None => value.clone(),
-        };
-        let new: Row = old.iter().enumerate().map(of_column).collect();
+        let Some(new) = with_columns(&old, &replacement.dirty, values) else { return };
         let rows = if walk.is_mixed { &mut joined.mixed } else { &mut joined.out.rows };
         rows.push((old, -weight));
         rows.push((new, weight));

@@ -2,7 +2,8 @@
 //!
 //! Nothing in between is kept: the only state is the driver's rows indexed by each of its keys and each link's rows by
 //! its key, in arrangements that others may share. [`chain`] finds stars in plans, [`build`] makes nodes of them,
-//! [`change`] says what changed in a link, [`expand`] goes from a driver row to joined rows.
+//! [`change`] says what changed in a link, [`follow`] finds the drivers it concerns, [`expand`] goes from a driver row to
+//! joined rows.
 //!
 //! **The product rule.** With D the driver's rows, Lᵢ what a driver row finds in link i (the row of NULLs where an outer
 //! link has nothing), and ′ for the present, the change of Σ D·L₁·…·Lₙ is
@@ -16,26 +17,27 @@ mod build;
 mod chain;
 mod change;
 mod expand;
+mod follow;
+mod kept;
+mod moved;
 mod spec;
 
 pub(super) use chain::Chain;
 pub(crate) use spec::StarSpec;
 
-use super::arrangement::Arrangement;
-use super::bag::same;
 use super::graph::{NodeId, SlotId};
-use super::operator::{Batch, Operator, Output, StepContext, rows};
+use super::operator::{Batch, Operator, Output, StepContext};
 use crate::Delta;
 use crate::delta::consolidate;
 use crate::key::{KeyMap, KeyState};
 use change::Change;
-use expand::{Inputs, Joined, Matches, Term, Walk};
+use expand::{Inputs, Joined, Term, Walk};
+use follow::LinkChange;
+use kept::KeptRows;
+use moved::MovedDrivers;
 use std::sync::Arc;
 use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::{Expr, Row, Value};
-
-/// Up to this many changed driver rows are compared one by one with those that a link's change reaches.
-const FEW_DRIVERS: usize = 8;
 
 pub(crate) struct StarOperator {
     spec: StarSpec,
@@ -50,6 +52,10 @@ pub(crate) struct StarOperator {
     decisive: Vec<bool>,
     /// Output rows of different driver rows differ: the driver's unique columns are among them.
     tells_drivers_apart: bool,
+    /// Where the driver's unique columns are in its row and in the output, if they are.
+    unique: Vec<(usize, usize)>,
+    /// While the output is published.
+    kept: Option<KeptRows>,
     /// NULLs, as many as the widest link has columns.
     absent: Row,
 }
@@ -94,10 +100,25 @@ impl StarOperator {
         for condition in spec.links.iter().flat_map(|link| &link.conditions) {
             super::columns::require(condition, &mut decisive);
         }
-        let is_kept = |column: &usize| spec.output.contains(&Expr::Column(*column)) && *column < spec.driver_width;
-        let tells_drivers_apart = unique.is_some_and(|columns| columns.iter().all(is_kept));
+        let in_output = |column: &usize| {
+            let output = spec.output.iter().position(|expr| *expr == Expr::Column(*column));
+            output.filter(|_| *column < spec.driver_width).map(|output| (*column, output))
+        };
+        let unique: Option<Vec<_>> = unique.and_then(|columns| columns.iter().map(in_output).collect());
+        let (tells_drivers_apart, unique) = (unique.is_some(), unique.unwrap_or_default());
         let absent = vec![Value::Null; spec.links.iter().map(|link| link.width).max().unwrap_or(0)].into();
-        StarOperator { spec, drivers, links, output, readers, decisive, tells_drivers_apart, absent }
+        StarOperator {
+            spec,
+            drivers,
+            links,
+            output,
+            readers,
+            decisive,
+            tells_drivers_apart,
+            unique,
+            kept: None,
+            absent,
+        }
     }
 
     #[inline]
@@ -117,80 +138,22 @@ impl StarOperator {
         Some(dirty)
     }
 
-    /// The term of one link's change under one key.
-    fn follow_link(
-        &self,
-        inputs: &Inputs<'_>,
-        drivers: &Arrangement,
-        link: usize,
-        (key, change): (&[Value], &Change),
-        moved: &MovedDrivers,
-        joined: &mut Joined,
-    ) {
-        let Some(bag) = drivers.get(key) else { return };
-        if change.is_void() {
-            return;
-        }
-        joined.repeats |= !change.is_single;
-        let own_key = self.spec.links[link].driver_key;
-        let links = 0..self.spec.links.len();
-        let known: Vec<Option<Matches<'_>>> = links
-            .clone()
-            .map(|other| {
-                let is_known = other != link && self.spec.links[other].driver_key == own_key;
-                is_known.then(|| inputs.matches(other, key, link < other))
-            })
-            .collect();
-        // Other changes that these drivers may be touched by as well.
-        let by_own_key = |other: usize| self.spec.links[other].driver_key == own_key;
-        let all_mixed =
-            links.clone().any(|other| other != link && by_own_key(other) && inputs.changes[other].get(key).is_some());
-        let others: Vec<usize> =
-            links.filter(|&other| !by_own_key(other) && !inputs.changes[other].is_empty()).collect();
-        for (driver, weight) in bag.iter() {
-            joined.repeats |= *weight != 1;
-            let is_mixed = self.tells_drivers_apart
-                && (all_mixed
-                    || others.iter().any(|&other| {
-                        let keys = &self.spec.keys[self.spec.links[other].driver_key];
-                        let changes = &inputs.changes[other];
-                        keys.with_key(driver, inputs.eval, |key, _| changes.get(key).is_some())
-                    })
-                    || moved.contains(driver));
-            inputs.join(Walk::new(Term::Link(link, change), driver, is_mixed, &known), *weight, joined);
-        }
-    }
-}
-
-/// Driver rows that came or went.
-struct MovedDrivers {
-    rows: Delta,
-    /// The same by key, when there are many.
-    index: KeyMap<()>,
-}
-
-impl MovedDrivers {
-    fn new(batches: &[Arc<Batch>], is_looked_up: bool) -> MovedDrivers {
-        let mut moved: Delta = rows(batches).map(|(row, weight)| (row.clone(), weight)).collect();
-        consolidate(&mut moved);
-        let mut index = KeyMap::default();
-        if is_looked_up && moved.len() > FEW_DRIVERS {
-            moved.iter().for_each(|(row, _)| *index.get_or_insert(row, || ()) = ());
-        }
-        MovedDrivers { rows: moved, index }
-    }
-
-    #[inline]
-    fn contains(&self, driver: &Row) -> bool {
-        if !self.index.is_empty() {
-            return self.index.get(driver).is_some();
-        }
-        self.rows.iter().any(|(row, _)| same(row, driver))
+    /// Links other than this one that these output columns read.
+    fn links_read(&self, output: &[usize], link: usize) -> Vec<usize> {
+        let reads = |start: usize, width: usize| {
+            self.readers[start..start + width].iter().flatten().any(|column| output.contains(column))
+        };
+        let links = self.spec.links.iter().enumerate();
+        links
+            .filter(|(other, spec)| *other != link && reads(self.spec.start(*other), spec.width))
+            .map(|(other, _)| other)
+            .collect()
     }
 }
 
 impl Operator for StarOperator {
     fn step(&mut self, batches: &[Vec<Arc<Batch>>], context: &StepContext<'_>, out: &mut Output) {
+        let mut kept = self.kept.take();
         let this = &*self;
         let graph = context.graph;
         let mut joined = Joined::default();
@@ -206,10 +169,16 @@ impl Operator for StarOperator {
         let inputs = Inputs { star: this, links, changes: &changes, eval: context.eval };
         let any_link = changes.iter().any(|changes| !changes.is_empty());
         let moved = MovedDrivers::new(&batches[0], any_link && this.tells_drivers_apart);
+        if let Some(kept) = &mut kept {
+            moved.rows.iter().for_each(|(driver, _)| kept.remove(driver));
+        }
         for (link, changes) in changes.iter().enumerate() {
             let drivers = graph.arrangement(this.drivers[this.spec.links[link].driver_key]);
-            for (key, change) in changes.iter() {
-                this.follow_link(&inputs, drivers, link, (key.values(), change), &moved, &mut joined);
+            for (key, change) in changes.iter().filter(|(_, change)| !change.is_void()) {
+                if let Some(bag) = drivers.get(key.values()) {
+                    let what = LinkChange { link, key: key.values(), change };
+                    inputs.follow(bag, &what, &moved, &mut kept, &mut joined);
+                }
             }
         }
         for (driver, weight) in &moved.rows {
@@ -220,6 +189,20 @@ impl Operator for StarOperator {
         consolidate(&mut joined.mixed);
         out.rows.append(&mut joined.mixed);
         out.consolidated = this.tells_drivers_apart && !joined.repeats;
+        self.kept = kept;
+    }
+
+    fn set_published(&mut self, rows: Option<&Delta>) {
+        let keeps = rows.filter(|_| self.tells_drivers_apart);
+        self.kept = keeps.map(|rows| {
+            let mut kept = KeptRows::new(self.unique.clone());
+            kept.fill(rows);
+            kept
+        });
+    }
+
+    fn bytes(&self) -> usize {
+        self.kept.as_ref().map_or(0, KeptRows::bytes)
     }
 
     fn content(&self, inputs: &[NodeId], context: &StepContext<'_>, f: &mut dyn FnMut(&Row, i64)) -> i64 {

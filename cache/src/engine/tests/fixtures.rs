@@ -144,6 +144,10 @@ pub fn delete(row: Row) -> TableChange {
     TableChange::Row { old: Some(row), new: None }
 }
 
+pub fn update(old: &[i64], new: &[i64]) -> TableChange {
+    TableChange::Row { old: Some(ints(old)), new: Some(ints(new)) }
+}
+
 /// What a publisher would hold: every view's rows, kept up by the engine's reports.
 #[derive(Default)]
 pub struct Published {

@@ -40,6 +40,8 @@ pub fn random_row(random: &mut StdRng) -> Row {
 pub struct Plans<'a> {
     pub random: &'a mut StdRng,
     pub relations: Vec<(u32, Vec<ColumnType>)>,
+    /// Stars that may still be made: each multiplies rows several times over.
+    pub stars: usize,
 }
 
 impl Plans<'_> {
@@ -81,7 +83,10 @@ impl Plans<'_> {
                 let inputs = inputs.into_iter().map(|input| self.conform(input, &kinds)).collect();
                 Plan { node: Node::UnionAll { inputs }, columns: kinds }
             }
-            19..=22 => self.star(depth),
+            19..=22 if self.stars > 0 => {
+                self.stars -= 1;
+                self.star(depth)
+            }
             _ => self.scan(),
         }
     }
@@ -204,11 +209,14 @@ impl Plans<'_> {
         let mut plan = if self.random.random_bool(0.7) { self.whole_scan() } else { self.plan(depth - 1) };
         // Where the first input's columns are.
         let mut driver: Vec<(usize, u32)> = plan.columns.iter().map(|kind| kind.oid).enumerate().collect();
+        // Where the columns are that others have been joined by.
+        let mut linked: Vec<(usize, u32)> = vec![];
         for _ in 0..self.random.random_range(2..5) {
             let link = if self.random.random_bool(0.7) { self.whole_scan() } else { self.plan(depth - 1) };
             let mut equal = vec![];
             for _ in 0..self.random.random_range(1..3) {
-                let (at, kind) = driver[self.pick(driver.len())];
+                let from = if !linked.is_empty() && self.random.random_bool(0.15) { &linked } else { &driver };
+                let (at, kind) = from[self.random.random_range(0..from.len())];
                 let partners = Self::columns_of(&link, kind);
                 if !partners.is_empty() {
                     equal.push((column(at), column(partners[self.pick(partners.len())])));
@@ -223,9 +231,18 @@ impl Plans<'_> {
             use JoinKind::*;
             let kind = [Inner, Inner, Left, Left, Right][self.pick(5)];
             let may_fail = self.random.random_bool(0.2);
+            let (width, linked_width) = (plan.columns.len(), link.columns.len());
+            let keys: Vec<(usize, u32)> = equal
+                .iter()
+                .filter_map(
+                    |(_, expr)| if let Expr::Column(at) = expr { Some((*at, link.columns[*at].oid)) } else { None },
+                )
+                .collect();
+            let (moved_by, keys_at) = if kind == Right { (linked_width, 0) } else { (0, width) };
+            driver.iter_mut().chain(&mut linked).for_each(|(at, _)| *at += moved_by);
+            linked.extend(keys.into_iter().map(|(at, kind)| (at + keys_at, kind)));
             if kind == Right {
                 let equal: Vec<(Expr, Expr)> = equal.into_iter().map(|(a, b)| (b, a)).collect();
-                driver.iter_mut().for_each(|(at, _)| *at += link.columns.len());
                 plan = join(Right, link, plan, equal, None);
             } else {
                 let both = join(Inner, plan.clone(), link.clone(), vec![], None);
@@ -242,7 +259,7 @@ impl Plans<'_> {
                 order.shuffle(self.random);
                 let kinds = order.iter().map(|&at| plan.columns[at].clone()).collect();
                 let place = |old: usize| order.iter().position(|&at| at == old).unwrap_or(0);
-                driver.iter_mut().for_each(|(at, _)| *at = place(*at));
+                driver.iter_mut().chain(&mut linked).for_each(|(at, _)| *at = place(*at));
                 plan = project(plan, order.into_iter().map(column).collect(), kinds);
             }
         }

@@ -6,3 +6,4 @@ mod fixtures;
 mod fuzz;
 mod generate;
 mod oracle;
+mod stars;
