@@ -22,7 +22,8 @@ impl Report {
         let text = format!(
             "# Measurements\n\nWritten by `make bench`. Fraud scenario with {transactions} transactions, {users} users, \
              {merchants} merchants; {cores} cores shared by clients, Weir and Postgres; {build}. All targets took turns \
-             in one run: compare figures within a table, not with other machines.\n"
+             in one run: compare figures within a table, not with other machines. What forwarding costs beside PgBouncer is in \
+             [forwarding.md](forwarding.md).\n"
         );
         Report { text, goals: Vec::new(), bars: Vec::new() }
     }

@@ -28,9 +28,9 @@ pub fn initialise(address: &str) {
     let mut client = RawClient::superuser(address);
     client.execute(&format!(
         "CREATE TABLE bulk_read (a int, b text); CREATE TABLE bulk_written (a int, b text); \
-         INSERT INTO bulk_read SELECT n, lpad((n * 7919)::text, 96, '0') FROM generate_series(1, {ROWS}::bigint) n; \
-         VACUUM ANALYZE bulk_read"
+         INSERT INTO bulk_read SELECT n, lpad((n * 7919)::text, 96, '0') FROM generate_series(1, {ROWS}::bigint) n"
     ));
+    client.execute("VACUUM ANALYZE bulk_read");
 }
 
 /// `SELECT` of the large result, repeated for `length`.
