@@ -14,6 +14,7 @@ pub mod reads;
 pub mod regress;
 pub mod rng;
 pub mod scenario;
+pub mod tls;
 pub mod weir;
 pub mod wire;
 pub mod workload;

@@ -48,7 +48,9 @@ impl TestWeir {
     pub fn start_as(server: &TestServer, upstream_url: &str, arguments: &[&str]) -> TestWeir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("weir-{}-{}.log", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let served: tokio_postgres::Config = upstream_url.parse().expect("the URL is well-formed");
+        // The client library does not know all of the options that Weir does.
+        let address = upstream_url.split('?').next().unwrap_or_default();
+        let served: tokio_postgres::Config = address.parse().expect("the URL is well-formed");
         let mut upstream = server.config();
         upstream.dbname(served.get_dbname().expect("the URL names the database"));
         let mut weir = TestWeir {
@@ -115,6 +117,19 @@ impl TestWeir {
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// SIGHUP: certificates are read again. Returns when the log says so.
+    pub fn hang_up(&self) {
+        let reloaded = || self.log().matches("reloaded").count();
+        let before = reloaded();
+        let sent = Command::new("kill").args(["-HUP", &self.process_id().to_string()]).status();
+        assert!(sent.expect("kill can be run").success(), "Weir has ended:\n{}", self.log());
+        let started = Instant::now();
+        while reloaded() == before {
+            assert!(started.elapsed() < STOP_TIMEOUT, "Weir ignores SIGHUP:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 

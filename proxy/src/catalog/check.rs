@@ -1,6 +1,6 @@
 //! `weir check`: what the upstream or Weir's role lacks, each as the SQL that mends it.
 
-use super::install::{installed_version, version};
+use super::install::{LOGIN, installed_version, version};
 use tokio_postgres::Client;
 
 /// One thing that is missing.
@@ -31,7 +31,33 @@ pub async fn check(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Erro
     let mut findings = settings(client).await?;
     findings.extend(privileges(client).await?);
     findings.extend(installation(client).await?);
+    findings.extend(logins(client).await?);
     Ok(findings)
+}
+
+/// Over TLS Weir may have to log in for its clients. (Where its own role is a superuser, the function is installed by
+/// `weir serve`.)
+async fn logins(client: &Client) -> Result<Option<Finding>, tokio_postgres::Error> {
+    let row = client
+        .query_one(
+            "SELECT quote_ident(current_user), s.ssl, r.rolsuper, \
+                 pg_catalog.to_regprocedure('pgtrickle.login_secret(text)') IS NOT NULL, \
+                 coalesce(has_function_privilege(pg_catalog.to_regprocedure('pgtrickle.login_secret(text)'), 'EXECUTE'), false) \
+             FROM pg_catalog.pg_stat_ssl s, pg_catalog.pg_roles r \
+             WHERE s.pid = pg_catalog.pg_backend_pid() AND r.rolname = current_user",
+            &[],
+        )
+        .await?;
+    let (role, encrypted, superuser): (String, bool, bool) = (row.get(0), row.get(1), row.get(2));
+    let (installed, allowed): (bool, bool) = (row.get(3), row.get(4));
+    if !encrypted || superuser || allowed {
+        return Ok(None);
+    }
+    let grant = format!("GRANT EXECUTE ON FUNCTION pgtrickle.login_secret(text) TO {role};");
+    let remedy = if installed { grant } else { format!("-- as a superuser:\n{LOGIN}{grant}") };
+    let problem =
+        "clients that use TLS themselves must connect with channel_binding=disable: Weir may not log in for them";
+    Ok(Some(Finding::minor(problem, remedy)))
 }
 
 /// The findings as a script: problems as comments, remedies as statements.

@@ -78,6 +78,15 @@ pub(super) async fn request(context: &SessionContext, key: &[u8]) {
     }
 }
 
+/// The client of a session whose statement still runs has vanished: nobody will read its answer, and Postgres would
+/// notice only when it writes.
+pub(super) async fn abandon(context: &SessionContext, cancel: &Cancel, key: &[u8]) {
+    let passed_on = tokio::time::timeout(CANCEL_TIMEOUT, pass_on(context, Some(cancel.host), key)).await;
+    if !matches!(passed_on, Ok(Ok(()))) {
+        tracing::debug!("an abandoned statement was not cancelled");
+    }
+}
+
 /// A key that is not known here may be that of a session through another Weir: Postgres knows.
 async fn pass_on(context: &SessionContext, host: Option<usize>, key: &[u8]) -> Result<(), UpstreamError> {
     let upstream = &context.config.upstream;

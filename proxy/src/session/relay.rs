@@ -1,7 +1,7 @@
 //! The session's loop: bytes in both directions, one task, no lock. Bodies stream through buffers of fixed size;
 //! when one side reads slowly, the other is not read from.
 
-use super::cancel::Cancel;
+use super::cancel::{self, Cancel};
 use super::context::SessionContext;
 use super::environment::State;
 use super::expected::{Expected, Queue};
@@ -99,6 +99,9 @@ impl Relay {
         let result = self.relay().await;
         if let Some(key) = self.cancel_key.take() {
             self.context.cancels.remove(&key);
+            if result.is_err() && !self.expected.is_idle() {
+                cancel::abandon(&self.context, &self.cancel, &key).await;
+            }
         }
         result
     }

@@ -17,6 +17,16 @@ use weir_cache::read::Compiled;
 /// reads; texts with literals in them do not repeat anyway.
 const MAX_REMEMBERED_TEXTS: usize = 256;
 
+/// Bytes of the texts remembered without a name, and of those without their literals: that many texts of a usual length.
+const MAX_REMEMBERED_BYTES: usize = 1024 * 1024;
+
+/// Named reads a session knows; the statement behind any further name is simply forwarded. Drivers that prepare what they
+/// send keep hundreds.
+const MAX_NAMED: usize = 2_000;
+
+/// Bytes of their names and texts.
+const MAX_NAMED_BYTES: usize = 4 * 1024 * 1024;
+
 /// Slow executions of one text after which it is no longer answered by the plan it shares with others.
 const SLOW_BEFORE_OWN_PLAN: u32 = 3;
 
@@ -117,6 +127,7 @@ pub struct LackingPortal {
 #[derive(Debug, Default)]
 pub struct Statements {
     named: HashMap<Box<[u8]>, Arc<Statement>>,
+    named_bytes: usize,
     /// The unnamed statement, when it is one of interest.
     unnamed: Option<Arc<Statement>>,
     pub unnamed_upstream: Unnamed,
@@ -124,8 +135,10 @@ pub struct Statements {
     pub unnamed_is_settled: bool,
     pub portal_lacking: Option<LackingPortal>,
     texts: HashMap<Arc<str>, Arc<Statement>>,
+    text_bytes: usize,
     /// Texts without their literals.
     shapes: HashMap<Arc<str>, Arc<Statement>>,
+    shape_bytes: usize,
 }
 
 impl Statements {
@@ -141,10 +154,18 @@ impl Statements {
     pub fn set(&mut self, name: &[u8], statement: Option<Arc<Statement>>) {
         if name.is_empty() {
             self.unnamed = statement;
-        } else if let Some(statement) = statement {
-            self.named.insert(name.into(), statement);
-        } else {
-            self.named.remove(name);
+            return;
+        }
+        // Whatever the name stood for, it does no more.
+        if let Some(before) = self.named.remove(name) {
+            self.named_bytes -= name.len() + before.text.len();
+        }
+        if let Some(statement) = statement {
+            let bytes = name.len() + statement.text.len();
+            if self.named.len() < MAX_NAMED && self.named_bytes + bytes <= MAX_NAMED_BYTES {
+                self.named_bytes += bytes;
+                self.named.insert(name.into(), statement);
+            }
         }
     }
 
@@ -157,6 +178,7 @@ impl Statements {
     /// Forgets every named statement of upstream's: one of them may have changed its meaning unseen.
     pub fn forget_named(&mut self) {
         self.named.retain(|_, statement| matches!(statement.kind, Kind::Show(_)));
+        self.named_bytes = self.named.iter().map(|(name, statement)| name.len() + statement.text.len()).sum();
     }
 
     /// Named reads, for the probe to verify that they still mean what they meant.
@@ -172,14 +194,16 @@ impl Statements {
         {
             return known.clone();
         }
-        if self.texts.len() >= MAX_REMEMBERED_TEXTS {
+        if self.texts.len() >= MAX_REMEMBERED_TEXTS || self.text_bytes > MAX_REMEMBERED_BYTES {
             self.texts.clear();
+            self.text_bytes = 0;
         }
         let mut statement = Statement::new(text, types.to_vec(), kind);
         if kind == Kind::Read && types.is_empty() {
             statement.general = self.without_literals(text);
         }
         let statement = Arc::new(statement);
+        self.text_bytes += statement.text.len();
         self.texts.insert(statement.text.clone(), statement.clone());
         statement
     }
@@ -188,10 +212,12 @@ impl Statements {
         let shape = shape(text)?;
         let known = self.shapes.get(shape.text.as_str()).filter(|known| known.types == shape.types);
         let statement = known.cloned().unwrap_or_else(|| {
-            if self.shapes.len() >= MAX_REMEMBERED_TEXTS {
+            if self.shapes.len() >= MAX_REMEMBERED_TEXTS || self.shape_bytes > MAX_REMEMBERED_BYTES {
                 self.shapes.clear();
+                self.shape_bytes = 0;
             }
             let statement = Arc::new(Statement::new(&shape.text, shape.types, Kind::Read));
+            self.shape_bytes += statement.text.len();
             self.shapes.insert(statement.text.clone(), statement.clone());
             statement
         });
@@ -214,5 +240,36 @@ impl Statement {
             general.statement.example.store(Some(Arc::new(example)));
         }
         (general.statement.clone(), general.literals.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Arc<Statement> {
+        Arc::new(Statement::new(text, vec![], Kind::Read))
+    }
+
+    #[test]
+    fn names_and_texts_are_bounded() {
+        let mut statements = Statements::default();
+        for n in 0..2 * MAX_NAMED {
+            statements.set(format!("s{n}").as_bytes(), Some(read("SELECT 1")));
+        }
+        assert_eq!(statements.named_reads().count(), MAX_NAMED);
+        // A name whose statement could not be remembered must not stand for the one before.
+        let long = "x".repeat(MAX_NAMED_BYTES);
+        statements.set(b"s0", Some(read(&long)));
+        assert!(statements.get(b"s0").is_none());
+        for n in 0..MAX_NAMED {
+            statements.set(format!("s{n}").as_bytes(), None);
+        }
+        assert_eq!((statements.named_bytes, statements.is_empty()), (0, true));
+        let text = "y".repeat(MAX_REMEMBERED_BYTES / 4);
+        for n in 0..20 {
+            statements.of_text(&format!("{text}{n}"), &[23], Kind::Read);
+            assert!(statements.texts.values().map(|known| known.text.len()).sum::<usize>() < 2 * MAX_REMEMBERED_BYTES);
+        }
     }
 }

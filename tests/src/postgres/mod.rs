@@ -88,6 +88,24 @@ impl TestServer {
         let mut text = std::fs::read_to_string(&conf).expect("initdb wrote postgresql.conf");
         text.push_str(&options.configuration(&self.directory));
         std::fs::write(&conf, text).expect("postgresql.conf is writable");
+        if !options.hba.is_empty() {
+            std::fs::write(self.data().join("pg_hba.conf"), options.hba.join("\n") + "\n").expect("writable");
+        }
+        if let Some(tls) = &options.tls {
+            self.put(&tls.issued.certificate, "server.crt");
+            self.put(&tls.issued.key, "server.key");
+            self.put(&tls.root, "root.crt");
+        }
+    }
+
+    /// Copies a file into the data directory, for the server alone.
+    fn put(&self, from: &Path, name: &str) {
+        let to = self.data().join(name);
+        std::fs::copy(from, &to).unwrap_or_else(|error| panic!("{} cannot be copied: {error}", from.display()));
+        std::fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("just made");
+        if let Some((uid, gid)) = self.owner {
+            give(&to, uid, gid);
+        }
     }
 
     fn pg_ctl_start(&self) -> Result<(), String> {
@@ -151,6 +169,11 @@ impl TestServer {
     /// A superuser's connection straight to the server.
     pub async fn connect(&self) -> Client {
         connect(&self.config()).await
+    }
+
+    /// The folder of its Unix socket.
+    pub fn socket_folder(&self) -> &Path {
+        &self.directory
     }
 
     /// The server log so far.

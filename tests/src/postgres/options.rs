@@ -1,8 +1,9 @@
 //! How a test server is configured.
 
 use super::{Binaries, TestServer};
+use crate::tls::Issued;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How clients on TCP prove who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,13 @@ impl Auth {
     }
 }
 
+/// What a server with TLS has in its data directory.
+#[derive(Clone, Debug)]
+pub(super) struct Tls {
+    pub(super) issued: Issued,
+    pub(super) root: PathBuf,
+}
+
 /// Options of a server about to be started.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -29,6 +37,9 @@ pub struct Options {
     pub(super) binaries: Option<Binaries>,
     pub(super) auth: Auth,
     pub(super) locale: String,
+    pub(super) tls: Option<Tls>,
+    /// Lines of pg_hba.conf in the place of initdb's.
+    pub(super) hba: Vec<String>,
     extra: Vec<String>,
 }
 
@@ -38,7 +49,15 @@ impl Default for Options {
         let major = std::env::var("PG_MAJOR").ok().map(|text| {
             text.parse().unwrap_or_else(|_| panic!("PG_MAJOR={text} is not a major version such as 15 or 18"))
         });
-        Options { major, binaries: None, auth: Auth::Trust, locale: "C.UTF-8".to_owned(), extra: Vec::new() }
+        Options {
+            major,
+            binaries: None,
+            auth: Auth::Trust,
+            locale: "C.UTF-8".to_owned(),
+            tls: None,
+            hba: Vec::new(),
+            extra: Vec::new(),
+        }
     }
 }
 
@@ -56,6 +75,18 @@ impl Options {
 
     pub fn locale(mut self, locale: &str) -> Options {
         self.locale = locale.to_owned();
+        self
+    }
+
+    /// TLS with this certificate; client certificates of this authority are believed.
+    pub fn tls(mut self, issued: &Issued, root: &Path) -> Options {
+        self.tls = Some(Tls { issued: issued.clone(), root: root.to_owned() });
+        self
+    }
+
+    /// A line of pg_hba.conf; with the first, none of initdb's is left.
+    pub fn hba(mut self, line: &str) -> Options {
+        self.hba.push(line.to_owned());
         self
     }
 
@@ -83,6 +114,9 @@ impl Options {
              max_connections = 200\nfsync = off\nfull_page_writes = off\nautovacuum_naptime = 5s\n\
              timezone = 'UTC'\nlog_timezone = 'UTC'\n",
         );
+        if self.tls.is_some() {
+            text.push_str("ssl = on\nssl_ca_file = 'root.crt'\n");
+        }
         for line in &self.extra {
             let _ = writeln!(text, "{line}");
         }
