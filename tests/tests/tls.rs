@@ -67,7 +67,7 @@ fn all_four_quadrants_with_scram() {
 #[test]
 fn the_upstreams_certificate_is_verified_as_libpq_would() {
     let (authority, other) = (Authority::new(), Authority::new());
-    let server = server(&authority, TestServer::options());
+    let server = server(&authority, TestServer::options().conf("listen_addresses = '127.0.0.1, 127.0.0.2'"));
     let ours = authority.issue_local("weir");
     let by_address =
         |options: &str| format!("postgres://postgres:postgres@127.0.0.2:{}/postgres?{options}", server.port());
@@ -85,12 +85,8 @@ fn the_upstreams_certificate_is_verified_as_libpq_would() {
         (by_address(&format!("sslmode=verify-full&sslrootcert={right}")), false),
     ];
     for (url, works) in cases {
-        // libpq's own verdict first: 127.0.0.2 is not in the certificate.
+        // libpq's own verdict first. 127.0.0.2 is not in the certificate.
         let direct = psql(&url, "SELECT 1");
-        let reachable = !url.contains("127.0.0.2") || direct.is_ok() || format!("{direct:?}").contains("certificate");
-        if !reachable {
-            continue;
-        }
         assert_eq!(direct.is_ok(), works, "libpq: {url}: {direct:?}");
         let weir = TestWeir::start_as(&server, &url, &arguments);
         let answer = psql(&app(&weir, "app", "sslmode=require"), IS_ENCRYPTED);
