@@ -268,3 +268,61 @@ fn a_newer_protocol_is_the_servers_to_negotiate() {
     let mut direct = RawClient::superuser(&weir.address());
     assert_eq!(direct.query("SELECT 1").scalar(), "1", "and in the clear as before");
 }
+
+/// Postgres 18 speaks direct TLS and protocol 3.2; fetched only for long runs, or when it is asked for.
+fn options_18() -> Option<Options> {
+    let wanted = std::env::var_os("WEIR_LONG").is_some() || std::env::var("PG_MAJOR").is_ok_and(|major| major == "18");
+    wanted.then(|| TestServer::options().major(18))
+}
+
+#[test]
+fn direct_tls_to_a_server_that_speaks_it() {
+    let Some(options) = options_18() else { return };
+    let authority = Authority::new();
+    let server = server(&authority, options);
+    let root = format!("sslmode=verify-full&sslnegotiation=direct&sslrootcert={}", authority.root().display());
+    let weir = weir(&server, &authority.issue_local("weir"), &root, &[]);
+    for client in ["sslmode=disable", "sslmode=require channel_binding=require"] {
+        assert_eq!(psql(&app(&weir, "app", client), IS_ENCRYPTED).as_deref(), Ok("t"), "{client}\n{}", weir.log());
+    }
+}
+
+#[test]
+fn long_cancel_keys_of_protocol_3_2() {
+    let Some(options) = options_18() else { return };
+    let server = options.start();
+    let weir = TestWeir::start(&server);
+    let connect = || {
+        let socket = TcpStream::connect(weir.address()).expect("it accepts");
+        socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        socket
+    };
+    let message = |socket: &mut TcpStream| {
+        let mut header = [0; 5];
+        socket.read_exact(&mut header).expect("a message");
+        let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize;
+        let mut body = vec![0; length - 4];
+        socket.read_exact(&mut body).expect("its body");
+        (header[0], body)
+    };
+    let mut session = connect();
+    session.write_all(b"\0\0\0\x29\0\x03\0\x02user\0postgres\0database\0postgres\0\0").expect("it reads");
+    let mut key = Vec::new();
+    loop {
+        match message(&mut session) {
+            (b'K', body) => key = body,
+            (b'Z', _) => break,
+            (b'E', body) => panic!("{}", String::from_utf8_lossy(&body)),
+            _ => {}
+        }
+    }
+    assert_eq!(key.len(), 4 + 32, "process id and a long secret");
+    session.write_all(b"Q\0\0\0\x18SELECT pg_sleep(60)\0").expect("it reads");
+    std::thread::sleep(Duration::from_millis(500));
+    let mut cancel = connect();
+    let request = [&(8 + key.len() as u32).to_be_bytes()[..], &[0x04, 0xd2, 0x16, 0x2e], &key].concat();
+    cancel.write_all(&request).expect("it reads");
+    let started = Instant::now();
+    while message(&mut session).0 != b'E' {}
+    assert!(started.elapsed() < Duration::from_secs(30), "cancelled, not slept through");
+}

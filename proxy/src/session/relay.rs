@@ -7,7 +7,7 @@ use super::environment::State;
 use super::expected::{Expected, Queue};
 use super::frontend::{ClientStep, Mode};
 use super::login::LoggedIn;
-use super::reason::Route;
+use super::reason::{self, Route};
 use super::statements::Statements;
 use super::upstream::UpstreamStep;
 use crate::wire::endpoint::Endpoint;
@@ -130,10 +130,20 @@ impl Relay {
                 let _ = self.client.shutdown().await;
                 return Ok(());
             }
-            if self.client.ended && !is_waiting && self.upstream.output.is_empty() && !self.client_end_passed_on {
-                // Half-close: what upstream still says is passed on; it ends by itself when it has read the end.
-                self.client_end_passed_on = true;
-                self.upstream.shutdown().await?;
+            if self.client.ended && !is_waiting && !self.client_end_passed_on {
+                if let Mode::Collecting { .. } = self.mode {
+                    // Its Sync will not come.
+                    self.decline(reason::BATCH, true);
+                    continue;
+                }
+                // A message cut short: Postgres may have something to say about its beginning.
+                let cut = self.client.input.len();
+                self.client.input.move_to(cut, &mut self.upstream.output);
+                if self.upstream.output.is_empty() {
+                    // Half-close: what upstream still says is passed on; it ends by itself when it has read the end.
+                    self.client_end_passed_on = true;
+                    self.upstream.shutdown().await?;
+                }
             }
             if self.transfer(!is_waiting).await? {
                 self.keep_alive().await?;
