@@ -156,6 +156,7 @@ fn versions_stay_as_they_were() {
             publisher.apply(TABLE, &delta);
             publisher.stamp(TABLE, Position(round + 1));
             let snapshot = publisher.publish(Position(round + 1));
+            while rng.random_bool(0.5) && publisher.reclaim() {}
             assert_eq!(snapshot.tables[&TABLE].len() as i64, bag.values().sum::<i64>());
             let reader = rng.random_range(0..readers.len());
             readers[reader].send((snapshot.clone(), bag.clone())).expect("the reader is there");

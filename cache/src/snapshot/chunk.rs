@@ -50,6 +50,11 @@ impl Chunk {
     }
 
     #[inline]
+    pub(super) fn is_live(&self, offset: usize) -> bool {
+        self.live[offset / 64] >> (offset % 64) & 1 != 0
+    }
+
+    #[inline]
     pub(super) fn count(&self, offset: usize) -> u64 {
         self.counts.as_ref().map_or(1, |counts| counts[offset])
     }

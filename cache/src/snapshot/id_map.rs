@@ -1,10 +1,17 @@
 //! From a row's image to its id. Owned by the publisher alone, changed in place, never shared.
+//!
+//! Only the columns that tell the rows apart are hashed (see [`identity`](super::identity)): an update of other
+//! columns then finds its predecessor's entry and keeps it.
 
 use super::directory::RowId;
+use super::identity::Identity;
 use super::store::Store;
 use hashbrown::HashTable;
-use std::hash::BuildHasher;
-use weir_planner::Row;
+use weir_planner::{Row, Value};
+
+/// Rows that had one hash and were not equal, beyond one per lookup, before other columns are looked for: far more
+/// than a well chosen identity ever meets, and a few hundred microseconds of work.
+const STRAIN_LIMIT: usize = 4_096;
 
 /// Id and 32 bits of the row's hash, so that growing the table never touches a row.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +23,17 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct IdMap {
     entries: HashTable<Entry>,
-    hasher: foldhash::fast::RandomState,
+    identity: Identity,
+    strain: usize,
+}
+
+/// What the map knows of a row that is to be added.
+pub(super) enum Place {
+    /// The row is there already.
+    Present(RowId),
+    /// A dead row that this one may replace under its id, without a change of this map.
+    Vacated(RowId),
+    New,
 }
 
 /// Spreads the kept 32 bits over the 64 the table wants (it takes its tag from the top and its bucket from below).
@@ -25,12 +42,44 @@ fn spread(hash: u32) -> u64 {
 }
 
 impl IdMap {
-    pub(super) fn hash(&self, row: &Row) -> u32 {
-        (self.hasher.hash_one(row) >> 32) as u32
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
-    pub(super) fn find(&self, hash: u32, row: &Row, store: &Store) -> Option<RowId> {
-        self.entries.find(spread(hash), |entry| entry.hash == hash && same(store.row(entry.id), row)).map(|e| e.id)
+    pub(super) fn hash(&self, row: &[Value]) -> u32 {
+        self.identity.hash(row)
+    }
+
+    /// The id of this very row, if it is alive.
+    pub(super) fn find(&mut self, hash: u32, row: &Row, store: &Store) -> Option<RowId> {
+        match self.place(hash, row, store, |_| false) {
+            Place::Present(id) => Some(id),
+            Place::Vacated(_) | Place::New => None,
+        }
+    }
+
+    /// Where a row is or may go. `may_replace` decides on the id of a dead row that has the same hash.
+    pub(super) fn place(&mut self, hash: u32, row: &Row, store: &Store, may_replace: impl Fn(RowId) -> bool) -> Place {
+        let mut vacated = None;
+        let mut others = 0;
+        let present = self.entries.find(spread(hash), |entry| {
+            if entry.hash != hash {
+                return false;
+            }
+            match store.live_row(entry.id) {
+                Some(other) if same(other, row) => return true,
+                Some(_) => others += 1,
+                None if vacated.is_none() && may_replace(entry.id) => vacated = Some(entry.id),
+                None => {}
+            }
+            false
+        });
+        self.strain = (self.strain + others).saturating_sub(1);
+        match (present, vacated) {
+            (Some(entry), _) => Place::Present(entry.id),
+            (None, Some(id)) => Place::Vacated(id),
+            (None, None) => Place::New,
+        }
     }
 
     /// The row that most likely has this hash; its image is not looked at.
@@ -46,7 +95,29 @@ impl IdMap {
     pub(super) fn remove(&mut self, hash: u32, id: RowId) {
         match self.entries.find_entry(spread(hash), |entry| entry.id == id) {
             Ok(entry) => drop(entry.remove()),
-            Err(_) => unreachable!("every live row has an entry under its row's hash"),
+            Err(_) => unreachable!("every row has an entry under its hash until it is forgotten"),
+        }
+    }
+
+    /// Chooses the columns that are hashed by looking at some of the rows to come. Only while the map is empty.
+    pub(super) fn identify<'a>(&mut self, rows: impl ExactSizeIterator<Item = &'a Row>) {
+        debug_assert!(self.entries.is_empty(), "entries stand under the hash of the columns chosen before");
+        self.identity = Identity::of(rows);
+        self.strain = 0;
+    }
+
+    /// The hashed columns do not tell the rows apart: [`IdMap::rebuild`] is due.
+    pub(super) fn is_strained(&self) -> bool {
+        self.strain > STRAIN_LIMIT
+    }
+
+    /// Enters all these rows anew under other columns.
+    pub(super) fn rebuild(&mut self, rows: &[(RowId, &Row)]) {
+        self.strain = 0;
+        self.entries.clear();
+        self.identity.widen(rows.iter().map(|(_, row)| *row));
+        for &(id, row) in rows {
+            self.insert(self.hash(row), id);
         }
     }
 

@@ -110,11 +110,6 @@ impl Index {
         }
     }
 
-    /// The key by which rows that may replace each other are brought together.
-    pub(super) fn key(&self, row: &[Value]) -> Option<u64> {
-        self.entry(row, RowId(0)).map(|entry| entry.key)
-    }
-
     /// Follows rows that died and rows that were born; both are still readable in `store`.
     pub(super) fn apply(&mut self, store: &Store, died: &[RowId], born: &[RowId]) -> Result<(), MissingEntry> {
         let deletes = died.iter().filter_map(|&id| self.entry(store.row(id), id)).map(Change::Delete);

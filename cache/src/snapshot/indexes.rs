@@ -68,11 +68,6 @@ impl Indexes {
         });
     }
 
-    /// The index whose keys say which dead row a new one may replace; None without indexes, when ids do not matter.
-    pub(super) fn leading(&self) -> Option<&Index> {
-        self.all().next()
-    }
-
     /// Whether a row in place of another leaves all indexes as they are.
     pub(super) fn are_same(&self, old: &[Value], new: &[Value]) -> bool {
         self.all().all(|index| index.is_same(old, new))

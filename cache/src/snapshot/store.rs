@@ -64,6 +64,14 @@ impl Store {
         self.chunk(slot.chunk()).row(slot.offset())
     }
 
+    /// The row of an id that this version shows.
+    #[inline]
+    pub(super) fn live_row(&self, id: RowId) -> Option<&Row> {
+        let slot = self.slot(id);
+        let chunk = self.chunk(slot.chunk());
+        chunk.is_live(slot.offset()).then(|| chunk.row(slot.offset()))
+    }
+
     #[inline]
     pub(crate) fn row_and_count(&self, id: RowId) -> (&Row, u64) {
         let slot = self.slot(id);
@@ -111,16 +119,18 @@ impl Store {
         Arc::make_mut(&mut page[number % PAGE_CHUNKS])
     }
 
-    /// Puts an empty chunk in place of a number, or at the end when the number is the next one.
-    pub(super) fn place(&mut self, number: usize, capacity: usize) {
+    /// Puts an empty chunk in place of a number, or at the end when the number is the next one. Returns what was there.
+    pub(super) fn place(&mut self, number: usize, capacity: usize) -> Option<Arc<Chunk>> {
         let chunk = Arc::new(Chunk::with_capacity(capacity));
         if number == self.chunks() {
             if number.is_multiple_of(PAGE_CHUNKS) {
                 self.pages.push(Arc::new(Vec::with_capacity(PAGE_CHUNKS)));
             }
             Arc::make_mut(&mut self.pages[number / PAGE_CHUNKS]).push(chunk);
+            None
         } else {
-            Arc::make_mut(&mut self.pages[number / PAGE_CHUNKS])[number % PAGE_CHUNKS] = chunk;
+            let page = Arc::make_mut(&mut self.pages[number / PAGE_CHUNKS]);
+            Some(std::mem::replace(&mut page[number % PAGE_CHUNKS], chunk))
         }
     }
 

@@ -17,7 +17,7 @@ use weir_planner::{ColumnType, RelationId, Row};
 pub struct Snapshot {
     /// Everything committed up to here has been applied to the base tables.
     pub frontier: Position,
-    pub tables: HashMap<RelationId, Arc<TableVersion>>,
+    pub tables: HashMap<RelationId, Arc<TableVersion>, foldhash::fast::RandomState>,
 }
 
 impl Snapshot {
