@@ -12,6 +12,10 @@ use weir_planner::plan::{AggregateCall, AggregateKind, Node, SortKey};
 use weir_planner::types::oid;
 use weir_planner::{ColumnType, Expr, Numeric, Plan, RelationId, Row, Value};
 
+/// As the `weir` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const RISK_SCORES: RelationId = RelationId(1);
 const USERS: RelationId = RelationId(2);
 /// Rows of `risk_scores` that one new transaction changes at a million: its user's and its merchant's.

@@ -12,7 +12,7 @@ use weir_planner::{Row, Value};
 const MIN_CHUNK_ROWS: usize = 64;
 
 /// Rows moved out of sparse chunks per death. A chunk gets sparse by as many deaths as it has rows left to move, so one
-/// would do; two make sure that what was put off is caught up with. Spread like this, no delta pays for another's.
+/// would do; two make sure that what was put off is caught up with. Spread like this, no delta pays for many others.
 const MOVES_PER_DEATH: usize = 2;
 
 /// Given-up chunks that wait for an idle moment; freeing one takes some 0.1 ms.
@@ -28,6 +28,8 @@ pub(super) struct Space {
     held: Vec<usize>,
     /// Chunks that were less than half live when last looked at, to be emptied.
     sparse: VecDeque<usize>,
+    /// Rows that may be moved for those that have died.
+    moves: usize,
     /// Chunks without live rows, to be given up.
     empty: Vec<usize>,
     /// Chunks given up, with the bytes of their rows, and not freed yet.
@@ -53,6 +55,7 @@ impl Space {
     /// Takes a row out of this version.
     pub(super) fn kill(&mut self, store: &mut Store, id: RowId) {
         let chunk = store.kill(id);
+        self.moves += MOVES_PER_DEATH;
         if store.live_slots(chunk) == 0 {
             self.empty.push(chunk);
         } else if is_sparse(store, chunk, 0) && !is_sparse(store, chunk, 1) {
@@ -60,9 +63,9 @@ impl Space {
         }
     }
 
-    /// Moves rows of sparse chunks to the tail, at the pace of these deaths.
-    pub(super) fn compact(&mut self, store: &mut Store, deaths: usize) {
-        let mut budget = deaths * MOVES_PER_DEATH;
+    /// Moves rows of sparse chunks to the tail, at the pace of the deaths since the last time.
+    pub(super) fn compact(&mut self, store: &mut Store) {
+        let mut budget = std::mem::take(&mut self.moves);
         while budget > 0
             && let Some(&chunk) = self.sparse.front()
         {

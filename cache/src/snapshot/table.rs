@@ -45,6 +45,15 @@ struct Death {
     hash: u32,
 }
 
+enum Added {
+    /// The row was there already.
+    Counted,
+    /// It has taken over the id of a dead row.
+    Replaced,
+    /// The indexes have to learn of it.
+    New(RowId),
+}
+
 impl Table {
     pub(super) fn new(columns: Vec<ColumnType>) -> Table {
         Table {
@@ -66,29 +75,33 @@ impl Table {
 
     /// Applies a consolidated delta. After an error the table is half changed and must not be published again.
     pub(super) fn apply(&mut self, delta: &[(Row, i64)], generation: u64) -> Result<(), DeltaError> {
-        let (removed, added): (Vec<_>, Vec<_>) = delta.iter().partition(|(_, weight)| *weight < 0);
         if self.ids.is_empty() {
-            self.ids.identify(added.iter().map(|(row, _)| row));
-        }
-        let mut died = Vec::new();
-        for block in removed.chunks(BLOCK_ROWS) {
-            self.relieve(&mut died);
-            let hashes = self.approach(block, true);
-            for ((row, weight), hash) in block.iter().zip(hashes) {
-                died.extend(self.remove(row, hash, weight.unsigned_abs())?);
-            }
+            let added: Vec<&Row> = delta.iter().filter(|(_, weight)| *weight > 0).map(|(row, _)| row).collect();
+            self.ids.identify(added.into_iter());
         }
         // Before anything is born: what compaction moves is then older than this delta.
-        self.space.compact(&mut self.store, died.len());
-        let mut born = Vec::new();
-        for block in added.chunks(BLOCK_ROWS) {
+        self.space.compact(&mut self.store);
+        let (mut died, mut born, mut replaced) = (Vec::new(), Vec::new(), 0);
+        // An update's two rows usually stand side by side: what was looked up for the one is at hand for the other.
+        for block in delta.chunks(BLOCK_ROWS) {
             self.relieve(&mut died);
-            let hashes = self.approach(block, false);
-            for ((row, weight), hash) in block.iter().zip(hashes) {
-                born.extend(self.add(row, hash, weight.unsigned_abs())?);
+            let hashes = self.approach(block);
+            for ((row, weight), &hash) in block.iter().zip(&hashes).filter(|((_, weight), _)| *weight < 0) {
+                died.extend(self.remove(row, hash, weight.unsigned_abs())?);
+            }
+            for ((row, weight), &hash) in block.iter().zip(&hashes).filter(|((_, weight), _)| *weight > 0) {
+                match self.add(row, hash, weight.unsigned_abs())? {
+                    Added::Counted => {}
+                    Added::Replaced => replaced += 1,
+                    Added::New(id) => born.push(id),
+                }
             }
         }
-        died.retain(|death| self.store.live_row(death.id).is_none());
+        if replaced == died.len() {
+            died.clear();
+        } else {
+            died.retain(|death| self.store.live_row(death.id).is_none());
+        }
         let dead: Vec<RowId> = died.iter().map(|death| death.id).collect();
         self.indexes.follow(&self.store, &dead, &born, generation);
         for death in died {
@@ -100,10 +113,9 @@ impl Table {
         Ok(())
     }
 
-    /// Hashes a block of rows and brings what a lookup of each will need into the processor's caches: the row as well
-    /// if it is to be compared. In a large table every lookup waits for memory four times; in loops this short the
-    /// waits of a whole block overlap.
-    fn approach(&self, block: &[&(Row, i64)], is_compared: bool) -> Hashes {
+    /// Hashes a block of rows and brings what a lookup of each will need into the processor's caches. In a large table
+    /// every lookup waits for memory four times; in loops this short the waits of a whole block overlap.
+    fn approach(&self, block: &[(Row, i64)]) -> Hashes {
         /// Values of 24 bytes per cache line.
         const VALUES_PER_LINE: usize = 64 / size_of::<Value>();
         let hashes: Hashes = block.iter().map(|(row, _)| self.ids.hash(row)).collect();
@@ -112,11 +124,9 @@ impl Table {
             let slots: SmallVec<[Slot; BLOCK_ROWS]> = ids.iter().map(|&id| self.store.slot(id)).collect();
             let widths = slots.iter().map(|&slot| self.store.row_at(slot).len());
             std::hint::black_box(widths.sum::<usize>());
-            if is_compared {
-                let rows = slots.iter().map(|&slot| self.store.row_at(slot));
-                let lines = rows.flat_map(|row| row.iter().step_by(VALUES_PER_LINE));
-                std::hint::black_box(lines.filter(|value| value.is_null()).count());
-            }
+            let rows = slots.iter().map(|&slot| self.store.row_at(slot));
+            let lines = rows.flat_map(|row| row.iter().step_by(VALUES_PER_LINE));
+            std::hint::black_box(lines.filter(|value| value.is_null()).count());
         }
         hashes
     }
@@ -139,9 +149,9 @@ impl Table {
         Ok(Some(Death { id, hash }))
     }
 
-    /// Adds copies of a row; returns its id when the indexes have to learn of it. A row that differs from a dead one in
-    /// no column of the identity and of any index takes its id over, which changes neither the map nor an index.
-    fn add(&mut self, row: &Row, hash: u32, added: u64) -> Result<Option<RowId>, DeltaError> {
+    /// Adds copies of a row. One that differs from a dead row in no column of the identity and of any index takes its id
+    /// over, which changes neither the map nor an index.
+    fn add(&mut self, row: &Row, hash: u32, added: u64) -> Result<Added, DeltaError> {
         if row.len() != self.columns.len() {
             return Err(DeltaError::Width { found: row.len(), expected: self.columns.len() });
         }
@@ -151,7 +161,7 @@ impl Table {
             Place::Present(id) => {
                 let (_, present) = self.store.row_and_count(id);
                 self.store.set_count(id, present + added);
-                return Ok(None);
+                return Ok(Added::Counted);
             }
             Place::Vacated(id) => id,
             Place::New => self.new_id(),
@@ -159,10 +169,10 @@ impl Table {
         self.space.append(&mut self.store, id, row.clone(), added);
         self.error_rows += usize::from(row.iter().any(Value::is_error));
         if matches!(place, Place::Vacated(_)) {
-            return Ok(None);
+            return Ok(Added::Replaced);
         }
         self.ids.insert(hash, id);
-        Ok(Some(id))
+        Ok(Added::New(id))
     }
 
     fn new_id(&mut self) -> RowId {
