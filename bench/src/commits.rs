@@ -3,6 +3,7 @@
 use crate::dataset::Dataset;
 use crate::latencies::Latencies;
 use crate::metrics::metric;
+use crate::processor;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::time::{Duration, Instant};
@@ -14,8 +15,10 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// The engine's own clock over one-row commits.
 pub struct Engine {
     pub commits: f64,
-    /// Time the engine spent per commit, in microseconds.
+    /// Time that refreshes took per commit, in microseconds.
     pub micros_per_commit: f64,
+    /// Processor time of the engine's thread per commit, publication and all, in microseconds.
+    pub processor_micros_per_commit: f64,
     /// Commit and a read at `latest` together, as the client saw them.
     pub round_trip: Latencies,
 }
@@ -28,6 +31,8 @@ pub fn engine(dataset: &Dataset, read: &str, commits: u32) -> Engine {
     let sql = format!("SELECT COUNT(*) FROM {read}");
     client.execute(&sql);
     let before = (metric(dataset, "weir_commits_applied_total"), metric(dataset, "weir_refresh_microseconds_total"));
+    let thread = || processor::spent(dataset.weir.process_id(), Some("weir-engine"));
+    let thread_before = thread();
     let mut round_trip = Latencies::default();
     for _ in 0..commits {
         let started = Instant::now();
@@ -37,7 +42,13 @@ pub fn engine(dataset: &Dataset, read: &str, commits: u32) -> Engine {
     }
     let applied = metric(dataset, "weir_commits_applied_total") - before.0;
     let micros = metric(dataset, "weir_refresh_microseconds_total") - before.1;
-    Engine { commits: applied, micros_per_commit: micros / applied.max(1.0), round_trip }
+    let processor_micros = (thread() - thread_before).as_secs_f64() * 1e6;
+    Engine {
+        commits: applied,
+        micros_per_commit: micros / applied.max(1.0),
+        processor_micros_per_commit: processor_micros / applied.max(1.0),
+        round_trip,
+    }
 }
 
 fn insert(dataset: &Dataset, rng: &mut StdRng) -> String {

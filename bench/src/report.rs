@@ -54,12 +54,13 @@ impl Report {
     pub fn commits(&mut self, what: &str, engine: Engine) {
         self.section(
             &format!("One-row commits, {what}"),
-            "| commits | engine per commit | insert and read at `latest`, p50 | p99 |",
+            "| commits | refresh per commit | processor time of the engine thread | insert and read at `latest`, p50 | p99 |",
         );
         let trip = &engine.round_trip;
         self.row(&[
             format!("{:.0}", engine.commits),
             micros(engine.micros_per_commit),
+            micros(engine.processor_micros_per_commit),
             micros(trip.quantile(0.5)),
             micros(trip.quantile(0.99)),
         ]);
@@ -102,6 +103,13 @@ impl Report {
                 micros(latencies.quantile(0.99)),
             ]);
         }
+        let commits = writes.captured.count() as f64;
+        let per_commit = |spent: Duration| micros(spent.as_secs_f64() * 1e6 / commits);
+        let (weir, walsender) = (per_commit(writes.capture.weir), per_commit(writes.capture.walsender));
+        let _ = writeln!(
+            self.text,
+            "\nProcessor time per captured commit past Weir: Weir {weir}, the walsender {walsender}."
+        );
         let kept = writes.captured.throughput() / base;
         self.goal("writers keep at least 0.9 of their throughput", format!("{kept:.2}"), kept >= 0.9);
     }
