@@ -103,7 +103,7 @@ impl ExprLowerer<'_, '_> {
     /// The elements of an array operand whose length is known.
     pub(super) fn array_elements(&mut self, node: &Node) -> Result<Vec<Typed>, LowerError> {
         match node.label.as_str() {
-            "ARRAYEXPR" | "ARRAY" if !node.bool("multidims")? => self.exprs(node.list("elements")?),
+            "ARRAYEXPR" if !node.bool("multidims")? => self.exprs(node.list("elements")?),
             "CONST" => self.constant_array(node),
             "RELABELTYPE" => self.array_elements(node.child("arg")?),
             // Each element goes through `elemexpr`, in which it appears as a CaseTestExpr.

@@ -259,9 +259,9 @@ fn system_column(attribute: i64) -> &'static str {
 /// A node that has no counterpart, in SQL words.
 fn construct_name(label: &str) -> String {
     match label {
-        "ARRAYEXPR" | "ARRAY" => "ARRAY[…]".into(),
-        "ROWEXPR" | "ROW" => "row constructor".into(),
-        "ROWCOMPAREEXPR" | "ROWCOMPARE" => "row comparison".into(),
+        "ARRAYEXPR" => "ARRAY[…]".into(),
+        "ROWEXPR" => "row constructor".into(),
+        "ROWCOMPAREEXPR" => "row comparison".into(),
         "SUBSCRIPTINGREF" => "array subscript".into(),
         "FIELDSELECT" | "FIELDSTORE" => "field of a composite value".into(),
         "ARRAYCOERCEEXPR" => "cast of an array".into(),

@@ -5,6 +5,7 @@
 //! server majors live.
 
 mod access;
+mod label;
 mod parse;
 mod walk;
 

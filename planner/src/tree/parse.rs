@@ -1,6 +1,7 @@
 //! The parser of the node text. Token rules are those of `pg_strtok` (`src/backend/nodes/read.c`): blanks separate,
 //! `( ) { }` stand alone, a backslash takes the next character literally.
 
+use super::label;
 use super::{Node, Tree};
 
 /// Nesting that is followed before giving up: parse, lowering and evaluation recurse, and a thread's stack is 2 MB.
@@ -108,7 +109,7 @@ impl<'a> Parser<'a> {
     }
 
     fn node(&mut self, depth: usize) -> Result<Tree, ParseError> {
-        let label = self.next().ok_or(ParseError::UnexpectedEnd)?.unescaped();
+        let label = label::current(self.next().ok_or(ParseError::UnexpectedEnd)?.unescaped());
         let mut fields = Vec::new();
         loop {
             let token = self.next().ok_or(ParseError::UnexpectedEnd)?;
@@ -200,5 +201,11 @@ mod tests {
             assert!(parsed.is_err() || text == "\\", "{text}: {parsed:?}");
         }
         assert_eq!(parse(&"(".repeat(100_000)), Err(ParseError::TooDeep));
+    }
+
+    #[test]
+    fn labels_of_14_become_those_of_15() {
+        assert_eq!(parse("{RTE :relid 5}"), parse("{RANGETBLENTRY :relid 5}"));
+        assert_eq!(parse("{CASE :args ({WHEN :expr <>})}"), parse("{CASEEXPR :args ({CASEWHEN :expr <>})}"));
     }
 }

@@ -8,8 +8,10 @@ use weir_planner::catalog::{Catalog, CollationEntry, FunctionEntry, OperatorEntr
 pub async fn load(client: &Client) -> Result<Catalog, CatalogError> {
     let row = client
         .query_one(
-            "SELECT current_setting('server_version_num'), datcollate::text, datlocprovider::text
-             FROM pg_database WHERE datname = current_database()",
+            // Before 15 a database has no provider of its own: libc.
+            "SELECT current_setting('server_version_num'), datcollate::text,
+                 coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')
+             FROM pg_database d WHERE datname = current_database()",
             &[],
         )
         .await?;
