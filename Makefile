@@ -46,7 +46,7 @@ unit: prepare
 test: prepare lint unit demo-check
 
 test-long: export WEIR_LONG = 1
-test-long: prepare lint unit demo-check test-regress
+test-long: prepare lint unit demo-check test-regress test-majors
 
 # PostgreSQL's own regression SQL through Weir and directly, on 15 and 18; about 5 minutes each.
 test-regress: prepare
