@@ -83,6 +83,8 @@ pub fn measure(slice: Duration, repetitions: u32, output: &Path) -> std::io::Res
     pgbench::initialise(server.port());
     bulk::initialise(&server.address());
     let weir = TestWeir::start(&server);
+    // First: memory that earlier connections have left behind would be used again.
+    let idle_bytes = idle_bytes(&weir);
     let bouncer = PgBouncer::start(program, &server);
     let port = |address: String| address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("host:port");
     let ways = [
@@ -109,8 +111,7 @@ pub fn measure(slice: Duration, repetitions: u32, output: &Path) -> std::io::Res
     let copied = format!("COPY of {} rows", bulk::ROWS);
     comparisons.push(compare(&ways, format!("{copied} out"), 1, false, COPIES, |way| bulk::copy_out(&way.address())));
     comparisons.push(compare(&ways, format!("{copied} in"), 1, false, COPIES, |way| bulk::copy_in(&way.address())));
-    let idle = idle_bytes(&weir);
-    report::write(output, &version, &ways, &comparisons, idle)
+    report::write(output, &version, &ways, &comparisons, idle_bytes)
 }
 
 fn compare(
