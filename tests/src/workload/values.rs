@@ -27,7 +27,9 @@ pub fn instant(rng: &mut StdRng) -> String {
         let edges = ["'infinity'", "'-infinity'", "'0044-03-15 12:00:00+00 BC'", "'294276-12-31 23:59:59.999999+00'"];
         return edges[rng.random_range(0..edges.len())].to_owned();
     }
-    format!("now() - interval '{} microseconds'", rng.random_range(0..7_200_000_000_u64))
+    // Postgres 14 takes no more than 2^31 of a unit.
+    let microseconds = rng.random_range(0..7_200_000_000_u64);
+    format!("now() - interval '{}.{:06} seconds'", microseconds / 1_000_000, microseconds % 1_000_000)
 }
 
 /// A name nobody else has: rankings that sort by name stay determined.
