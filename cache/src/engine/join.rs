@@ -1,4 +1,5 @@
-//! Joins: matching pairs by `ΔL ⋈ R_old + L_new ⋈ ΔR`, where both arrangements are already new and `R_old` is derived
+//! Joins of two inputs that are no [`super::star`] (semi, anti and full joins, outer joins with conditions, products):
+//! matching pairs by `ΔL ⋈ R_old + L_new ⋈ ΔR`, where both arrangements are already new and `R_old` is derived
 //! for the few keys that changed on both sides. Rows without a match are [`super::outer_join`]'s part.
 
 use super::arrangement::Arrangement;

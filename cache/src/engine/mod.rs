@@ -2,7 +2,8 @@
 //!
 //! Every plan node is a node of one graph ([`graph`]), shared between views that need the same. A base-table change is
 //! applied at once and queued at its readers; a refresh steps the nodes above the asked views, inputs first
-//! ([`refresh`]). Operators are one file each; [`build`] makes nodes of plans, [`backfill`] fills new ones.
+//! ([`refresh`]). Operators are one file each, [`star`] (most joins) a folder; [`build`] makes nodes of plans, [`backfill`]
+//! fills new ones.
 //!
 //! **Errors.** An expression that fails where it yields a *value* (a projection, an aggregate's argument) yields an
 //! error value: the row is there, and whoever reads that column is forwarded. Where it decides whether a row *exists*

@@ -1,5 +1,5 @@
 //! The engine against a from-scratch evaluator: random plans, commits and refreshes ([`fuzz`]), and the behaviours
-//! that a random walk would not pin down one by one ([`cases`]).
+//! that a random walk would not pin down one by one ([`cases`], [`stars`]).
 
 mod cases;
 mod fixtures;

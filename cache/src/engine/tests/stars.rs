@@ -1,8 +1,9 @@
 //! Stars: what the random walks reach too rarely.
 
 use super::fixtures::*;
+use crate::engine::TableChange;
 use weir_planner::plan::JoinKind::{Inner, Left};
-use weir_planner::{Plan, RelationId};
+use weir_planner::{Plan, RelationId, Value};
 
 /// Unique by its first column.
 const FACTS: u32 = 1;
@@ -82,5 +83,89 @@ fn changes_on_all_sides_of_one_commit_are_counted_once() {
         let mut expected: Vec<_> = facts.iter().map(|&id| ints(&[id, user(id), shop(id)])).collect();
         expected.sort_by_key(|row| format!("{row:?}"));
         assert_eq!(bench.published.rows(VIEW), expected, "round {round}");
+    }
+}
+
+/// Facts, users and shops by content.
+type State = [Vec<Vec<i64>>; 3];
+
+/// The fact's id, its user, the values of user and shop, and their sum: from scratch.
+fn expected(state: &State) -> Vec<weir_planner::Row> {
+    let values = |table: &Vec<Vec<i64>>, id: i64| {
+        let found: Vec<Option<i64>> = table.iter().filter(|row| row[0] == id).map(|row| Some(row[1])).collect();
+        if found.is_empty() { vec![None] } else { found }
+    };
+    let value = |value: Option<i64>| value.map_or(Value::Null, Value::Int8);
+    let mut rows = vec![];
+    for fact in &state[0] {
+        for user in values(&state[1], fact[1]) {
+            for shop in values(&state[2], fact[2]) {
+                let sum = user.zip(shop).map(|(user, shop)| user + shop);
+                rows.push(row(vec![Value::Int8(fact[0]), Value::Int8(fact[1]), value(user), value(shop), value(sum)]));
+            }
+        }
+    }
+    rows.sort_by_key(|row| format!("{row:?}"));
+    rows
+}
+
+/// Kept output rows through everything that makes them unusable: duplicates, several matches, changes on two sides.
+#[test]
+fn kept_rows_are_given_up_when_they_are_not_the_only_ones() {
+    const NONE: &[i64] = &[];
+    type Step = &'static [(u32, &'static [i64], &'static [i64])];
+    let start: Step = &[
+        (FACTS, NONE, &[1, 7, 8]),
+        (FACTS, NONE, &[2, 7, 9]),
+        (FACTS, NONE, &[3, 6, 8]),
+        (USERS, NONE, &[7, 1]),
+        (USERS, NONE, &[7, 1]),
+        (USERS, NONE, &[6, 5]),
+        (SHOPS, NONE, &[8, 10]),
+        (SHOPS, NONE, &[9, 20]),
+    ];
+    let steps: [Step; 17] = [
+        &[(SHOPS, &[8, 10], &[8, 11])],
+        &[(SHOPS, &[8, 11], &[8, 12])],
+        &[(USERS, &[7, 1], NONE)],
+        &[(SHOPS, &[8, 12], &[8, 13])],
+        &[(USERS, &[7, 1], &[7, 2])],
+        &[(USERS, NONE, &[7, 3])],
+        &[(USERS, &[7, 3], &[7, 4])],
+        &[(SHOPS, &[9, 20], &[9, 21])],
+        &[(USERS, &[7, 4], NONE)],
+        &[(USERS, &[7, 2], &[7, 3]), (SHOPS, &[8, 13], &[8, 15])],
+        &[(SHOPS, &[8, 15], &[8, 16])],
+        &[(USERS, &[6, 5], &[6, 6])],
+        &[(SHOPS, &[8, 16], NONE)],
+        &[(SHOPS, NONE, &[8, 1])],
+        &[(USERS, &[6, 6], &[6, 7])],
+        &[(FACTS, &[1, 7, 8], &[1, 6, 8])],
+        &[(USERS, &[6, 7], &[6, 8])],
+    ];
+    let sum = call(&ADD, vec![column(4), column(6)]);
+    let plan = project(star(), vec![column(0), column(1), column(4), column(6), sum], int_columns(5));
+    for is_filled_first in [true, false] {
+        let mut bench = bench();
+        let mut state = State::default();
+        if !is_filled_first {
+            bench.view(VIEW, &plan);
+        }
+        for (step, changes) in [start].into_iter().chain(steps).enumerate() {
+            for &(table, old, new) in changes {
+                let rows = &mut state[table as usize - 1];
+                if let Some(at) = rows.iter().position(|row| row == old) {
+                    rows.swap_remove(at);
+                }
+                rows.extend((!new.is_empty()).then(|| new.to_vec()));
+                let some = |values: &[i64]| (!values.is_empty()).then(|| ints(values));
+                bench.commit(table, vec![TableChange::Row { old: some(old), new: some(new) }]);
+            }
+            if step == 0 && is_filled_first {
+                bench.view(VIEW, &plan);
+            }
+            bench.refresh(&[VIEW]);
+            assert_eq!(bench.published.rows(VIEW), expected(&state), "step {step}, filled first: {is_filled_first}");
+        }
     }
 }
