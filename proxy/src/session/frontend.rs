@@ -44,7 +44,7 @@ impl Relay {
     pub(super) fn look_at_client(&mut self) -> ClientStep {
         let mut input = std::mem::take(&mut self.client.input);
         let mut pass = 0;
-        let step = if self.raw {
+        let step = if self.raw || self.client_is_garbled {
             pass = input.len();
             ClientStep::Wait
         } else {
@@ -71,7 +71,7 @@ impl Relay {
                 Ok(None) => return ClientStep::Wait,
                 Err(_) => {
                     // Postgres ends the session with 08P01; nothing behind this can be told apart.
-                    self.raw = true;
+                    self.client_is_garbled = true;
                     *pass = input.len();
                     return ClientStep::Wait;
                 }
@@ -129,6 +129,7 @@ impl Relay {
     pub(super) fn is_idle(&self) -> bool {
         self.expected.is_idle()
             && !self.raw
+            && !self.client_is_garbled
             && !matches!(self.mode, Mode::Forwarding { .. })
             && self.state.status != 0
             // An asynchronous message on its way must not be cut in two.

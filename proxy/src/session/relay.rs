@@ -43,6 +43,8 @@ pub(super) struct Relay {
     pub(super) context: Arc<SessionContext>,
     /// Nothing is looked at: replication, or a database Weir does not watch.
     pub(super) raw: bool,
+    /// A length that cannot be: what else the client sends is passed on as it comes.
+    pub(super) client_is_garbled: bool,
     /// Bytes of the message being streamed that have not arrived yet, per direction.
     pub(super) client_body_left: usize,
     pub(super) upstream_body_left: usize,
@@ -76,6 +78,7 @@ impl Relay {
             upstream,
             context,
             raw,
+            client_is_garbled: false,
             client_body_left: 0,
             upstream_body_left: 0,
             upstream_body_swallowed: false,
