@@ -127,6 +127,8 @@ pub(super) fn read<'a>(
                 ops.push(Op::Close);
             }
             b'S' if body.is_empty() => ops.push(Op::Sync),
+            // All answers leave at once.
+            b'H' if body.is_empty() => {}
             _ => return Err(reason::BATCH.into()),
         }
     }
@@ -177,6 +179,12 @@ fn find(name: &[u8], names: &Names, statements: &Statements) -> Result<Arc<State
         Some(statement) if matches!(statement.kind, Kind::Read | Kind::Show(_)) => Ok(statement),
         _ => Err(reason::BATCH.into()),
     }
+}
+
+/// Nothing but Parse and Describe of a statement: it leaves no portal behind, and what follows it up to Sync may be another
+/// candidate.
+pub(super) fn is_description(candidate: &[u8]) -> bool {
+    frame::messages(candidate).all(|(tag, body)| tag == b'P' || (tag == b'D' && body.first() == Some(&b'S')))
 }
 
 /// The reads that are parsed, described or executed, each once.
@@ -238,6 +246,22 @@ mod tests {
         adopt(names, &mut statements);
         assert_eq!(statements.unnamed_upstream, Unnamed::Lacking);
         assert!(statements.get(b"").is_some());
+    }
+
+    #[test]
+    fn a_description_ends_with_a_flush() {
+        let mut out = BytesMut::new();
+        frontend::say_parse(&mut out, "", "select * from t", &[]);
+        out.extend_from_slice(b"D\0\0\0\x06S\0");
+        assert!(is_description(&out));
+        out.extend_from_slice(b"H\0\0\0\x04");
+        let mut statements = Statements::default();
+        let (ops, names) = read(&out, &mut statements, &tables(), false).unwrap();
+        assert!(matches!(ops[..], [Op::Parse { .. }, Op::DescribeStatement { .. }]), "and no Sync");
+        adopt(names, &mut statements);
+        assert_eq!(statements.unnamed_upstream, Unnamed::Lacking);
+        frontend::say_bind(&mut out, "", 0, vec![]);
+        assert!(!is_description(&out), "a portal must not be left behind");
     }
 
     #[test]

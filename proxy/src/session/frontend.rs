@@ -1,11 +1,12 @@
 //! What the client says, looked at by its headers on the way to Postgres. Statements of interest are told from the rest,
 //! reads that memory may answer are collected up to their Sync, everything else is passed on as it arrives.
 
+use super::batch;
 use super::judge::Verdict;
 use super::reason;
 use super::relay::Relay;
 use crate::wire::buffer::Buffer;
-use crate::wire::frame;
+use crate::wire::frame::{self, HEADER_BYTES};
 
 /// A batch that has not reached its Sync within this many bytes is forwarded.
 const MAX_BATCH_BYTES: usize = 256 * 1024;
@@ -34,7 +35,8 @@ pub(super) enum ClientStep {
     Wait,
     /// Wait until Postgres has answered what is outstanding; the input holds a whole message.
     Later,
-    /// So many bytes at the start of the input are one candidate: a Query, or a batch with its Sync.
+    /// So many bytes at the start of the input are one candidate: a Query, a batch with its Sync, or the beginning of one
+    /// that parses and describes, with its Flush.
     Attempt(usize),
     /// Before the next message, the session's state must be known or upstream must see a query; then look again.
     ProbeFirst,
@@ -78,7 +80,14 @@ impl Relay {
             };
             if let Mode::Collecting { bytes } = self.mode {
                 let total = bytes + header.total;
-                let member = matches!(header.tag, b'P' | b'B' | b'D' | b'E' | b'C' | b'S');
+                // Where the Sync is there already, everything is answered at once and a Flush asks for nothing more. A client
+                // that waits may be told of its statement: some drivers describe before they bind.
+                let flush = header.tag == b'H' && header.total == HEADER_BYTES;
+                let asks_for_description = flush && batch::is_description(&input.filled()[*pass..*pass + bytes]);
+                let sync_follows = flush && frame::messages(&rest[HEADER_BYTES..]).any(|(tag, _)| tag == b'S');
+                let member = matches!(header.tag, b'P' | b'B' | b'D' | b'E' | b'C' | b'S')
+                    || sync_follows
+                    || asks_for_description;
                 // Postgres ends the session at the header of a short message that says it is long.
                 let fits = matches!(header.tag, b'P' | b'B') || header.total <= MAX_SHORT_MESSAGE_BYTES;
                 if !member || !fits || total > MAX_BATCH_BYTES {
@@ -86,7 +95,7 @@ impl Relay {
                 } else if rest.len() < header.total {
                     input.make_room(header.total - rest.len());
                     return ClientStep::Wait;
-                } else if header.tag == b'S' {
+                } else if header.tag == b'S' || (asks_for_description && !sync_follows) {
                     return ClientStep::Attempt(total);
                 } else {
                     self.mode = Mode::Collecting { bytes: total };

@@ -77,6 +77,8 @@ impl Relay {
                 Verdict::Need(header.total)
             }
             (b'E', body) => self.judge_execute(body),
+            // A Flush between batches opens none: drivers in pipeline mode send one behind their last Sync.
+            (b'H', _) if header.total == HEADER_BYTES && !matches!(self.mode, Mode::Forwarding { .. }) => Verdict::Pass,
             (b'H', _) => {
                 self.within_batch(false);
                 if header.total > HEADER_BYTES {

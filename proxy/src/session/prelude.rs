@@ -11,15 +11,17 @@ use bytes::BytesMut;
 const NAME: &str = "weir_query";
 
 impl Relay {
-    /// A BEGIN is worth a probe when reads may follow in its block; a SET after a read from memory must find a
-    /// transaction that has seen a query.
+    /// A BEGIN is worth a probe when reads may follow in its block, and is the time to ask what could not be asked in the
+    /// block before; a SET after a read from memory must find a transaction that has seen a query.
     pub(super) fn needs_prelude(&self, kind: Kind) -> bool {
         self.is_idle()
             && match kind {
+                // In a block it may say READ WRITE, which must come before any query, too.
+                Kind::Begin if self.state.status == b'T' => self.state.read_in_block,
                 Kind::Begin => {
                     self.state.status == b'I'
                         && self.state.reads_stream_tables
-                        && !self.state.is_known(self.context.registry.epoch())
+                        && (!self.state.is_known(self.context.registry.epoch()) || !self.questions.is_empty())
                 }
                 Kind::Set => self.state.status == b'T' && self.state.read_in_block,
                 _ => false,
@@ -31,7 +33,9 @@ impl Relay {
     pub(super) async fn probe_before_block(&mut self) -> Result<(), SessionError> {
         if self.state.status == b'I' {
             // A refusal leaves the state unknown, and the block's reads are forwarded.
-            let _ = self.probe().await?;
+            if self.probe().await?.is_ok() {
+                self.ask_questions().await?;
+            }
         } else {
             self.show_a_query().await?;
         }

@@ -8,6 +8,7 @@ use crate::analysis::{AnalysisKey, Prepared};
 use crate::wire::frontend;
 use bytes::BytesMut;
 use moka::sync::Cache;
+use std::sync::Arc;
 use std::time::Duration;
 use weir_planner::RelationId;
 
@@ -18,6 +19,9 @@ pub(super) const VERDICT_LIFE: Duration = Duration::from_secs(10);
 /// Verdicts kept: each is a statement's text and a few words; an application with more distinct statements than this
 /// asks again.
 const MAX_VERDICTS: u64 = 20_000;
+
+/// Questions kept for the time between two blocks: the different reads of one block, of which there are a few.
+const MAX_QUESTIONS: usize = 32;
 
 const NAME: &str = "weir_explain";
 
@@ -46,7 +50,41 @@ impl Privileges {
     }
 }
 
+/// Reads that met a transaction block before anybody had asked for their privilege. Nothing can be asked within the block,
+/// and an application that reads in blocks only would never be answered from memory: they are asked before the next one.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    waiting: Vec<(PrivilegeKey, Arc<Prepared>)>,
+}
+
+impl Questions {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// One that finds no place is noted again when its read comes again.
+    pub(super) fn note(&mut self, key: PrivilegeKey, prepared: Arc<Prepared>) {
+        if self.waiting.len() < MAX_QUESTIONS && self.waiting.iter().all(|(known, _)| *known != key) {
+            self.waiting.push((key, prepared));
+        }
+    }
+}
+
 impl Relay {
+    /// Asks what could not be asked in the last block. The session is idle and its state has just been probed.
+    pub(super) async fn ask_questions(&mut self) -> Result<(), SessionError> {
+        for (key, prepared) in std::mem::take(&mut self.questions.waiting) {
+            let same_session = self.state.probed.as_ref().is_some_and(|probed| {
+                probed.environment == key.statement.environment && probed.session_user == key.session_user
+            });
+            if same_session && key.epoch == self.context.registry.epoch() {
+                // A refusal is Postgres' to tell when the read comes again.
+                self.ask_privilege(key, &prepared).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Asks Postgres. A refusal is not kept: the statement is forwarded, and Postgres refuses it itself.
     pub(super) async fn ask_privilege(&mut self, key: PrivilegeKey, prepared: &Prepared) -> Result<bool, SessionError> {
         let mut allowed = self.explain(&key.statement.sql, &prepared.params).await?;

@@ -7,6 +7,7 @@ use super::environment::State;
 use super::expected::{Expected, Queue};
 use super::frontend::{ClientStep, Mode};
 use super::login::LoggedIn;
+use super::privilege::Questions;
 use super::reason::{self, Route};
 use super::statements::Statements;
 use super::upstream::UpstreamStep;
@@ -55,6 +56,8 @@ pub(super) struct Relay {
     pub(super) statements: Statements,
     pub(super) state: State,
     pub(super) route: Route,
+    /// Privileges that a transaction block kept from being asked.
+    pub(super) questions: Questions,
     /// Why the batch being forwarded was not answered from memory; empty when it was not tried.
     pub(super) declined: &'static str,
     pub(super) cancel: Arc<Cancel>,
@@ -87,6 +90,7 @@ impl Relay {
             statements: Statements::default(),
             state: State::default(),
             route: Route::default(),
+            questions: Questions::default(),
             cancel: Arc::new(Cancel::of_host(host)),
             cancel_key: None,
             probe_prepared: false,

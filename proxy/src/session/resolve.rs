@@ -54,6 +54,7 @@ impl Relay {
         let key = PrivilegeKey { statement: key, session_user: probed.session_user.clone(), epoch };
         if !self.context.privileges.is_allowed(&key) {
             if self.state.status != b'I' {
+                self.questions.note(key, prepared);
                 return Err(reason::PRIVILEGE_UNKNOWN.into());
             }
             if !self.ask_privilege(key, &prepared).await? {

@@ -20,7 +20,7 @@ pub enum Kind {
     Begin,
     /// A plain `COMMIT` or `ROLLBACK`: ends a block and changes nothing of itself.
     Finish,
-    /// Begins with `SET`: may set the transaction's characteristics.
+    /// Begins with `SET` or `RESET`, or is a BEGIN with more to it: may set the transaction's characteristics.
     Set,
     /// Calls a function of the `pgtrickle` schema that takes effect in Weir.
     Maintenance,
@@ -52,7 +52,12 @@ pub fn classify(text: &str, tables: &Tables) -> Kind {
         "begin" | "start" if opens_plainly(text) => Kind::Begin,
         "commit" | "end" | "rollback" | "abort" if finishes_plainly(text) => Kind::Finish,
         "show" => show(text).map_or(Kind::Plain, Kind::Show),
-        "set" => Kind::Set,
+        "set" | "reset" => Kind::Set,
+        // Inside a block it still sets the characteristics it names (`BeginTransactionBlock` warns and goes on).
+        "begin" | "start" => match mentions(words, tables, Kind::NotARead) {
+            Kind::Plain => Kind::Set,
+            mentioned => mentioned,
+        },
         "" => Kind::Plain,
         _ => mentions(words, tables, Kind::NotARead),
     }
@@ -231,8 +236,8 @@ mod tests {
             ("begin", Kind::Begin),
             ("START TRANSACTION READ ONLY;", Kind::Begin),
             ("begin isolation level read committed read write", Kind::Begin),
-            ("begin isolation level serializable", Kind::Plain),
-            ("begin; select 1", Kind::Plain),
+            ("begin isolation level serializable", Kind::Set),
+            ("begin; select 1", Kind::Set),
             ("COMMIT", Kind::Finish),
             ("rollback work ;", Kind::Finish),
             ("rollback to a", Kind::Plain),
