@@ -233,8 +233,8 @@ impl Status {
             Status::ByPostgres(reason) => ("ACTIVE", true, Some("FULL"), Some(reason.as_str()), None),
             Status::Error(error) => ("ERROR", false, None, None, Some(error.as_str())),
         };
-        // Nothing is written where nothing changes: a restart must not bloat the catalog. A suspension that was committed
-        // while its table was being populated stands; it has not been read yet.
+        // Nothing is written where nothing changes: a restart must not bloat the catalog. Suspending and resuming are the
+        // user's: one that was committed since the row was read stands, and is about to be read.
         const UPDATE: &str = "UPDATE pgtrickle.pgt_stream_tables SET status = $2, is_populated = $3, \
                  effective_refresh_mode = coalesce($4, effective_refresh_mode), \
                  refresh_mode = CASE WHEN $4 = 'FULL' AND requested_refresh_mode = 'AUTO' THEN 'FULL' \
@@ -244,7 +244,7 @@ impl Status {
                  last_error_code = CASE WHEN $6 IS NULL THEN NULL ELSE '0A000' END, \
                  consecutive_errors = CASE WHEN $6 IS NULL THEN 0 ELSE consecutive_errors + 1 END, \
                  updated_at = now() \
-             WHERE pgt_id = $1 AND (status <> 'SUSPENDED' OR $2 = 'SUSPENDED') \
+             WHERE pgt_id = $1 AND (status = 'SUSPENDED') = ($2 = 'SUSPENDED') \
                  AND (status, is_populated, refresh_reason, last_error_message) IS DISTINCT FROM ($2, $3, $5, $6)";
         client.execute(UPDATE, &[&pgt_id, &status, &populated, &effective, &reason, &error]).await?;
         Ok(())

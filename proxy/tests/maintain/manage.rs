@@ -41,6 +41,23 @@ fn replacing_changes_only_what_differs() {
     });
 }
 
+/// What Weir writes of a suspension it has read must not undo a resumption it has not.
+#[test]
+fn paused_and_resumed_at_once_is_resumed() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.sql(SALES).await;
+        rig.sql("SELECT pgtrickle.create_stream_table('n', 'SELECT count(*) AS n FROM sales', '1s')").await;
+        rig.settle().await;
+        for _ in 0..20 {
+            rig.sql("SELECT pgtrickle.pause_stream_table('n')").await;
+            rig.sql("SELECT pgtrickle.resume_stream_table('n')").await;
+        }
+        rig.until("it is live", async || rig.scalar("SELECT status FROM pgtrickle.pgt_status()").await == "ACTIVE").await;
+        rig.verify(&["n"]).await;
+    });
+}
+
 #[test]
 fn many_at_once_are_all_or_none() {
     run(async {
