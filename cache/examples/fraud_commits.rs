@@ -233,12 +233,7 @@ fn top_10() -> Plan {
         columns: types(&[TEXT, TEXT, INT8, INT8, INT8, INT8, NUMERIC, INT8]),
         node: Node::Window {
             input: Box::new(input),
-            functions: vec![WindowCall {
-                kind: WindowKind::RowNumber,
-                partition: vec![],
-                order: order.clone(),
-                output: ColumnType::new(INT8),
-            }],
+            functions: vec![WindowCall::plain(WindowKind::RowNumber, vec![], order.clone(), ColumnType::new(INT8))],
         },
     };
     let columns = numbered.columns.clone();

@@ -8,6 +8,7 @@ pub(crate) mod key;
 pub mod position;
 pub mod read;
 pub mod snapshot;
+pub(crate) mod window;
 
 pub use delta::Delta;
 pub use engine::Engine;

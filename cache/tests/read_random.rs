@@ -248,7 +248,7 @@ impl Generator {
         let output = ColumnType::new(oid::INT8);
         let mut columns = input.columns.clone();
         columns.push(output.clone());
-        let call = WindowCall { kind, partition, order: support::order(&input, &ordered), output };
+        let call = WindowCall::plain(kind, partition, support::order(&input, &ordered), output);
         Plan { node: Node::Window { input: Box::new(input), functions: vec![call] }, columns }
     }
 }

@@ -60,6 +60,10 @@ pub enum Node {
     UnionAll {
         inputs: Vec<Plan>,
     },
+    /// The input's rows without their last column, each as many times over as that bigint says (none below one).
+    Repeat {
+        input: Box<Plan>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +127,8 @@ pub enum AggregateKind {
     Max,
     BoolAnd,
     BoolOr,
+    /// The value of the only row, NULL without rows, error 21000 with more: a scalar subquery. Not SQL's own.
+    Single,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -136,17 +142,124 @@ pub struct SortKey {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WindowCall {
     pub kind: WindowKind,
+    pub args: Vec<Expr>,
+    pub filter: Option<Expr>,
     pub partition: Vec<Expr>,
     pub order: Vec<SortKey>,
+    pub frame: Frame,
+    /// Type of the first argument, where there is one.
+    pub input: Option<ColumnType>,
     pub output: ColumnType,
 }
 
-/// Window functions that are maintained.
+/// Window functions (`src/backend/utils/adt/windowfuncs.c`), and aggregates over a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WindowKind {
     RowNumber,
     Rank,
     DenseRank,
+    PercentRank,
+    CumeDist,
+    /// The number of buckets is the same for all rows.
+    Ntile,
+    Lag,
+    Lead,
+    FirstValue,
+    LastValue,
+    NthValue,
+    Aggregate(AggregateKind),
+}
+
+impl WindowKind {
+    /// Numbers rows by their place in the order alone.
+    pub fn is_ranking(self) -> bool {
+        matches!(self, WindowKind::RowNumber | WindowKind::Rank | WindowKind::DenseRank)
+    }
+}
+
+/// Which rows of the partition a row's function sees (`frameOptions` of `WindowClause`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Frame {
+    pub mode: FrameMode,
+    pub start: Bound,
+    pub end: Bound,
+    pub exclusion: Exclusion,
+}
+
+impl Default for Frame {
+    /// `RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW`.
+    fn default() -> Frame {
+        Frame { mode: FrameMode::Range, start: Bound::Unbounded, end: Bound::CurrentRow, exclusion: Exclusion::None }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FrameMode {
+    Rows,
+    Range,
+    Groups,
+}
+
+/// One end of a frame; offsets are expressions without columns.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Bound {
+    /// To the partition's start as a frame's start, to its end as a frame's end.
+    Unbounded,
+    CurrentRow,
+    Preceding(Expr),
+    Following(Expr),
+}
+
+impl Bound {
+    pub fn offset(&self) -> Option<&Expr> {
+        match self {
+            Bound::Unbounded | Bound::CurrentRow => None,
+            Bound::Preceding(offset) | Bound::Following(offset) => Some(offset),
+        }
+    }
+
+    pub fn offset_mut(&mut self) -> Option<&mut Expr> {
+        match self {
+            Bound::Unbounded | Bound::CurrentRow => None,
+            Bound::Preceding(offset) | Bound::Following(offset) => Some(offset),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Exclusion {
+    None,
+    CurrentRow,
+    Group,
+    Ties,
+}
+
+impl WindowCall {
+    /// A function without arguments and with the default frame.
+    pub fn plain(kind: WindowKind, partition: Vec<Expr>, order: Vec<SortKey>, output: ColumnType) -> WindowCall {
+        let (args, filter, frame, input) = (vec![], None, Frame::default(), None);
+        WindowCall { kind, args, filter, partition, order, frame, input, output }
+    }
+
+    /// Everything that is evaluated over a row, or once for all.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        let offsets = self.frame.start.offset().into_iter().chain(self.frame.end.offset());
+        let keys = self.order.iter().map(|key| &key.expr);
+        self.args.iter().chain(&self.filter).chain(&self.partition).chain(keys).chain(offsets)
+    }
+
+    /// A copy with every expression replaced by what `f` makes of it.
+    pub fn map(&self, mut f: impl FnMut(&Expr) -> Expr) -> WindowCall {
+        let mut call = self.clone();
+        call.exprs_mut(&mut |expr| *expr = f(expr));
+        call
+    }
+
+    fn exprs_mut(&mut self, f: &mut impl FnMut(&mut Expr)) {
+        self.args.iter_mut().chain(&mut self.filter).chain(&mut self.partition).for_each(&mut *f);
+        self.order.iter_mut().for_each(|key| f(&mut key.expr));
+        self.frame.start.offset_mut().into_iter().chain(self.frame.end.offset_mut()).for_each(f);
+    }
 }
 
 impl Plan {
@@ -174,7 +287,7 @@ impl Plan {
     /// Calls `f` on every expression of this node (not of its inputs), whole.
     pub fn own_exprs_mut(&mut self, f: &mut impl FnMut(&mut Expr)) {
         match &mut self.node {
-            Node::Scan { .. } | Node::Distinct { .. } | Node::UnionAll { .. } => {}
+            Node::Scan { .. } | Node::Distinct { .. } | Node::UnionAll { .. } | Node::Repeat { .. } => {}
             Node::Values { rows } => rows.iter_mut().flatten().for_each(f),
             Node::Filter { predicate, .. } => f(predicate),
             Node::Project { exprs, .. } => exprs.iter_mut().for_each(f),
@@ -192,10 +305,7 @@ impl Plan {
                 }
             }
             Node::Window { functions, .. } => {
-                for function in functions {
-                    function.partition.iter_mut().for_each(&mut *f);
-                    function.order.iter_mut().for_each(|key| f(&mut key.expr));
-                }
+                functions.iter_mut().for_each(|function| function.exprs_mut(f));
             }
             Node::Sort { keys, limit, offset, .. } => {
                 keys.iter_mut().for_each(|key| f(&mut key.expr));
@@ -213,6 +323,7 @@ impl Plan {
             | Node::Project { input, .. }
             | Node::Aggregate { input, .. }
             | Node::Distinct { input }
+            | Node::Repeat { input }
             | Node::Window { input, .. }
             | Node::Sort { input, .. } => input.exprs_mut(f),
             Node::Join(join) => {
@@ -231,6 +342,7 @@ impl Plan {
             | Node::Project { input, .. }
             | Node::Aggregate { input, .. }
             | Node::Distinct { input }
+            | Node::Repeat { input }
             | Node::Window { input, .. }
             | Node::Sort { input, .. } => vec![input],
             Node::Join(join) => vec![&join.left, &join.right],

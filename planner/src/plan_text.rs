@@ -1,7 +1,7 @@
 //! Plans as indented text, for tests, logs and people.
 
 use crate::expr::{BooleanTest, Expr};
-use crate::plan::{AggregateCall, JoinKind, Node, Plan, SortKey, WindowKind};
+use crate::plan::{AggregateCall, Bound, Exclusion, Frame, JoinKind, Node, Plan, SortKey, WindowCall, WindowKind};
 use crate::types::RelationId;
 use crate::value::Value;
 use std::fmt::Write;
@@ -63,15 +63,7 @@ impl Plan {
             }
             Node::Distinct { .. } => "Distinct".into(),
             Node::Window { functions, .. } => {
-                let calls = functions.iter().map(|call| {
-                    let kind = match call.kind {
-                        WindowKind::RowNumber => "row_number",
-                        WindowKind::Rank => "rank",
-                        WindowKind::DenseRank => "dense_rank",
-                    };
-                    format!("{kind} by ({}) order ({})", list(&call.partition), sort_keys(&call.order))
-                });
-                format!("Window {}", calls.collect::<Vec<_>>().join(", "))
+                format!("Window {}", functions.iter().map(window).collect::<Vec<_>>().join(", "))
             }
             Node::Sort { keys, limit, offset, .. } => {
                 let mut line = format!("Sort ({})", sort_keys(keys));
@@ -83,6 +75,7 @@ impl Plan {
                 line
             }
             Node::UnionAll { .. } => "UnionAll".into(),
+            Node::Repeat { .. } => "Repeat".into(),
         }
     }
 }
@@ -102,6 +95,31 @@ fn sort_keys(keys: &[SortKey]) -> String {
         format!("{}{}{nulls}", text(&key.expr), if key.descending { " desc" } else { "" })
     };
     keys.iter().map(key).collect::<Vec<_>>().join(", ")
+}
+
+fn window(call: &WindowCall) -> String {
+    let kind = match call.kind {
+        WindowKind::RowNumber => "row_number".to_owned(),
+        WindowKind::Rank => "rank".to_owned(),
+        WindowKind::DenseRank => "dense_rank".to_owned(),
+        WindowKind::Aggregate(kind) => format!("{kind:?}({})", list(&call.args)),
+        kind => format!("{kind:?}({})", list(&call.args)),
+    };
+    let filter = call.filter.as_ref().map(|f| format!(" filter {}", text(f))).unwrap_or_default();
+    let mut line = format!("{kind}{filter} by ({}) order ({})", list(&call.partition), sort_keys(&call.order));
+    if call.frame != Frame::default() {
+        let bound = |bound: &Bound| match bound {
+            Bound::Unbounded => "unbounded".to_owned(),
+            Bound::CurrentRow => "current row".to_owned(),
+            Bound::Preceding(offset) => format!("{} preceding", text(offset)),
+            Bound::Following(offset) => format!("{} following", text(offset)),
+        };
+        line += &format!(" {:?} {} to {}", call.frame.mode, bound(&call.frame.start), bound(&call.frame.end));
+        if call.frame.exclusion != Exclusion::None {
+            line += &format!(" excluding {:?}", call.frame.exclusion);
+        }
+    }
+    line
 }
 
 fn aggregate(call: &AggregateCall) -> String {

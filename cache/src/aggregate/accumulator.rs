@@ -3,6 +3,7 @@
 use super::distinct::DistinctValues;
 use super::float_sum::FloatSum;
 use super::ordered::OrderedValues;
+use super::single::SingleValue;
 use std::sync::Arc;
 use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::plan::{AggregateCall, AggregateKind};
@@ -33,6 +34,7 @@ enum State {
     Float { count: i64, sum: Box<FloatSum> },
     Ordered(Box<OrderedValues>),
     Bool { trues: i64, falses: i64 },
+    Single(Box<SingleValue>),
     Distinct { values: Box<DistinctValues>, over: Box<Accumulator> },
 }
 
@@ -72,7 +74,11 @@ impl Accumulator {
     #[inline]
     pub fn add(&mut self, value: &Value, weight: i64) {
         match value {
-            Value::Null => {}
+            Value::Null => {
+                if let State::Single(single) = &mut self.state {
+                    single.add(value, weight);
+                }
+            }
             Value::Error(error) => self.fail(error.clone(), weight),
             _ => self.add_value(value, weight),
         }
@@ -113,6 +119,7 @@ impl Accumulator {
                 sum.add(float, weight);
             }
             State::Ordered(values) => values.add(value, weight),
+            State::Single(single) => single.add(value, weight),
             State::Bool { trues, falses } => match value {
                 Value::Bool(true) => *trues += weight,
                 Value::Bool(false) => *falses += weight,
@@ -175,6 +182,7 @@ impl Accumulator {
                 let extreme = if call.kind == AggregateKind::Min { values.min() } else { values.max() };
                 extreme.unwrap_or(Value::Null)
             }
+            State::Single(single) => single.value(),
             State::Bool { trues: 0, falses: 0 } => Value::Null,
             State::Bool { trues, falses } => {
                 Value::Bool(if call.kind == AggregateKind::BoolAnd { *falses == 0 } else { *trues > 0 })
@@ -189,6 +197,7 @@ impl Accumulator {
             State::Numeric(sum) => size_of::<NumericSum>() + sum.heap_size(),
             State::Float { sum, .. } => size_of::<FloatSum>() + sum.bytes(),
             State::Ordered(values) => values.bytes(),
+            State::Single(single) => size_of::<SingleValue>() + single.bytes(),
             State::Distinct { values, over } => values.bytes() + size_of::<Accumulator>() + over.heap_size(),
         }
     }
@@ -204,6 +213,7 @@ impl State {
             }
             AggregateKind::SumFloat | AggregateKind::AvgFloat => State::Float { count: 0, sum: Box::default() },
             AggregateKind::Min | AggregateKind::Max => State::Ordered(Box::default()),
+            AggregateKind::Single => State::Single(Box::default()),
             AggregateKind::BoolAnd | AggregateKind::BoolOr => State::Bool { trues: 0, falses: 0 },
         }
     }

@@ -8,6 +8,7 @@ mod accumulator;
 mod distinct;
 mod float_sum;
 mod ordered;
+mod single;
 
 pub use accumulator::Accumulator;
 pub use float_sum::FloatSum;

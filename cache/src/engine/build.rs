@@ -10,6 +10,7 @@ use super::graph::{Graph, NodeId, SlotId};
 use super::images::has_many_images;
 use super::map::{Filter, Map, Union, Values};
 use super::operator::Operator;
+use super::repeat::Repeat;
 use super::spec::{NodeSpec, OperatorSpec};
 use crate::key::KeySpec;
 use std::sync::Arc;
@@ -87,6 +88,13 @@ impl Builder<'_> {
                 let spec = OperatorSpec::Distinct { width, many_images };
                 let node = self.node(spec, vec![node], |_| Box::new(DistinctOperator::new(width, many_images)));
                 Ok(Built { node, width, columns: (0..width).collect() })
+            }
+            Node::Repeat { input } => {
+                let built = self.build(input, &vec![true; input.columns.len()])?;
+                let node = self.exact(built);
+                let width = input.columns.len();
+                let node = self.node(OperatorSpec::Repeat { width }, vec![node], |_| Box::new(Repeat { width }));
+                Ok(Built { node, width: width - 1, columns: (0..width - 1).collect() })
             }
             Node::Window { input, functions } => self.build_window(input, functions, required),
             Node::Sort { input, keys, limit, offset } => {

@@ -3,10 +3,13 @@
 use super::EngineError;
 use super::build::{Builder, Built, PRUNED, maintainable};
 use super::columns::require;
+use super::graph::NodeId;
 use super::spec::{OperatorSpec, OrderColumn, OrderSpec};
 use super::topk::TopKOperator;
 use super::window::WindowOperator;
+use super::window_frame::FrameOperator;
 use crate::key::KeySpec;
+use crate::window::PreparedCall;
 use weir_planner::eval::Tuple;
 use weir_planner::plan::{SortKey, WindowCall};
 use weir_planner::{Expr, Plan, Value};
@@ -20,9 +23,7 @@ impl Builder<'_> {
     ) -> Result<Built, EngineError> {
         let input_width = input.columns.len();
         let mut needed = required[..input_width].to_vec();
-        for expr in
-            functions.iter().flat_map(|call| call.partition.iter().chain(call.order.iter().map(|key| &key.expr)))
-        {
+        for expr in functions.iter().flat_map(WindowCall::exprs) {
             maintainable(expr)?;
             require(expr, &mut needed);
         }
@@ -38,20 +39,27 @@ impl Builder<'_> {
                 .filter(|&other| {
                     functions[other].partition == functions[first].partition
                         && functions[other].order == functions[first].order
+                        && functions[other].kind.is_ranking() == functions[first].kind.is_ranking()
                 })
                 .collect();
             let order = self.order_spec(&mut built, &functions[first].order);
             let partition = KeySpec::new(built.remap_all(&functions[first].partition));
-            let kinds: Vec<_> = same.iter().map(|&index| functions[index].kind).collect();
             let width = built.width;
-            let spec = OperatorSpec::Window {
-                partition: partition.clone(),
-                order: order.clone(),
-                functions: kinds.clone(),
-                width,
-            };
-            built.node =
-                self.node(spec, vec![built.node], |_| Box::new(WindowOperator::new(partition, order, kinds, width)));
+            if functions[first].kind.is_ranking() {
+                let kinds: Vec<_> = same.iter().map(|&index| functions[index].kind).collect();
+                let spec = OperatorSpec::Window {
+                    partition: partition.clone(),
+                    order: order.clone(),
+                    functions: kinds.clone(),
+                    width,
+                };
+                built.node = self
+                    .node(spec, vec![built.node], |_| Box::new(WindowOperator::new(partition, order, kinds, width)));
+            } else {
+                let calls = same.iter().map(|&index| functions[index].map(|expr| built.remap(expr))).collect();
+                let read = built.columns.iter().copied().filter(|&column| column != PRUNED).collect();
+                built.node = self.frames(&built, partition, order, calls, read)?;
+            }
             for (at, &index) in same.iter().enumerate() {
                 done[index] = true;
                 built.columns[input_width + index] = width + at;
@@ -59,6 +67,27 @@ impl Builder<'_> {
             built.width = width + same.len();
         }
         Ok(built)
+    }
+
+    fn frames(
+        &mut self,
+        built: &Built,
+        partition: KeySpec,
+        order: OrderSpec,
+        calls: Vec<WindowCall>,
+        read: Vec<usize>,
+    ) -> Result<NodeId, EngineError> {
+        let width = built.width;
+        let prepared = calls.iter().map(|call| PreparedCall::new(call, &self.context)).collect::<Result<Vec<_>, _>>();
+        let prepared = prepared.map_err(EngineError::Unsupported)?;
+        let spec = OperatorSpec::Frames {
+            partition: partition.clone(),
+            order: order.clone(),
+            calls,
+            read: read.clone(),
+            width,
+        };
+        Ok(self.node(spec, vec![built.node], |_| Box::new(FrameOperator::new(partition, order, prepared, read, width))))
     }
 
     pub(crate) fn build_sort(

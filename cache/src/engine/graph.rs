@@ -104,12 +104,14 @@ impl Graph {
         match &node.spec.as_ref()?.operator {
             OperatorSpec::Values { width, .. } | OperatorSpec::Distinct { width, .. } => Some(*width),
             OperatorSpec::Map(exprs) => Some(exprs.len()),
+            OperatorSpec::Repeat { width } => Some(width - 1),
             OperatorSpec::Join(join) if !matches!(join.matching, Matching::Semi | Matching::Anti) => {
                 Some(join.output.len())
             }
             OperatorSpec::Star(star) => Some(star.output.len()),
             OperatorSpec::Aggregate { keys, calls, .. } => Some(keys.exprs.len() + calls.len()),
             OperatorSpec::Window { functions, width, .. } => Some(width + functions.len()),
+            OperatorSpec::Frames { calls, width, .. } => Some(width + calls.len()),
             OperatorSpec::Filter(_) | OperatorSpec::TopK { .. } | OperatorSpec::Union | OperatorSpec::Join(_) => {
                 self.row_width(*node.inputs.first()?)
             }

@@ -32,11 +32,13 @@ mod outer_join;
 mod pending;
 mod quarantine;
 mod refresh;
+mod repeat;
 mod spec;
 mod star;
 mod table;
 mod topk;
 mod window;
+mod window_frame;
 
 #[cfg(test)]
 mod tests;

@@ -65,6 +65,7 @@ impl WindowOperator {
                         WindowKind::RowNumber => row_number,
                         WindowKind::Rank => rank,
                         WindowKind::DenseRank => dense,
+                        other => unreachable!("{other:?} is no ranking function and has another operator"),
                     })
                     .collect()
             };

@@ -62,6 +62,10 @@ pub(super) fn compile(plan: &Plan) -> Result<Lazy, ReadError> {
             let sort = Sort { input: op, keys: keys.collect(), outputs, limit: limit.clone(), offset: offset.clone() };
             columns(Op::Sort(Box::new(sort)), width)
         }
+        Node::Repeat { input } => {
+            let width = input.columns.len();
+            columns(Op::Repeat { input: Box::new(compile_single(input)?), width }, width - 1)
+        }
         Node::UnionAll { inputs } => {
             let ops = inputs.iter().map(compile_single).collect::<Result<Vec<Op>, ReadError>>()?;
             columns(Op::Union(ops), plan.columns.len())
@@ -100,6 +104,7 @@ fn width(op: &Op) -> Option<usize> {
         Op::Window { width, functions, .. } => Some(width + functions.len()),
         Op::Sort(sort) => Some(sort.outputs.len()),
         Op::Union(inputs) => inputs.first().and_then(width),
+        Op::Repeat { width, .. } => Some(*width - 1),
     }
 }
 

@@ -50,7 +50,11 @@ fn is_costly(plan: &Plan) -> bool {
         Node::Scan { .. } => scans = true,
         Node::Aggregate { .. } | Node::Distinct { .. } | Node::Window { .. } | Node::Join(_) => works = true,
         Node::Sort { limit, .. } => works |= limit.is_some(),
-        Node::Values { .. } | Node::Filter { .. } | Node::Project { .. } | Node::UnionAll { .. } => {}
+        Node::Values { .. }
+        | Node::Filter { .. }
+        | Node::Project { .. }
+        | Node::UnionAll { .. }
+        | Node::Repeat { .. } => {}
     });
     scans && works
 }
@@ -86,7 +90,7 @@ fn for_each_expr(node: &Node, f: &mut impl FnMut(&Expr)) {
         call.args.iter().chain(&call.filter).for_each(f);
     }
     match node {
-        Node::Scan { .. } | Node::Distinct { .. } | Node::UnionAll { .. } => {}
+        Node::Scan { .. } | Node::Distinct { .. } | Node::UnionAll { .. } | Node::Repeat { .. } => {}
         Node::Values { rows } => rows.iter().flatten().for_each(f),
         Node::Filter { predicate, .. } => f(predicate),
         Node::Project { exprs, .. } => exprs.iter().for_each(f),
@@ -101,12 +105,7 @@ fn for_each_expr(node: &Node, f: &mut impl FnMut(&Expr)) {
             keys.iter().for_each(&mut *f);
             aggregates.iter().for_each(|aggregate| call(aggregate, f));
         }
-        Node::Window { functions, .. } => {
-            for function in functions {
-                function.partition.iter().for_each(&mut *f);
-                keys(&function.order, f);
-            }
-        }
+        Node::Window { functions, .. } => functions.iter().flat_map(|function| function.exprs()).for_each(f),
         Node::Sort { keys: order, limit, offset, .. } => {
             keys(order, f);
             limit.iter().chain(offset).for_each(f);
@@ -135,6 +134,7 @@ fn rewrite(plan: &Plan, hidden: &HashMap<Plan, RelationId>) -> Plan {
             Node::Aggregate { input: below(input), keys: keys.clone(), aggregates: aggregates.clone() }
         }
         Node::Distinct { input } => Node::Distinct { input: below(input) },
+        Node::Repeat { input } => Node::Repeat { input: below(input) },
         Node::Window { input, functions } => Node::Window { input: below(input), functions: functions.clone() },
         Node::Sort { input, keys, limit, offset } => {
             Node::Sort { input: below(input), keys: keys.clone(), limit: limit.clone(), offset: offset.clone() }

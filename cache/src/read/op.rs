@@ -47,6 +47,11 @@ pub(super) enum Op {
     Sort(Box<Sort>),
     /// The inputs yield single slices.
     Union(Vec<Op>),
+    /// The input yields single slices, the last column of which is how often the row occurs.
+    Repeat {
+        input: Box<Op>,
+        width: usize,
+    },
 }
 
 /// Stored rows of a relation that pass all filters.

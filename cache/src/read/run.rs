@@ -128,6 +128,13 @@ impl<'a> Run<'a> {
             Op::Window { input, width, functions } => self.window(input, *width, functions, sink),
             Op::Sort(sort) => self.sort(sort, sink),
             Op::Union(inputs) => inputs.iter().try_for_each(|input| self.run(input, sink)),
+            Op::Repeat { input, width } => self.run(input, &mut |tuple, count| {
+                let (row, times) = tuple.left.split_at(*width - 1);
+                match times {
+                    [Value::Int8(times)] if *times > 0 => sink(Tuple::single(row), count * times.unsigned_abs()),
+                    _ => Continue(()),
+                }
+            }),
         }
     }
 

@@ -1,14 +1,16 @@
-//! row_number, rank and dense_rank over the rows of one read.
+//! Window functions over the rows of one read.
 
+use super::ReadError;
 use super::op::Op;
 use super::rows::Flat;
-use super::run::{Flow, Run, Sink, Stop};
+use super::run::{Flow, Run, Sink, Stop, fail};
+use crate::window::{Partition, PreparedCall, evaluate};
 use std::cmp::Ordering;
 use std::ops::ControlFlow::{self, Continue};
-use weir_planner::Value;
 use weir_planner::eval::Tuple;
-use weir_planner::plan::{WindowCall, WindowKind};
+use weir_planner::plan::WindowCall;
 use weir_planner::value::{compare_nulls, compare_sort_keys};
+use weir_planner::{Expr, Value};
 
 impl Run<'_> {
     pub(super) fn window(&self, input: &Op, width: usize, functions: &[WindowCall], sink: Sink<'_>) -> Flow {
@@ -20,72 +22,73 @@ impl Run<'_> {
             rows.repeat_last(count - 1);
             Continue(())
         })?;
-        let columns = functions.iter().map(|function| self.numbers(&rows, function)).collect::<Result<Vec<_>, Stop>>();
-        let columns = match columns {
-            Ok(columns) => columns,
-            Err(stop) => return ControlFlow::Break(stop),
-        };
-        let mut values = Vec::with_capacity(functions.len());
+        let mut columns: Vec<Vec<Value>> = vec![vec![]; functions.len()];
+        for (index, function) in functions.iter().enumerate() {
+            // Functions over the same window are done in one pass, with the first of them.
+            let is_same = |other: &WindowCall| other.partition == function.partition && other.order == function.order;
+            if functions[..index].iter().any(is_same) {
+                continue;
+            }
+            let same: Vec<usize> = (index..functions.len()).filter(|&other| is_same(&functions[other])).collect();
+            self.pass(&rows, functions, &same, &mut columns)?;
+        }
         for number in 0..rows.len() {
-            values.clear();
-            values.extend(columns.iter().map(|column| Value::Int8(column[number])));
-            let mut row = rows.row(number).to_vec();
-            row.append(&mut values);
+            let values = columns.iter_mut().map(|column| std::mem::replace(&mut column[number], Value::Null));
+            let row: Vec<Value> = rows.row(number).iter().cloned().chain(values).collect();
             sink(Tuple::single(&row), 1)?;
         }
         Continue(())
     }
 
-    /// The function's value for every row.
-    fn numbers(&self, rows: &Flat, function: &WindowCall) -> Result<Vec<i64>, Stop> {
-        let mut partitions = Vec::with_capacity(rows.len());
-        let mut orders = Vec::with_capacity(rows.len());
-        for number in 0..rows.len() {
-            let tuple = Tuple::single(rows.row(number));
-            let mut values = Vec::with_capacity(function.partition.len());
-            let mut evaluate = || {
-                self.values(&function.partition, tuple, &mut values)?;
-                let order: ControlFlow<Stop, Vec<Value>> =
-                    function.order.iter().try_fold(Vec::with_capacity(function.order.len()), |mut order, key| {
-                        order.push(self.value(&key.expr, tuple)?);
-                        Continue(order)
-                    });
-                order
-            };
-            match evaluate() {
-                Continue(order) => orders.push(order),
-                ControlFlow::Break(stop) => return Err(stop),
+    /// The values of these functions, all over one window, for every row.
+    fn pass(&self, rows: &Flat, functions: &[WindowCall], same: &[usize], columns: &mut [Vec<Value>]) -> Flow {
+        let window = &functions[same[0]];
+        let order_exprs: Vec<Expr> = window.order.iter().map(|key| key.expr.clone()).collect();
+        let partitions = self.keys_of(rows, &window.partition)?;
+        let orders = self.keys_of(rows, &order_exprs)?;
+        let mut prepared = Vec::with_capacity(same.len());
+        for &function in same {
+            match PreparedCall::new(&functions[function], self.context) {
+                Ok(call) => prepared.push(call),
+                Err(reason) => return fail(ReadError::Unsupported(reason)),
             }
-            partitions.push(values);
+            columns[function] = vec![Value::Null; rows.len()];
         }
         let mut sorted: Vec<usize> = (0..rows.len()).collect();
         sorted.sort_by(|&a, &b| {
             compare_partitions(&partitions[a], &partitions[b])
-                .then_with(|| compare_sort_keys(&orders[a], &orders[b], &function.order))
+                .then_with(|| compare_sort_keys(&orders[a], &orders[b], &window.order))
         });
-        let mut numbers = vec![0; rows.len()];
-        let (mut row_number, mut rank, mut dense_rank) = (0, 0, 0);
-        for (position, &row) in sorted.iter().enumerate() {
-            let before = position.checked_sub(1).map(|before| sorted[before]);
-            let starts = before.is_none_or(|before| compare_partitions(&partitions[before], &partitions[row]).is_ne());
-            if starts {
-                (row_number, rank, dense_rank) = (0, 0, 0);
+        for members in sorted.chunk_by(|&a, &b| compare_partitions(&partitions[a], &partitions[b]).is_eq()) {
+            let mut partition = Partition::new();
+            let mut last: Option<usize> = None;
+            for &row in members {
+                let is_peer =
+                    last.is_some_and(|last| compare_sort_keys(&orders[last], &orders[row], &window.order).is_eq());
+                let is_alike = last.is_some_and(|last| rows.row(last) == rows.row(row));
+                partition.push(rows.row(row), 1, is_peer, is_alike);
+                last = Some(row);
             }
-            row_number += 1;
-            let is_peer = !starts
-                && before
-                    .is_some_and(|before| compare_sort_keys(&orders[before], &orders[row], &function.order).is_eq());
-            if !is_peer {
-                rank = row_number;
-                dense_rank += 1;
+            for (call, &function) in prepared.iter().zip(same) {
+                for (value, &row) in evaluate(call, &partition, self.context).into_iter().zip(members) {
+                    if let Value::Error(error) = value {
+                        return fail(ReadError::Eval((*error).clone()));
+                    }
+                    columns[function][row] = value;
+                }
             }
-            numbers[row] = match function.kind {
-                WindowKind::RowNumber => row_number,
-                WindowKind::Rank => rank,
-                WindowKind::DenseRank => dense_rank,
-            };
         }
-        Ok(numbers)
+        Continue(())
+    }
+
+    fn keys_of(&self, rows: &Flat, exprs: &[Expr]) -> ControlFlow<Stop, Vec<Vec<Value>>> {
+        let mut keys = Vec::with_capacity(rows.len());
+        for number in 0..rows.len() {
+            let mut key = Vec::with_capacity(exprs.len());
+            self.values(exprs, Tuple::single(rows.row(number)), &mut key)?;
+            keys.push(key);
+        }
+        Continue(keys)
     }
 }
 

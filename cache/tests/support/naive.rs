@@ -105,13 +105,22 @@ pub fn evaluate(plan: &Plan, tables: &Tables, context: &EvalContext) -> Result<R
                         .collect();
                     let count = match function.kind {
                         WindowKind::RowNumber | WindowKind::Rank => before.len(),
-                        WindowKind::DenseRank => before
+                        _ => before
                             .iter()
                             .map(|(_, order)| canonical(order))
                             .collect::<std::collections::HashSet<_>>()
                             .len(),
                     };
                     row.push(Value::Int8(count as i64 + 1));
+                }
+            }
+            Ok(out)
+        }
+        Node::Repeat { input } => {
+            let mut out = Vec::new();
+            for mut row in evaluate(input, tables, context)? {
+                if let Some(Value::Int8(times)) = row.pop() {
+                    (0..times).for_each(|_| out.push(row.clone()));
                 }
             }
             Ok(out)

@@ -2,6 +2,7 @@
 
 use super::error::{LowerError, Unsupported};
 use super::expr::{ExprLowerer, Typed};
+use super::grouping::{GroupedBy, grouping_sets};
 use super::kinds::{Representation, has_order, representation};
 use super::parts::Reference;
 use super::select::SelectList;
@@ -58,7 +59,7 @@ impl ExprLowerer<'_, '_> {
 }
 
 /// Aggregates have no C symbol of their own: they are known by name and argument type.
-fn aggregate_kind(entry: &FunctionEntry, input: Option<&ColumnType>) -> Option<AggregateKind> {
+pub(super) fn aggregate_kind(entry: &FunctionEntry, input: Option<&ColumnType>) -> Option<AggregateKind> {
     use AggregateKind::*;
     if entry.schema != "pg_catalog" || entry.kind != 'a' {
         return None;
@@ -93,6 +94,7 @@ impl Lowering<'_> {
         query: &Query<'_>,
     ) -> Result<Plan, LowerError> {
         let mut keys: Vec<Typed> = Vec::new();
+        let references: Vec<usize> = query.group.iter().map(|item| item.target).collect();
         for item in &query.group {
             let index = query.targets.iter().position(|target| target.reference == item.target);
             let Some(index) = index else { return unsupported("GROUP BY of a column that is not there") };
@@ -107,6 +109,9 @@ impl Lowering<'_> {
             inner.extend(call.args.iter_mut().chain(call.filter.iter_mut()));
         }
         plan = list.parts.join_scalars(plan, &mut inner)?;
+        if list.parts.scalars.iter().flatten().any(|scalar| !scalar.equal.is_empty()) {
+            return unsupported("correlated scalar subquery beside GROUP BY");
+        }
         if keys.iter().any(|key| has_scalar(&key.expr)) {
             return Err(Unsupported::new("subquery in GROUP BY").into());
         }
@@ -127,6 +132,9 @@ impl Lowering<'_> {
                 None
             });
         }
+        if !dependent.is_empty() && !query.grouping_sets.is_empty() {
+            return unsupported("a column beside GROUPING SETS that depends on a grouping column");
+        }
         for column in dependent {
             let kind = plan.columns[column].clone();
             self.check_equality("GROUP BY", &kind, 0)?;
@@ -140,6 +148,7 @@ impl Lowering<'_> {
                 match part {
                     Expr::Column(column) => Some(match Reference::of(*column) {
                         Reference::Aggregate(index) => Expr::Column(keys.len() + index),
+                        Reference::Grouping(index) => Expr::Column(keys.len() + calls.len() + index),
                         _ => part.clone(),
                     }),
                     _ => None,
@@ -147,8 +156,12 @@ impl Lowering<'_> {
             });
         }
         let columns = keys.iter().map(|key| key.kind.clone()).chain(calls.iter().map(|call| call.output.clone()));
-        let columns = columns.collect();
-        let keys = keys.into_iter().map(|key| key.expr).collect();
+        let columns: Vec<ColumnType> = columns.collect();
+        let keys: Vec<Expr> = keys.into_iter().map(|key| key.expr).collect();
+        let groupings = std::mem::take(&mut list.parts.groupings);
+        if !groupings.is_empty() || !query.grouping_sets.is_empty() {
+            return grouping_sets(plan, query, &GroupedBy { keys, references, calls, groupings, columns });
+        }
         Ok(Plan { node: PlanNode::Aggregate { input: Box::new(plan), keys, aggregates: calls }, columns })
     }
 }

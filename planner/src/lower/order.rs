@@ -3,12 +3,14 @@
 use super::error::LowerError;
 use super::expr::{Columns, ExprLowerer, Frame, Typed};
 use super::kinds::has_order;
-use super::select::project;
+use super::select::{filter, project};
 use super::{Level, LoweredQuery, Lowering, Purpose, unsupported};
 use crate::expr::Expr;
-use crate::plan::{Node as PlanNode, Plan, SortKey};
+use crate::functions::lookup;
+use crate::plan::{Node as PlanNode, Plan, SortKey, WindowCall, WindowKind};
 use crate::query::{Query, SortGroup};
 use crate::tree::Node;
+use crate::types::{ColumnType, oid};
 use crate::value::Value;
 
 impl Lowering<'_> {
@@ -27,7 +29,9 @@ impl Lowering<'_> {
         let shown: Vec<usize> = visible.iter().copied().chain(hidden).collect();
         let column = |i: &usize| (targets[*i].expr.clone(), targets[*i].kind.clone());
         let mut plan = project(plan, shown.iter().map(column).collect());
-        if !query.distinct.is_empty() {
+        if query.distinct_on {
+            plan = self.first_of_each(plan, &shown, &targets, query)?;
+        } else if !query.distinct.is_empty() {
             for i in &shown {
                 self.check_equality("DISTINCT", &targets[*i].kind, targets[*i].collation)?;
             }
@@ -52,6 +56,48 @@ impl Lowering<'_> {
             plan = project(plan, kept);
         }
         Ok(LoweredQuery { plan, names })
+    }
+
+    /// DISTINCT ON: the first row, by ORDER BY, of each group of rows that agree in its expressions. Which of several
+    /// first rows that tie is not settled, in Postgres either.
+    fn first_of_each(
+        &self,
+        plan: Plan,
+        shown: &[usize],
+        targets: &[Typed],
+        query: &Query<'_>,
+    ) -> Result<Plan, LowerError> {
+        let locate = |reference: usize| {
+            let index = query.targets.iter().position(|target| target.reference == reference)?;
+            shown.iter().position(|shown| *shown == index).map(|place| (index, Expr::Column(place)))
+        };
+        let mut partition = Vec::with_capacity(query.distinct.len());
+        for item in &query.distinct {
+            let Some((index, column)) = locate(item.target) else {
+                return unsupported("DISTINCT ON without ORDER BY");
+            };
+            self.check_equality("DISTINCT ON", &targets[index].kind, targets[index].collation)?;
+            partition.push(column);
+        }
+        let is_key = |item: &&SortGroup| query.distinct.iter().any(|key| key.target == item.target);
+        let rest: Vec<SortGroup> = query.sort.iter().filter(|item| !is_key(item)).copied().collect();
+        let all_keys = (0..shown.len()).all(|place| partition.contains(&Expr::Column(place)));
+        if rest.is_empty() && !all_keys {
+            return unsupported("DISTINCT ON without ORDER BY");
+        }
+        let order = self.sort_keys("ORDER BY", query, &rest, targets, |i| {
+            shown.iter().position(|shown| *shown == i).map(Expr::Column)
+        })?;
+        let bigint = ColumnType::new(oid::INT8);
+        let kept: Vec<(Expr, ColumnType)> =
+            plan.columns.iter().cloned().enumerate().map(|(at, kind)| (Expr::Column(at), kind)).collect();
+        let columns = plan.columns.iter().cloned().chain([bigint.clone()]).collect();
+        let number = Expr::Column(plan.columns.len());
+        let functions = vec![WindowCall::plain(WindowKind::RowNumber, partition, order, bigint)];
+        let numbered = Plan { node: PlanNode::Window { input: Box::new(plan), functions }, columns };
+        let Some(function) = lookup("int8eq") else { return unsupported("DISTINCT ON") };
+        let first = Expr::Call { function, args: vec![number, Expr::Const(Value::Int8(1))] };
+        Ok(project(filter(numbered, first), kept))
     }
 
     /// ORDER BY items as keys; `locate` gives the expression of a target by its index in the select list.

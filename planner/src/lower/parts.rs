@@ -4,27 +4,52 @@
 
 use super::error::LowerError;
 use crate::expr::Expr;
-use crate::plan::{AggregateCall, Plan, WindowKind};
+use crate::plan::{AggregateCall, Join, JoinKind, Node as PlanNode, Plan, WindowKind};
 use crate::types::ColumnType;
 
 const AGGREGATES: usize = 1 << 28;
 const WINDOWS: usize = 2 << 28;
 const SCALARS: usize = 3 << 28;
+const GROUPINGS: usize = 4 << 28;
 
 /// What expressions ask the surrounding clauses to compute.
 #[derive(Default)]
 pub(super) struct Parts {
     pub aggregates: Vec<AggregateCall>,
     pub windows: Vec<WindowPart>,
-    /// Plans of exactly one row and one column; taken once joined.
-    pub scalars: Vec<Option<Plan>>,
+    /// `GROUPING(…)`: the grouping expressions named, as references.
+    pub groupings: Vec<Vec<usize>>,
+    /// Taken once joined.
+    pub scalars: Vec<Option<ScalarPart>>,
+}
+
+/// A subquery that gives one value.
+pub(super) struct ScalarPart {
+    /// Exactly one row; with `equal` at most one row for each of their values.
+    pub plan: Plan,
+    /// Expressions over the row around it, and the column each equals.
+    pub equal: Vec<(Expr, usize)>,
+    /// The value's column.
+    pub value: usize,
+    /// A column that is never NULL, and the value where there is no row; None when that is NULL.
+    pub without: Option<(usize, Expr)>,
 }
 
 pub(super) struct WindowPart {
     pub kind: WindowKind,
+    pub args: Vec<Expr>,
+    pub filter: Option<Expr>,
     /// [`crate::query::WindowClause::reference`].
     pub clause: usize,
+    pub input: Option<ColumnType>,
     pub output: ColumnType,
+}
+
+impl WindowPart {
+    /// What is evaluated over the rows that the window orders.
+    pub fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        self.args.iter_mut().chain(&mut self.filter)
+    }
 }
 
 /// What a column number stands for.
@@ -34,11 +59,13 @@ pub(super) enum Reference {
     Aggregate(usize),
     Window(usize),
     Scalar(usize),
+    Grouping(usize),
 }
 
 impl Reference {
     pub fn of(column: usize) -> Reference {
         match column {
+            c if c >= GROUPINGS => Reference::Grouping(c - GROUPINGS),
             c if c >= SCALARS => Reference::Scalar(c - SCALARS),
             c if c >= WINDOWS => Reference::Window(c - WINDOWS),
             c if c >= AGGREGATES => Reference::Aggregate(c - AGGREGATES),
@@ -58,13 +85,18 @@ impl Parts {
         Expr::Column(AGGREGATES + index)
     }
 
+    pub fn grouping(&mut self, references: Vec<usize>) -> Expr {
+        self.groupings.push(references);
+        Expr::Column(GROUPINGS + self.groupings.len() - 1)
+    }
+
     pub fn window(&mut self, part: WindowPart) -> Expr {
         self.windows.push(part);
         Expr::Column(WINDOWS + self.windows.len() - 1)
     }
 
-    pub fn scalar(&mut self, plan: Plan) -> Expr {
-        self.scalars.push(Some(plan));
+    pub fn scalar(&mut self, part: ScalarPart) -> Expr {
+        self.scalars.push(Some(part));
         Expr::Column(SCALARS + self.scalars.len() - 1)
     }
 
@@ -76,9 +108,21 @@ impl Parts {
                 let Some(scalar) = self.scalars[index].take() else {
                     return super::unsupported("a subquery used at two stages of a query");
                 };
-                let position = plan.columns.len();
-                plan = super::from::cross_join(plan, scalar);
-                **expr = expr.map_columns(&mut |c| if c == column { position } else { c });
+                let width = plan.columns.len();
+                let value = Expr::Column(width + scalar.value);
+                let value = match scalar.without {
+                    None => value,
+                    Some((there, without)) => Expr::Case {
+                        branches: vec![(Expr::IsNull(Box::new(Expr::Column(width + there))), without)],
+                        otherwise: Box::new(value),
+                    },
+                };
+                let kind = if scalar.equal.is_empty() { JoinKind::Inner } else { JoinKind::Left };
+                let equal = scalar.equal.into_iter().map(|(outer, at)| (outer, Expr::Column(at))).collect();
+                let columns = plan.columns.iter().chain(&scalar.plan.columns).cloned().collect();
+                let join = Join { kind, left: plan, right: scalar.plan, equal, residual: None };
+                plan = Plan { node: PlanNode::Join(Box::new(join)), columns };
+                **expr = expr.replace(&mut |part| (*part == Expr::Column(column)).then(|| value.clone()));
             }
         }
         Ok(plan)

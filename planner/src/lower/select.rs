@@ -2,7 +2,7 @@
 
 use super::error::LowerError;
 use super::expr::{Columns, ExprLowerer, Frame, Typed};
-use super::parts::Parts;
+use super::parts::{Parts, WindowPart};
 use super::{Level, LoweredQuery, Lowering, unsupported};
 use crate::expr::Expr;
 use crate::plan::{Node as PlanNode, Plan};
@@ -18,7 +18,8 @@ pub(super) struct SelectList {
 impl SelectList {
     /// Everything that is evaluated over the present plan.
     pub fn exprs(&mut self) -> Vec<&mut Expr> {
-        self.targets.iter_mut().map(|target| &mut target.expr).chain(self.having.iter_mut()).collect()
+        let windows = self.parts.windows.iter_mut().flat_map(WindowPart::exprs_mut);
+        self.targets.iter_mut().map(|target| &mut target.expr).chain(&mut self.having).chain(windows).collect()
     }
 }
 
@@ -44,10 +45,13 @@ impl Lowering<'_> {
             plan = list.parts.join_scalars(plan, &mut [&mut having])?;
             plan = filter(plan, having);
         }
-        let mut exprs: Vec<&mut Expr> = list.targets.iter_mut().map(|target| &mut target.expr).collect();
+        let mut windows = std::mem::take(&mut list.parts.windows);
+        let targets = list.targets.iter_mut().map(|target| &mut target.expr);
+        let mut exprs: Vec<&mut Expr> = targets.chain(windows.iter_mut().flat_map(WindowPart::exprs_mut)).collect();
         plan = list.parts.join_scalars(plan, &mut exprs)?;
+        list.parts.windows = windows;
         if query.has_windows {
-            plan = self.windows(plan, &mut list, query)?;
+            plan = self.windows(plan, &mut list, level)?;
         }
         let targets = list.targets;
         self.finish(plan, targets, level)

@@ -1,20 +1,25 @@
-//! UNION ALL and UNION.
+//! UNION, INTERSECT and EXCEPT, with and without ALL.
+//!
+//! INTERSECT and EXCEPT count: the rows of both sides in one bag, each with the side it comes from, grouped whole (NULLs
+//! are equal there), with how often each side has them.
 
 use super::error::LowerError;
 use super::expr::Columns;
 use super::kinds::{has_equality, representation};
-use super::select::project;
+use super::select::{filter, project};
 use super::{Level, Lowering, unsupported};
 use crate::expr::Expr;
 use crate::functions::lookup;
-use crate::plan::{Node as PlanNode, Plan};
+use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan};
 use crate::query::RangeKind;
 use crate::tree::Node;
 use crate::types::{ColumnType, oid};
+use crate::value::Value;
 
 /// `SetOperation` of `src/include/nodes/parsenodes.h`.
 const UNION: i64 = 1;
 const INTERSECT: i64 = 2;
+const EXCEPT: i64 = 3;
 
 impl Lowering<'_> {
     /// The set operation as a plan; the query's own targets are Vars of its leftmost leaf.
@@ -40,11 +45,12 @@ impl Lowering<'_> {
                 _ => unsupported("a set operation over something else than queries"),
             };
         }
-        match node.int("op")? {
-            UNION => {}
-            INTERSECT => return unsupported("INTERSECT"),
-            _ => return unsupported("EXCEPT"),
-        }
+        let operation = node.int("op")?;
+        let name = match operation {
+            UNION => "UNION",
+            INTERSECT => "INTERSECT",
+            _ => "EXCEPT",
+        };
         let mut kinds = Vec::new();
         let mut collations = Vec::new();
         for ((type_oid, typmod), collation) in
@@ -57,6 +63,19 @@ impl Lowering<'_> {
         }
         let left = self.operand(node.child("larg")?, level)?;
         let right = self.operand(node.child("rarg")?, level)?;
+        if operation != UNION {
+            for (kind, collation) in kinds.iter().zip(&collations) {
+                self.check_equality(name, kind, *collation)?;
+            }
+            let all = node.bool("all")?;
+            // What is left of a class must look like a row of the left side, and the count does not say how that looked.
+            let varied = kinds.iter().find(|kind| looks_vary(kind.oid));
+            if let (EXCEPT, true, Some(kind)) = (operation, all, varied) {
+                return unsupported(format!("EXCEPT ALL on type {}", self.type_name(kind.oid)));
+            }
+            let sides = [self.coerced(left, &kinds)?, self.coerced(right, &kinds)?];
+            return Ok(counted(sides, &kinds, operation == INTERSECT, all));
+        }
         let mut inputs = Vec::new();
         for input in [left, right] {
             match self.coerced(input, &kinds)? {
@@ -69,7 +88,7 @@ impl Lowering<'_> {
             return Ok(all);
         }
         for (kind, collation) in kinds.iter().zip(collations) {
-            self.check_equality("UNION", kind, collation)?;
+            self.check_equality(name, kind, collation)?;
         }
         Ok(Plan { node: PlanNode::Distinct { input: Box::new(all) }, columns: kinds })
     }
@@ -101,6 +120,60 @@ impl Lowering<'_> {
         }
         Ok(project(input, targets))
     }
+}
+
+/// Equal values of the type can look different: 1.0 and 1.00.
+fn looks_vary(type_oid: u32) -> bool {
+    matches!(type_oid, oid::NUMERIC | oid::FLOAT4 | oid::FLOAT8 | oid::BPCHAR | oid::INTERVAL)
+}
+
+/// INTERSECT or EXCEPT of two bags with the same columns.
+fn counted(sides: [Plan; 2], kinds: &[ColumnType], intersect: bool, all: bool) -> Plan {
+    let width = kinds.len();
+    let column = |index: usize| (Expr::Column(index), kinds[index].clone());
+    let flag = ColumnType::new(oid::BOOL);
+    let mut is_left = true;
+    let inputs = sides.map(|side| {
+        let mut targets: Vec<(Expr, ColumnType)> = (0..width).map(column).collect();
+        targets.push((Expr::Const(Value::Bool(std::mem::replace(&mut is_left, false))), flag.clone()));
+        project(side, targets)
+    });
+    let columns: Vec<ColumnType> = kinds.iter().cloned().chain([flag]).collect();
+    let both = Plan { node: PlanNode::UnionAll { inputs: inputs.into() }, columns };
+    let bigint = ColumnType::new(oid::INT8);
+    let count = |filter: Expr| AggregateCall {
+        kind: AggregateKind::CountRows,
+        args: vec![],
+        distinct: false,
+        filter: Some(filter),
+        input: None,
+        output: bigint.clone(),
+    };
+    let from_left = Expr::Column(width);
+    let aggregates = vec![count(from_left.clone()), count(Expr::Not(Box::new(from_left)))];
+    let columns: Vec<ColumnType> = kinds.iter().cloned().chain([bigint.clone(), bigint.clone()]).collect();
+    let keys = (0..width).map(Expr::Column).collect();
+    let counts = Plan { node: PlanNode::Aggregate { input: Box::new(both), keys, aggregates }, columns };
+    let (left, right) = (Expr::Column(width), Expr::Column(width + 1));
+    let zero = Expr::Const(Value::Int8(0));
+    let call = |symbol: &str, args: Vec<Expr>| Expr::Call {
+        function: lookup(symbol).expect("comparisons and differences of bigint are registered"),
+        args,
+    };
+    if !all {
+        let there = call("int8gt", vec![left, zero.clone()]);
+        let other = call(if intersect { "int8gt" } else { "int8eq" }, vec![right, zero]);
+        return project(filter(counts, Expr::And(vec![there, other])), (0..width).map(column).collect());
+    }
+    let times = if intersect {
+        Expr::MinMax { greatest: false, args: vec![left, right] }
+    } else {
+        call("int8mi", vec![left, right])
+    };
+    let mut targets: Vec<(Expr, ColumnType)> = (0..width).map(column).collect();
+    targets.push((times, bigint));
+    let input = Box::new(project(counts, targets));
+    Plan { node: PlanNode::Repeat { input }, columns: kinds.to_vec() }
 }
 
 /// The C symbol of the implicit cast between numeric types (`pg_cast.dat`).

@@ -1,20 +1,23 @@
-//! Subqueries in expressions. EXISTS and IN as conditions of WHERE become semi-joins, NOT EXISTS an anti-join; a
-//! subquery that is certain to give one value is joined. All others are refused.
+//! Subqueries as conditions of WHERE. EXISTS, IN and `op ANY` become semi-joins, their negations and `op ALL`
+//! anti-joins on what must not be found: a partner for which the comparison is true or unknown.
 
 use super::error::LowerError;
 use super::expr::{Columns, ExprLowerer, Frame, Typed};
 use super::from::join;
-use super::select::filter;
+use super::select::{filter, project};
 use super::{Level, Lowering, unsupported};
-use crate::expr::Expr;
-use crate::plan::{JoinKind, Node as PlanNode, Plan};
+use crate::expr::{BooleanTest, Expr};
+use crate::optimize::{not_null, split_equalities};
+use crate::plan::{Join, JoinKind, Node as PlanNode, Plan};
 use crate::query::Query;
 use crate::tree::{Node, Tree};
+use crate::types::{ColumnType, oid};
+use crate::value::Value;
 
 /// `SubLinkType` of `src/include/nodes/primnodes.h`.
 const EXISTS: i64 = 0;
+const ALL: i64 = 1;
 const ANY: i64 = 2;
-const SCALAR: i64 = 4;
 
 impl Lowering<'_> {
     /// WHERE: plain conditions first, then the joins that subqueries became.
@@ -65,7 +68,13 @@ impl Lowering<'_> {
             }
             let frames = vec![Frame { level, columns }];
             let conditions = self.test_conditions(subquery.link, frames, outputs)?;
-            return Ok(join(subquery.kind, left, right, conditions));
+            if subquery.partner == Some(BooleanTest::IsNotFalse)
+                && let [condition] = &conditions[..]
+                && let Some((tested, listed)) = split_equalities(vec![condition.clone()], width).0.pop()
+            {
+                return Ok(self.not_in(left, right, tested, listed));
+            }
+            return Ok(join(subquery.kind, left, right, subquery.partners(conditions)));
         }
         // A correlated one is taken apart: its FROM becomes the right side, its WHERE the join's condition.
         let query = Query::read(node)?;
@@ -82,7 +91,7 @@ impl Lowering<'_> {
             conditions.push(lowerer.expr(node)?.expr);
         }
         let mut outputs = Vec::new();
-        if subquery.link.int("subLinkType")? == ANY {
+        if matches!(subquery.link.int("subLinkType")?, ANY | ALL) {
             for target in query.targets.iter().filter(|target| !target.junk) {
                 outputs.push(lowerer.expr(target.expr)?);
             }
@@ -97,8 +106,36 @@ impl Lowering<'_> {
             right = filter(right, own);
         }
         let mut conditions = shared;
-        conditions.extend(self.test_conditions(subquery.link, frames[1..].to_vec(), outputs)?);
+        conditions.extend(subquery.partners(self.test_conditions(subquery.link, frames[1..].to_vec(), outputs)?));
         Ok(join(subquery.kind, left, right, conditions))
+    }
+
+    /// `tested NOT IN (right)` over one column. Three questions that each look little up: is the value in the list; is
+    /// there a NULL in the list, so that nothing is certainly not in it; is the value NULL and the list not empty.
+    fn not_in(&self, left: Plan, right: Plan, tested: Expr, listed: Expr) -> Plan {
+        let is_certain = |expr: &Expr, plan: &Plan| match expr {
+            Expr::Column(column) => not_null(plan, self.catalog).contains(column),
+            _ => false,
+        };
+        let any = |plan: Plan| {
+            let flag = ColumnType::new(oid::BOOL);
+            let some = project(plan, vec![(Expr::Const(Value::Bool(true)), flag.clone())]);
+            Plan { node: PlanNode::Distinct { input: Box::new(some) }, columns: vec![flag] }
+        };
+        let without_nulls = is_certain(&listed, &right);
+        let certain = is_certain(&tested, &left);
+        let columns = left.columns.clone();
+        let equal = vec![(tested.clone(), listed.clone())];
+        let found = Join { kind: JoinKind::Anti, left, right: right.clone(), equal, residual: None };
+        let mut plan = Plan { node: PlanNode::Join(Box::new(found)), columns };
+        if !without_nulls {
+            let nulls = filter(right.clone(), Expr::IsNull(Box::new(listed)));
+            plan = join(JoinKind::Anti, plan, any(nulls), vec![]);
+        }
+        if !certain {
+            plan = join(JoinKind::Anti, plan, any(right), vec![Expr::IsNull(Box::new(tested))]);
+        }
+        plan
     }
 
     /// The comparisons of `(a, b) IN (SELECT …)`; none for EXISTS.
@@ -122,7 +159,19 @@ impl Lowering<'_> {
 /// A condition of WHERE that is a semi-join or anti-join.
 struct Membership<'t> {
     kind: JoinKind,
+    /// What the comparison must be for a row of the subquery to count; None for true.
+    partner: Option<BooleanTest>,
     link: &'t Node,
+}
+
+impl Membership<'_> {
+    /// The join's conditions, from those of the comparison.
+    fn partners(&self, conditions: Vec<Expr>) -> Vec<Expr> {
+        match (self.partner, Expr::conjunction(conditions.clone())) {
+            (Some(test), Some(comparison)) => vec![Expr::BooleanTest { arg: Box::new(comparison), test }],
+            _ => conditions,
+        }
+    }
 }
 
 fn membership(node: &Node) -> Result<Option<Membership<'_>>, LowerError> {
@@ -134,18 +183,20 @@ fn membership(node: &Node) -> Result<Option<Membership<'_>>, LowerError> {
         },
         _ => return Ok(None),
     };
-    Ok(match (link.int("subLinkType")?, negated) {
-        (EXISTS, false) => Some(Membership { kind: JoinKind::Semi, link }),
-        (EXISTS, true) => Some(Membership { kind: JoinKind::Anti, link }),
-        // In WHERE unknown is as good as false; under NOT it is not.
-        (ANY, false) => Some(Membership { kind: JoinKind::Semi, link }),
-        (ANY, true) => return unsupported("NOT IN (subquery)"),
-        _ => None,
-    })
+    // In WHERE unknown is as good as false; under NOT it is not.
+    let (kind, partner) = match (link.int("subLinkType")?, negated) {
+        (EXISTS | ANY, false) => (JoinKind::Semi, None),
+        (EXISTS, true) => (JoinKind::Anti, None),
+        (ANY, true) => (JoinKind::Anti, Some(BooleanTest::IsNotFalse)),
+        (ALL, false) => (JoinKind::Anti, Some(BooleanTest::IsNotTrue)),
+        (ALL, true) => (JoinKind::Semi, Some(BooleanTest::IsFalse)),
+        _ => return Ok(None),
+    };
+    Ok(Some(Membership { kind, partner, link }))
 }
 
 /// The operands of a top-level AND.
-fn conjuncts(quals: Option<&Node>) -> Vec<&Node> {
+pub(super) fn conjuncts(quals: Option<&Node>) -> Vec<&Node> {
     let Some(node) = quals else { return vec![] };
     match (node.label.as_str(), node.word("boolop"), node.nodes("args")) {
         ("BOOLEXPR", Ok(Some("and")), Ok(args)) => args.into_iter().flat_map(|arg| conjuncts(Some(arg))).collect(),
@@ -154,7 +205,7 @@ fn conjuncts(quals: Option<&Node>) -> Vec<&Node> {
 }
 
 /// The query mentions a column of a query around it.
-fn reaches_out(query: &Node) -> bool {
+pub(super) fn reaches_out(query: &Node) -> bool {
     fn mentions(node: &Node, depth: i64) -> bool {
         let depth = depth + i64::from(node.label == "QUERY");
         let level = node.int("varlevelsup").or_else(|_| node.int("agglevelsup")).unwrap_or(0);
@@ -178,49 +229,4 @@ fn is_plain(query: &Query<'_>) -> bool {
         && query.set_operation.is_none()
         && query.limit.is_none()
         && query.offset.is_none()
-}
-
-impl ExprLowerer<'_, '_> {
-    /// `(SELECT …)` as a value: only where it gives exactly one row whatever the data, and does not depend on the row
-    /// around it.
-    pub(super) fn scalar_subquery(&mut self, node: &Node) -> Result<Typed, LowerError> {
-        let what = match node.int("subLinkType")? {
-            SCALAR => "scalar subquery",
-            EXISTS => return unsupported("EXISTS outside a top-level condition of WHERE"),
-            1 => return unsupported("ALL (subquery)"),
-            ANY => return unsupported("IN (subquery) outside a top-level condition of WHERE"),
-            3 => return unsupported("row comparison with a subquery"),
-            6 => return unsupported("ARRAY(subquery)"),
-            _ => return unsupported("subquery of this kind"),
-        };
-        let query = node.child("subselect")?;
-        if reaches_out(query) {
-            return unsupported("correlated scalar subquery");
-        }
-        let Some(frame) = self.frames.first().copied() else { return unsupported(what) };
-        let plan = self.lowering.query(query, Some(frame.level))?.plan;
-        if !gives_one_row(&plan) {
-            return unsupported("scalar subquery that may give other than one row");
-        }
-        let Some(kind) = plan.columns.first().cloned() else { return unsupported(what) };
-        // The default collation stands for "not bytewise": order is refused, equality works.
-        let collation = if kind.collation == crate::Collation::Bytes { 0 } else { 100 };
-        Ok(Typed { expr: self.parts.scalar(plan), kind, collation })
-    }
-}
-
-fn gives_one_row(plan: &Plan) -> bool {
-    match &plan.node {
-        PlanNode::Aggregate { keys, .. } => keys.is_empty(),
-        PlanNode::Project { input, .. } => gives_one_row(input),
-        PlanNode::Values { rows } => rows.len() == 1,
-        PlanNode::Join(join) => {
-            join.kind == JoinKind::Inner
-                && join.equal.is_empty()
-                && join.residual.is_none()
-                && gives_one_row(&join.left)
-                && gives_one_row(&join.right)
-        }
-        _ => false,
-    }
 }

@@ -3,7 +3,7 @@
 use super::map_inputs;
 use crate::catalog::Catalog;
 use crate::expr::Expr;
-use crate::plan::{AggregateKind, JoinKind, Node, Plan};
+use crate::plan::{AggregateKind, JoinKind, Node, Plan, WindowKind};
 use std::collections::BTreeSet;
 
 /// Output columns that are never NULL.
@@ -18,7 +18,12 @@ pub fn not_null(plan: &Plan, catalog: &Catalog) -> BTreeSet<usize> {
         Node::Filter { input, .. } | Node::Sort { input, .. } | Node::Distinct { input } => not_null(input, catalog),
         Node::Window { input, functions } => {
             let mut found = not_null(input, catalog);
-            found.extend(input.columns.len()..input.columns.len() + functions.len());
+            let counts = |kind: WindowKind| match kind {
+                WindowKind::Aggregate(kind) => is_count(kind),
+                kind => kind.is_ranking(),
+            };
+            let numbered = functions.iter().enumerate().filter(|(_, function)| counts(function.kind));
+            found.extend(numbered.map(|(index, _)| input.columns.len() + index));
             found
         }
         Node::Project { input, exprs } => {
@@ -41,6 +46,11 @@ pub fn not_null(plan: &Plan, catalog: &Catalog) -> BTreeSet<usize> {
             let keys_known = (0..keys.len()).filter(|i| is_not_null(&keys[*i], &below));
             let counts = aggregates.iter().enumerate().filter(|(_, call)| is_count(call.kind));
             keys_known.chain(counts.map(|(i, _)| keys.len() + i)).collect()
+        }
+        Node::Repeat { input } => {
+            let mut found = not_null(input, catalog);
+            found.remove(&plan.columns.len());
+            found
         }
         Node::Values { .. } | Node::UnionAll { .. } => BTreeSet::new(),
     }
@@ -102,7 +112,7 @@ pub fn unique_keys(plan: &Plan, catalog: &Catalog) -> Vec<Vec<usize>> {
                 _ => vec![],
             }
         }
-        Node::Values { .. } | Node::UnionAll { .. } => vec![],
+        Node::Values { .. } | Node::UnionAll { .. } | Node::Repeat { .. } => vec![],
     }
 }
 

@@ -13,6 +13,7 @@ mod safety;
 mod tests;
 
 pub use equality::split_equalities;
+pub(crate) use facts::not_null;
 pub use fold::with_constants;
 
 use crate::catalog::Catalog;
@@ -40,6 +41,7 @@ fn map_inputs(mut plan: Plan, f: &mut dyn FnMut(Plan) -> Plan) -> Plan {
         | Node::Project { input, .. }
         | Node::Aggregate { input, .. }
         | Node::Distinct { input }
+        | Node::Repeat { input }
         | Node::Window { input, .. }
         | Node::Sort { input, .. } => replace(input, f),
         Node::Join(join) => {

@@ -79,6 +79,14 @@ fn narrow(plan: Plan, needed: &BTreeSet<usize>) -> (Plan, Place) {
             let columns = input.columns.clone();
             (Plan { node: Node::Sort { input: Box::new(input), keys, limit, offset }, columns }, place)
         }
+        Node::Repeat { input } => {
+            let mut kept: Vec<usize> = needed.iter().copied().collect();
+            let place = place_of(&kept, width);
+            kept.push(width);
+            let input = exactly(*input, &kept);
+            let columns = input.columns[..kept.len() - 1].to_vec();
+            (Plan { node: Node::Repeat { input: Box::new(input) }, columns }, place)
+        }
         Node::UnionAll { inputs } => {
             let kept: Vec<usize> = needed.iter().copied().collect();
             let inputs = inputs.into_iter().map(|input| exactly(input, &kept)).collect();
@@ -117,10 +125,7 @@ fn narrow_join(join: Join, needed: &BTreeSet<usize>) -> (Plan, Place) {
 fn narrow_window(input: Plan, functions: Vec<WindowCall>, needed: &BTreeSet<usize>) -> (Plan, Place) {
     let width = input.columns.len();
     let kept: Vec<usize> = (0..functions.len()).filter(|i| needed.contains(&(width + i))).collect();
-    let read: Vec<&Expr> = kept
-        .iter()
-        .flat_map(|i| functions[*i].partition.iter().chain(functions[*i].order.iter().map(|key| &key.expr)))
-        .collect();
+    let read: Vec<&Expr> = kept.iter().flat_map(|i| functions[*i].exprs()).collect();
     let below: BTreeSet<usize> = needed.iter().copied().filter(|column| *column < width).collect();
     let (input, mut place) = narrow(input, &with(&below, read));
     let new_width = input.columns.len();
@@ -129,12 +134,7 @@ fn narrow_window(input: Plan, functions: Vec<WindowCall>, needed: &BTreeSet<usiz
     if kept.is_empty() {
         return (input, place);
     }
-    let move_call = |call: &WindowCall| WindowCall {
-        partition: call.partition.iter().map(|expr| moved(expr, &place)).collect(),
-        order: call.order.iter().map(|key| moved_key(key, &place)).collect(),
-        ..call.clone()
-    };
-    let functions: Vec<WindowCall> = kept.iter().map(|i| move_call(&functions[*i])).collect();
+    let functions: Vec<WindowCall> = kept.iter().map(|i| functions[*i].map(|expr| moved(expr, &place))).collect();
     let columns = input.columns.iter().chain(functions.iter().map(|call| &call.output)).cloned().collect();
     (Plan { node: Node::Window { input: Box::new(input), functions }, columns }, place)
 }

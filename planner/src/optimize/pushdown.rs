@@ -5,7 +5,7 @@
 //! - a projection, with the projected expressions put in (only if these cannot fail either);
 //! - an inner join, to the side it reads; an outer join, only to the side that is never padded with NULLs;
 //! - grouping and DISTINCT, if it reads keys only: equal keys pass or fail together;
-//! - UNION ALL, into every branch.
+//! - UNION ALL, into every branch; below what repeats rows.
 //!
 //! An outer join whose padded rows a condition above rejects is an inner join.
 
@@ -59,6 +59,11 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
         Node::Distinct { input } => {
             let (below, above) = split(conjuncts, is_safe);
             plan.node = Node::Distinct { input: Box::new(push(*input, below)) };
+            filter(plan, above)
+        }
+        Node::Repeat { input } => {
+            let (below, above) = split(conjuncts, is_safe);
+            plan.node = Node::Repeat { input: Box::new(push(*input, below)) };
             filter(plan, above)
         }
         Node::UnionAll { inputs } => {

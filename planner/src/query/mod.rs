@@ -3,10 +3,12 @@
 //! already absorbed by access through field names are resolved here and nowhere else.
 
 mod from;
+mod grouping;
 mod range;
 mod read;
 
 pub use from::{FromItem, JoinType};
+pub use grouping::{GroupingSet, expand as expand_grouping_sets};
 pub use range::{RangeEntry, RangeKind};
 pub use read::statement;
 
@@ -22,9 +24,15 @@ pub struct Query<'t> {
     /// WHERE.
     pub quals: Option<&'t Node>,
     pub group: Vec<SortGroup>,
+    /// Items of GROUP BY when it holds GROUPING SETS, ROLLUP or CUBE.
+    pub grouping_sets: Vec<GroupingSet>,
+    /// GROUP BY DISTINCT.
+    pub group_distinct: bool,
     pub having: Option<&'t Node>,
     pub windows: Vec<WindowClause<'t>>,
     pub distinct: Vec<SortGroup>,
+    /// DISTINCT ON: `distinct` are its expressions.
+    pub distinct_on: bool,
     pub sort: Vec<SortGroup>,
     pub limit: Option<&'t Node>,
     pub offset: Option<&'t Node>,

@@ -1,6 +1,6 @@
 //! Reading a `QUERY` node.
 
-use super::{Cte, FromItem, Query, RangeEntry, SortGroup, Target, WindowClause};
+use super::{Cte, FromItem, GroupingSet, Query, RangeEntry, SortGroup, Target, WindowClause};
 use crate::tree::{AccessError, Node, Tree};
 
 /// `CMD_SELECT`.
@@ -27,16 +27,20 @@ impl<'t> Query<'t> {
         let jointree = node.child("jointree")?;
         let group = sort_groups(node, "groupClause")?;
         let having = node.optional("havingQual")?;
+        let sets = node.nodes("groupingSets")?.into_iter().map(GroupingSet::read).collect::<Result<Vec<_>, _>>()?;
         Ok(Query {
             targets: node.nodes("targetList")?.into_iter().map(Target::read).collect::<Result<_, _>>()?,
             range: node.nodes("rtable")?.into_iter().map(RangeEntry::read).collect::<Result<_, _>>()?,
             from: jointree.list("fromlist")?.iter().map(FromItem::read).collect::<Result<_, _>>()?,
             quals: jointree.optional("quals")?,
-            has_aggregates: node.bool("hasAggs")? || !group.is_empty() || having.is_some(),
+            has_aggregates: node.bool("hasAggs")? || !group.is_empty() || !sets.is_empty() || having.is_some(),
             group,
+            grouping_sets: sets,
+            group_distinct: node.bool("groupDistinct")?,
             having,
             windows: node.nodes("windowClause")?.into_iter().map(WindowClause::read).collect::<Result<_, _>>()?,
             distinct: sort_groups(node, "distinctClause")?,
+            distinct_on: node.bool("hasDistinctOn")?,
             sort: sort_groups(node, "sortClause")?,
             limit: node.optional("limitCount")?,
             offset: node.optional("limitOffset")?,
@@ -57,10 +61,6 @@ fn unsupported_clause(node: &Node) -> Result<Option<&'static str>, AccessError> 
         Some("WITH RECURSIVE")
     } else if !node.list("rowMarks")?.is_empty() || node.bool("hasForUpdate")? {
         Some("FOR UPDATE or FOR SHARE")
-    } else if !node.list("groupingSets")?.is_empty() {
-        Some("GROUPING SETS")
-    } else if node.bool("hasDistinctOn")? {
-        Some("DISTINCT ON")
     } else if node.bool("hasTargetSRFs")? {
         Some("set-returning function in the select list")
     } else if node.int("limitOption")? == 1 {

@@ -4,7 +4,9 @@ use super::fixtures::*;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use weir_planner::plan::{AggregateKind, JoinKind, Node, SortKey, WindowCall, WindowKind};
+use weir_planner::plan::{
+    AggregateKind, Bound, Exclusion, Frame, FrameMode, JoinKind, Node, SortKey, WindowCall, WindowKind,
+};
 use weir_planner::types::oid;
 use weir_planner::{ColumnType, Expr, Plan, Row, Value};
 
@@ -77,6 +79,16 @@ impl Plans<'_> {
             }
             16 => self.window(depth),
             17 => self.top(depth),
+            _ if self.random.random_bool(0.3) => {
+                let mut input = self.plan(depth - 1);
+                let times = self.integer(&input);
+                let mut exprs: Vec<Expr> = (0..input.columns.len()).map(column).collect();
+                exprs.push(call(&ADD, vec![times, int(-2)]));
+                let columns = input.columns.clone();
+                let kinds = columns.iter().cloned().chain([ColumnType::new(oid::INT8)]).collect();
+                input = project(input, exprs, kinds);
+                Plan { node: Node::Repeat { input: Box::new(input) }, columns }
+            }
             18 => {
                 let inputs: Vec<Plan> = (0..2).map(|_| self.plan(depth - 1)).collect();
                 let kinds = inputs[0].columns.clone();
@@ -357,10 +369,46 @@ impl Plans<'_> {
                 }
                 _ => (partition, order),
             };
-            functions.push(WindowCall { kind, partition, order, output: ColumnType::new(oid::INT8) });
-            columns.push(ColumnType::new(oid::INT8));
+            let call = if self.random.random() {
+                WindowCall::plain(kind, partition, order, ColumnType::new(oid::INT8))
+            } else {
+                self.framed(&input, partition, order)
+            };
+            columns.push(call.output.clone());
+            functions.push(call);
         }
         Plan { node: Node::Window { input: Box::new(input), functions }, columns }
+    }
+
+    /// Functions of whole peer groups: what they give does not depend on the order among peers.
+    fn framed(&mut self, input: &Plan, partition: Vec<Expr>, order: Vec<SortKey>) -> WindowCall {
+        if self.random.random_bool(0.3) {
+            let kind = if self.random.random() { WindowKind::PercentRank } else { WindowKind::CumeDist };
+            return WindowCall::plain(kind, partition, order, ColumnType::new(oid::FLOAT8));
+        }
+        use AggregateKind::*;
+        let index = self.any_column(input);
+        let kind = match input.columns[index].oid {
+            oid::INT8 => [SumInt, SumInt8, Min, Max][self.pick(4)],
+            oid::NUMERIC => [SumNumeric, Min, Max][self.pick(3)],
+            oid::BOOL => [BoolAnd, BoolOr][self.pick(2)],
+            _ => Count,
+        };
+        let call = aggregate_call(kind, Some(index), input);
+        let filter = self.random.random_bool(0.2).then(|| self.predicate(input, true));
+        let exclusion = [Exclusion::None, Exclusion::CurrentRow, Exclusion::Group, Exclusion::Ties][self.pick(4)];
+        let frame = match self.pick(3) {
+            0 => Frame { exclusion, ..Frame::default() },
+            1 => Frame { mode: FrameMode::Range, start: Bound::CurrentRow, end: Bound::Unbounded, exclusion },
+            _ => Frame {
+                mode: FrameMode::Groups,
+                start: Bound::Preceding(int(self.random.random_range(0..3))),
+                end: Bound::Following(int(self.random.random_range(0..3))),
+                exclusion,
+            },
+        };
+        let kind = WindowKind::Aggregate(kind);
+        WindowCall { kind, args: call.args, filter, partition, order, frame, input: call.input, output: call.output }
     }
 
     fn top(&mut self, depth: usize) -> Plan {

@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use weir_planner::eval::{EvalContext, Tuple};
-use weir_planner::plan::{AggregateCall, AggregateKind, Join, JoinKind, Node, WindowCall, WindowKind};
+use weir_planner::plan::{
+    AggregateCall, AggregateKind, Bound, Exclusion, Join, JoinKind, Node, WindowCall, WindowKind,
+};
 use weir_planner::value::compare_nulls;
 use weir_planner::{Expr, Numeric, Plan, RelationId, Row, Value};
 
@@ -98,14 +100,26 @@ impl Oracle {
             }
             Node::Window { input, functions } => {
                 let rows = self.evaluate(input)?;
-                let mut numbers = vec![];
+                let mut columns = vec![];
                 for call in functions {
-                    numbers.push(number(call, &rows)?);
+                    columns.push(window(call, &rows)?);
                 }
                 let numbered = rows.iter().enumerate().map(|(index, row)| {
-                    row.iter().cloned().chain(numbers.iter().map(|column| Value::Int8(column[index]))).collect()
+                    row.iter().cloned().chain(columns.iter().map(|column| column[index].clone())).collect()
                 });
                 Ok(numbered.collect())
+            }
+            Node::Repeat { input } => {
+                let mut out: Vec<Row> = vec![];
+                for row in self.evaluate(input)? {
+                    let (times, rest) = row.split_last().expect("a repeated row has its count");
+                    match times {
+                        Value::Int8(times) => (0..*times).for_each(|_| out.push(rest.into())),
+                        Value::Error(_) => return Err(Undecided),
+                        _ => {}
+                    }
+                }
+                Ok(out)
             }
             Node::Sort { input, keys, limit, offset } => {
                 let mut rows = self.evaluate(input)?;
@@ -252,7 +266,7 @@ fn aggregate(call: &AggregateCall, rows: &[Row]) -> Value {
     }
 }
 
-fn number(call: &WindowCall, rows: &[Row]) -> Result<Vec<i64>, Undecided> {
+fn window(call: &WindowCall, rows: &[Row]) -> Result<Vec<Value>, Undecided> {
     let context = EvalContext::default();
     let eval = |expr: &Expr, row: &Row| expr.eval(Tuple::single(row), &context);
     let partition = |row: &Row| canonical_row(&call.partition.iter().map(|expr| eval(expr, row)).collect::<Vec<_>>());
@@ -275,21 +289,75 @@ fn number(call: &WindowCall, rows: &[Row]) -> Result<Vec<i64>, Undecided> {
             rows.iter().enumerate().filter(|(_, other)| partition(other) == partition(row)).collect();
         let before: Vec<&Row> =
             peers.iter().filter(|(_, other)| order(other, row) == Ordering::Less).map(|(_, other)| *other).collect();
+        // Peer groups in front of this row, each by one of its rows.
+        let mut classes: Vec<&Row> = vec![];
+        for other in &before {
+            if !classes.iter().any(|class| order(class, other) == Ordering::Equal) {
+                classes.push(other);
+            }
+        }
         numbers.push(match call.kind {
             WindowKind::RowNumber => {
                 let ties = peers.iter().filter(|(i, other)| *i < index && order(other, row) == Ordering::Equal);
-                (before.len() + ties.count()) as i64 + 1
+                Value::Int8((before.len() + ties.count()) as i64 + 1)
             }
-            WindowKind::Rank => before.len() as i64 + 1,
-            WindowKind::DenseRank => {
-                let mut classes: Vec<&Row> = vec![];
-                for other in before {
-                    if !classes.iter().any(|class| order(class, other) == Ordering::Equal) {
-                        classes.push(other);
+            WindowKind::Rank => Value::Int8(before.len() as i64 + 1),
+            WindowKind::DenseRank => Value::Int8(classes.len() as i64 + 1),
+            WindowKind::PercentRank if peers.len() == 1 => Value::Float8(0.0),
+            WindowKind::PercentRank => Value::Float8(before.len() as f64 / (peers.len() - 1) as f64),
+            WindowKind::CumeDist => {
+                let until = peers.iter().filter(|(_, other)| order(other, row) != Ordering::Greater).count();
+                Value::Float8(until as f64 / peers.len() as f64)
+            }
+            WindowKind::Aggregate(kind) => {
+                let steps = |bound: &Bound, unbounded: i64| match bound {
+                    Bound::Unbounded => unbounded,
+                    Bound::CurrentRow => 0,
+                    Bound::Preceding(by) | Bound::Following(by) => match (by, bound) {
+                        (Expr::Const(Value::Int8(by)), Bound::Preceding(_)) => -by,
+                        (Expr::Const(Value::Int8(by)), _) => *by,
+                        other => unreachable!("not generated: {other:?}"),
+                    },
+                };
+                let (start, end) = (steps(&call.frame.start, i64::MIN), steps(&call.frame.end, i64::MAX));
+                // How many peer groups `other` is behind this row's.
+                let distance = |other: &Row| {
+                    let (from, to, sign) = match order(other, row) {
+                        Ordering::Equal => return 0,
+                        Ordering::Less => (other, row, -1),
+                        Ordering::Greater => (row, other, 1),
+                    };
+                    let mut between: Vec<&Row> = vec![];
+                    for (_, third) in &peers {
+                        let inside = order(third, from) != Ordering::Less && order(third, to) == Ordering::Less;
+                        if inside && !between.iter().any(|class| order(class, third) == Ordering::Equal) {
+                            between.push(third);
+                        }
                     }
-                }
-                classes.len() as i64 + 1
+                    sign * between.len() as i64
+                };
+                let in_frame = |(i, other): &&(usize, &Row)| {
+                    let tie = order(other, row) == Ordering::Equal;
+                    let excluded = match call.frame.exclusion {
+                        Exclusion::None => false,
+                        Exclusion::CurrentRow => *i == index,
+                        Exclusion::Group => tie,
+                        Exclusion::Ties => tie && *i != index,
+                    };
+                    (start..=end).contains(&distance(other)) && !excluded
+                };
+                let frame: Vec<Row> = peers.iter().filter(in_frame).map(|(_, other)| (*other).clone()).collect();
+                let call = AggregateCall {
+                    kind,
+                    args: call.args.clone(),
+                    distinct: false,
+                    filter: call.filter.clone(),
+                    input: call.input.clone(),
+                    output: call.output.clone(),
+                };
+                aggregate(&call, &frame)
             }
+            other => unreachable!("not generated: {other:?}"),
         });
     }
     Ok(numbers)

@@ -1,0 +1,143 @@
+//! Random expressions over the columns in scope.
+
+use super::schema::{Kind, Relation};
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+
+/// Columns with their aliases, and relations that subqueries may read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    pub columns: Vec<(String, Kind)>,
+    pub relations: Vec<Relation>,
+}
+
+impl Scope {
+    pub fn any_column(&self, rng: &mut StdRng) -> Option<(String, Kind)> {
+        self.columns.choose(rng).cloned()
+    }
+
+    pub fn plain_column(&self, rng: &mut StdRng) -> Option<(String, Kind)> {
+        let plain: Vec<_> = self.columns.iter().filter(|(_, kind)| kind.is_plain()).collect();
+        plain.choose(rng).map(|found| (**found).clone())
+    }
+
+    fn column_of(&self, kind: Kind, rng: &mut StdRng) -> Option<String> {
+        let fitting: Vec<_> = self.columns.iter().filter(|(_, own)| *own == kind).collect();
+        fitting.choose(rng).map(|(name, _)| name.clone())
+    }
+
+    /// A column of that kind, or a constant.
+    pub fn simple(&self, kind: Kind, rng: &mut StdRng) -> String {
+        match self.column_of(kind, rng) {
+            Some(column) if rng.random_bool(0.75) => column,
+            _ => kind.literal(rng),
+        }
+    }
+
+    /// Any expression of that kind. What it gives for equal arguments looks alike.
+    pub fn expr(&self, kind: Kind, depth: usize, rng: &mut StdRng) -> String {
+        if depth == 0 || rng.random_bool(0.5) {
+            return self.simple(kind, rng);
+        }
+        let deeper = depth - 1;
+        match rng.random_range(0..8) {
+            0 => {
+                let condition = self.condition(deeper, rng);
+                let (yes, no) = (self.expr(kind, deeper, rng), self.simple(kind, rng));
+                format!("CASE WHEN {condition} THEN {yes} ELSE {no} END")
+            }
+            1 => format!("coalesce({}, {})", self.simple(kind, rng), kind.literal(rng)),
+            2 if kind.is_plain() => format!("nullif({}, {})", self.simple(kind, rng), kind.literal(rng)),
+            3 if kind.is_plain() && kind != Kind::Bool => {
+                format!("greatest({}, {})", self.simple(kind, rng), self.simple(kind, rng))
+            }
+            _ => match kind {
+                Kind::Int4 => match rng.random_range(0..4) {
+                    0 => format!("({} + {})", self.simple(kind, rng), self.simple(kind, rng)),
+                    1 => format!("({} * 2)", self.simple(kind, rng)),
+                    2 => format!("length({})", self.simple(Kind::Text, rng)),
+                    _ => format!("abs({})", self.simple(kind, rng)),
+                },
+                Kind::Int8 => format!("({} - {})", self.simple(kind, rng), self.simple(Kind::Int4, rng)),
+                Kind::Fixed => format!("(-{})", self.simple(kind, rng)),
+                Kind::Text => match rng.random_range(0..3) {
+                    0 => format!("({} || {})", self.simple(kind, rng), self.simple(kind, rng)),
+                    1 => format!("upper({})", self.simple(kind, rng)),
+                    _ => format!("({})::text", self.simple(Kind::Int4, rng)),
+                },
+                Kind::Bool => format!("({})", self.condition(deeper, rng)),
+                Kind::Date => format!("({} + {})", self.simple(kind, rng), rng.random_range(0..3)),
+                _ => self.simple(kind, rng),
+            },
+        }
+    }
+
+    /// A condition without subqueries.
+    pub fn condition(&self, depth: usize, rng: &mut StdRng) -> String {
+        let Some((column, kind)) = self.plain_column(rng) else { return "true".into() };
+        if depth > 0 && rng.random_bool(0.3) {
+            let (a, b) = (self.condition(depth - 1, rng), self.condition(depth - 1, rng));
+            return match rng.random_range(0..3) {
+                0 => format!("({a} AND {b})"),
+                1 => format!("({a} OR {b})"),
+                _ => format!("NOT ({a})"),
+            };
+        }
+        let operator = *["=", "<>", "<", "<=", ">", ">="].choose(rng).expect("not empty");
+        match rng.random_range(0..9) {
+            0 => format!("{column} IS NULL"),
+            1 => format!("{column} IS NOT NULL"),
+            2 => format!("{column} IN ({}, {})", kind.literal(rng), kind.literal(rng)),
+            3 => format!("{column} IS DISTINCT FROM {}", self.simple(kind, rng)),
+            4 => format!("{column} {operator} ANY (ARRAY[{}, {}])", kind.literal(rng), self.simple(kind, rng)),
+            5 => format!("{column} NOT IN ({}, {})", kind.literal(rng), self.simple(kind, rng)),
+            6 if kind == Kind::Text => format!("{column} LIKE 'a%'"),
+            _ => format!("{column} {operator} {}", self.simple(kind, rng)),
+        }
+    }
+
+    /// An aggregate over rows in an order; where that leaves rows tied, Postgres' answer is the only one.
+    fn listed(&self, column: &str, kind: Kind, rng: &mut StdRng) -> (String, Kind) {
+        let direction = ["", " DESC", " NULLS FIRST"][rng.random_range(0..3)];
+        let by = match self.plain_column(rng) {
+            Some((other, _)) if rng.random_bool(0.4) => format!("{other}{direction}, {column}"),
+            _ => format!("{column}{direction}"),
+        };
+        match (rng.random_range(0..4), kind) {
+            (0, Kind::Int2 | Kind::Int4 | Kind::Int8) => {
+                (format!("{}({column})", ["bit_and", "bit_or", "bit_xor"][rng.random_range(0..3)]), kind)
+            }
+            (1 | 2, Kind::Text) => (format!("string_agg({column}, '-' ORDER BY {by})"), Kind::Text),
+            (1, _) => (format!("array_agg(DISTINCT {column})"), Kind::Other),
+            _ => (format!("array_agg({column} ORDER BY {by})"), Kind::Other),
+        }
+    }
+
+    /// An aggregate call and what it yields. `window`: as a window function, without DISTINCT.
+    pub fn aggregate(&self, window: bool, rng: &mut StdRng) -> (String, Kind) {
+        let Some((column, kind)) = self.any_column(rng) else { return ("count(*)".into(), Kind::Int8) };
+        if !window && kind.is_plain() && rng.random_bool(0.15) {
+            return self.listed(&column, kind, rng);
+        }
+        let distinct = if !window && kind.is_plain() && rng.random_bool(0.2) { "DISTINCT " } else { "" };
+        let (call, result) = match (rng.random_range(0..8), kind) {
+            (0, _) => ("count(*)".to_owned(), Kind::Int8),
+            (1..3, Kind::Int2 | Kind::Int4) => (format!("sum({distinct}{column})"), Kind::Int8),
+            (1..3, Kind::Int8) => (format!("sum({distinct}{column})"), Kind::Loose),
+            (1..3, Kind::Fixed) => (format!("sum({distinct}{column})"), Kind::Loose),
+            (1..3, Kind::Bool) => (format!("bool_and({column})"), Kind::Bool),
+            (3, Kind::Bool) => (format!("bool_or({column})"), Kind::Bool),
+            (3, Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Fixed) => {
+                (format!("avg({distinct}{column})"), Kind::Loose)
+            }
+            (4, kind) if kind.is_plain() && kind != Kind::Bool => (format!("min({column})"), kind),
+            (5, kind) if kind.is_plain() && kind != Kind::Bool => (format!("max({column})"), kind),
+            _ => (format!("count({distinct}{column})"), Kind::Int8),
+        };
+        if rng.random_bool(0.2) {
+            return (format!("{call} FILTER (WHERE {})", self.condition(0, rng)), result);
+        }
+        (call, result)
+    }
+}

@@ -1,0 +1,176 @@
+//! Tables with columns of many types, few different values, NULLs, duplicates, keys or none; and changes to them.
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+
+/// Types by how the grammar may use them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Int2,
+    Int4,
+    Int8,
+    /// `numeric(8,2)`: equal values look alike.
+    Fixed,
+    /// Numeric of any scale: 1.0 and 1.00 are equal and differ in looks, so it is not grouped, sorted or limited by.
+    Loose,
+    /// `float8`; never summed, because Postgres' sums depend on the order of rows.
+    Float,
+    Text,
+    Bool,
+    Date,
+    Timestamp,
+    /// Compared as bytes on the wire, otherwise only passed on.
+    Other,
+}
+
+impl Kind {
+    pub const STORED: [Kind; 9] = [
+        Kind::Int4,
+        Kind::Int4,
+        Kind::Int8,
+        Kind::Int2,
+        Kind::Fixed,
+        Kind::Text,
+        Kind::Bool,
+        Kind::Date,
+        Kind::Timestamp,
+    ];
+
+    pub fn sql(self) -> &'static str {
+        match self {
+            Kind::Int2 => "int2",
+            Kind::Int4 => "int4",
+            Kind::Int8 => "int8",
+            Kind::Fixed => "numeric(8,2)",
+            Kind::Loose => "numeric",
+            Kind::Float => "float8",
+            Kind::Text | Kind::Other => "text",
+            Kind::Bool => "bool",
+            Kind::Date => "date",
+            Kind::Timestamp => "timestamp",
+        }
+    }
+
+    /// Equal values look alike: any of them may stand for its class.
+    pub fn is_plain(self) -> bool {
+        !matches!(self, Kind::Loose | Kind::Float | Kind::Other)
+    }
+
+    pub fn is_integer(self) -> bool {
+        matches!(self, Kind::Int2 | Kind::Int4 | Kind::Int8)
+    }
+
+    /// A constant, without NULLs.
+    pub fn literal(self, rng: &mut StdRng) -> String {
+        let small = rng.random_range(-1..5);
+        match self {
+            Kind::Int2 | Kind::Int4 | Kind::Int8 => format!("{small}::{}", self.sql()),
+            Kind::Fixed => format!("{small}.{}::numeric(8,2)", ["00", "25", "50"].choose(rng).expect("not empty")),
+            Kind::Loose => format!("{small}.5"),
+            Kind::Float => format!("{small}.5::float8"),
+            Kind::Text | Kind::Other => {
+                format!("'{}'", ["a", "b", "ab", "", "it''s", "Zoë", "a b"].choose(rng).expect("not empty"))
+            }
+            Kind::Bool => format!("{}", rng.random_bool(0.5)),
+            Kind::Date => format!("date '2024-02-{:02}'", 27 + small.clamp(0, 2)),
+            Kind::Timestamp => format!("timestamp '2024-02-28 {:02}:00:00.5'", 22 + small.clamp(0, 1)),
+        }
+    }
+}
+
+/// A table, stream table or subquery as queries see it.
+#[derive(Clone, Debug)]
+pub struct Relation {
+    pub name: String,
+    pub columns: Vec<(String, Kind)>,
+}
+
+/// Base tables.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    pub tables: Vec<Relation>,
+    /// Which table has a primary key (its first column, an `int4`).
+    keyed: Vec<bool>,
+}
+
+/// Stands in names for the run's number, so that a case can be run again beside its first run.
+pub const RUN: char = '@';
+
+impl Schema {
+    pub fn random(rng: &mut StdRng) -> Schema {
+        let (mut tables, mut keyed) = (Vec::new(), Vec::new());
+        for table in 0..3 {
+            let mut columns = vec![("k".to_owned(), Kind::Int4)];
+            for column in 0..rng.random_range(2..6) {
+                let kind =
+                    if rng.random_bool(0.07) { Kind::Float } else { *Kind::STORED.choose(rng).expect("not empty") };
+                columns.push((format!("{}{column}", ["x", "y", "z"][table]), kind));
+            }
+            tables.push(Relation { name: format!("t{table}{RUN}"), columns });
+            keyed.push(rng.random_bool(0.5));
+        }
+        Schema { tables, keyed }
+    }
+
+    /// The statements that make the tables, with their first rows.
+    pub fn create(&self, rng: &mut StdRng) -> Vec<String> {
+        let mut statements = Vec::new();
+        for (table, keyed) in self.tables.iter().zip(&self.keyed) {
+            let columns: Vec<String> = table
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(at, (name, kind))| {
+                    let key = if at == 0 && *keyed { " PRIMARY KEY" } else { "" };
+                    format!("{name} {}{key}", kind.sql())
+                })
+                .collect();
+            statements.push(format!("CREATE TABLE {} ({})", table.name, columns.join(", ")));
+        }
+        for _ in 0..rng.random_range(0..24) {
+            statements.push(self.insert(rng));
+        }
+        statements
+    }
+
+    fn value(kind: Kind, rng: &mut StdRng) -> String {
+        if rng.random_bool(0.15) { "NULL".into() } else { kind.literal(rng) }
+    }
+
+    fn insert(&self, rng: &mut StdRng) -> String {
+        let at = rng.random_range(0..self.tables.len());
+        let table = &self.tables[at];
+        let mut values: Vec<String> = table.columns.iter().map(|(_, kind)| Self::value(*kind, rng)).collect();
+        if self.keyed[at] {
+            values[0] = rng.random_range(0..14).to_string();
+        }
+        format!("INSERT INTO {} VALUES ({}) ON CONFLICT DO NOTHING", table.name, values.join(", "))
+    }
+
+    /// A random change; several statements are one transaction.
+    pub fn change(&self, rng: &mut StdRng) -> String {
+        let statements: Vec<String> = (0..rng.random_range(1..4)).map(|_| self.statement(rng)).collect();
+        statements.join("; ")
+    }
+
+    fn statement(&self, rng: &mut StdRng) -> String {
+        let at = rng.random_range(0..self.tables.len());
+        let table = &self.tables[at];
+        let (name, kind) = table.columns.choose(rng).expect("a table has columns");
+        let condition = match rng.random_range(0..3) {
+            0 => format!("{name} IS NULL"),
+            1 => format!("k = {}", rng.random_range(0..14)),
+            _ => format!("{name} = {}", kind.literal(rng)),
+        };
+        match rng.random_range(0..20) {
+            0 => format!("TRUNCATE {}", table.name),
+            1..4 => format!("DELETE FROM {} WHERE {condition}", table.name),
+            4..9 => {
+                let (target, kind) = &table.columns[rng.random_range(1..table.columns.len())];
+                format!("UPDATE {} SET {target} = {} WHERE {condition}", table.name, Self::value(*kind, rng))
+            }
+            _ => self.insert(rng),
+        }
+    }
+}
