@@ -53,7 +53,8 @@ fn paused_and_resumed_at_once_is_resumed() {
             rig.sql("SELECT pgtrickle.pause_stream_table('n')").await;
             rig.sql("SELECT pgtrickle.resume_stream_table('n')").await;
         }
-        rig.until("it is live", async || rig.scalar("SELECT status FROM pgtrickle.pgt_status()").await == "ACTIVE").await;
+        rig.until("it is live", async || rig.scalar("SELECT status FROM pgtrickle.pgt_status()").await == "ACTIVE")
+            .await;
         rig.verify(&["n"]).await;
     });
 }
