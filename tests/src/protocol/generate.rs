@@ -1,6 +1,7 @@
 //! Random sequences. Most are what a driver would send, over several batches and transaction blocks; then some messages
 //! are dropped, doubled, exchanged or replaced by nonsense.
 
+use super::dangling::keep_clear;
 use super::statements::{CACHED, CACHED_QUERIES, FORWARDED, Kind, OTHERS, SETTINGS, Statement, TRANSACTIONS};
 use super::step::{Sequence, Step};
 use rand::Rng;
@@ -49,6 +50,7 @@ pub fn sequence(rng: &mut StdRng) -> Sequence {
     if rng.random_range(0..100) < FATAL {
         steps.push(fatal(rng));
     }
+    keep_clear(&mut steps);
     Sequence(steps)
 }
 
