@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_failed_querys_portal_is_not_executed() {
         // As seed 3684200213992528211 found it: the block begins in the extended protocol, the Bind is skipped.
-        let steps = vec![parse("BEGIN"), bind(), execute(), Query(FAILS.into()), Sync, parse("x"), bind(), Sync];
+        let steps = [parse("BEGIN"), bind(), execute(), Query(FAILS.into()), Sync, parse("x"), bind(), Sync];
         let crash = [&steps[..], &[execute(), Sync]].concat();
         assert!(may_crash_postgres(&Sequence(crash.clone())));
         assert_eq!(left_of(crash), [&steps[..], &[Sync]].concat());
