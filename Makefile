@@ -11,13 +11,14 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/weir-target
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-check test test-long test-regress test-majors lint unit bench prepare
+.PHONY: help demo demo-check test test-long test-drivers test-regress test-majors lint unit bench prepare
 
 help:
 	@echo "make demo [SCENARIO=$(SCENARIO)] [RATE=1]  live view of a scenario: $(SCENARIOS)"
 	@echo "make demo-check [SCENARIO=name]            every answer compared with Postgres, about 20 s per scenario"
 	@echo "make test                                  what CI runs"
 	@echo "make test-long                             the same tests with thousands of rounds"
+	@echo "make test-drivers                          client drivers and their own tests, through Weir and directly"
 	@echo "make test-regress                          PostgreSQL's own regression SQL, through Weir and directly"
 	@echo "make test-majors                           the tests of the other Postgres majors"
 	@echo "make bench                                 the measurements in bench/results"
@@ -46,7 +47,12 @@ unit: prepare
 test: prepare lint unit demo-check
 
 test-long: export WEIR_LONG = 1
-test-long: prepare lint unit demo-check test-regress test-majors
+test-long: prepare lint unit demo-check test-drivers test-regress test-majors
+# Every client driver prints through Weir what it prints directly; WEIR_DRIVERS=psycopg,pgjdbc: only these. About 5 minutes.
+test-drivers: prepare
+	@scripts/prepare-drivers.sh
+	cargo build -p weir-proxy
+	WEIR_BINARY=$(abspath $(TARGET))/debug/weir cargo test -p weir-tests --test drivers -- --ignored --nocapture
 
 # PostgreSQL's own regression SQL through Weir and directly, on 15 and 18; about 5 minutes each.
 test-regress: prepare
