@@ -2,16 +2,33 @@
 # psql in the hands of somebody who presses Ctrl-C: a running statement, a \watch, a COPY.
 set -u
 psql --version
-# psql says that it asked for the cancel from its signal handler: before or after the server's answer.
-interrupted() { timeout -s INT "$1" psql -X --no-psqlrc -At "$2" "$3" 2>&1 | sort; }
+# Presses Ctrl-C as soon as the condition (the rest of the arguments) holds. psql says from its signal handler that it asked
+# for the cancel, before or after the server's answer: the lines are sorted.
+interrupt_when() {
+    until "$@"; do sleep 0.1; done
+    kill -INT "$pid"
+    wait "$pid"
+    sort -u out
+}
+start() {
+    PGAPPNAME=interrupted psql -X --no-psqlrc -At "$1" "$2" >out 2>&1 &
+    pid=$!
+}
+is_running() {
+    [ "$(psql -X -At -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'interrupted' AND state = 'active'")" = 1 ]
+}
+has_shown() { grep -q '|' out; }
 
-interrupted 1 -c 'SELECT pg_sleep(60)'
-interrupted 1 -c "COPY (SELECT pg_sleep(0.05), n FROM generate_series(1, 10000) AS n) TO '/dev/null'"
+start -c 'SELECT pg_sleep(60)'
+interrupt_when is_running
+start -c "COPY (SELECT pg_sleep(0.05), n FROM generate_series(1, 10000) AS n) TO '/dev/null'"
+interrupt_when is_running
 # How often it was shown depends on the moment; the line with the time of day is left out.
 cat > watch.sql <<'SQL'
 SELECT id, spent FROM customer_totals WHERE id = 17 \watch 0.05
 SQL
-interrupted 2 -f watch.sql | grep '|' | sort -u
+start -f watch.sql
+interrupt_when has_shown | grep '|'
 # The session goes on after a cancel.
 cat > cancel.sql <<'SQL'
 SET statement_timeout = 200;
