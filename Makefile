@@ -49,7 +49,7 @@ test: prepare lint unit demo-check
 test-long: export WEIR_LONG = 1
 test-long: prepare lint unit demo-check test-drivers test-regress test-majors
 
-# Every client driver prints through Weir what it prints directly; WEIR_DRIVERS=psycopg,pgjdbc: only these. About 5 minutes.
+# Every client driver prints through Weir what it prints directly; WEIR_DRIVERS=psycopg,pgjdbc: only these. About 10 minutes.
 test-drivers: prepare
 	@scripts/prepare-drivers.sh
 	cargo build -p weir-proxy
