@@ -120,16 +120,18 @@ fn parameters() {
         let others = [("<>", "ALL"), ("<", "ANY"), (">=", "ALL"), ("=", "ALL"), ("<>", "ANY")];
         for (operator, quantifier) in [("=", "ANY"), others[random.random_range(0..others.len())]] {
             let sql = format!("SELECT id, {column} FROM items WHERE {column} {operator} {quantifier} ($1::{kind}[])");
-            // Met and analysed.
+            // Met, analysed, and the reader's privileges asked for.
+            let is_passing = |route: &str| route.contains("analysis") || route.contains("privilege");
+            let mut route = String::new();
             for _ in 0..500 {
                 ask(&mut through, &sql, 0, Some(b"{}"));
-                let route = through.last_route();
-                if !route.contains("analysis") {
-                    assert_eq!(route, "memory", "{sql}");
+                route = through.last_route();
+                if !is_passing(&route) {
                     break;
                 }
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
+            assert_eq!(route, "memory", "{sql}");
             for _ in 0..rng::rounds(8, 200) {
                 let value = array(&mut random, kind, &of);
                 let format = random.random_range(0..2);
@@ -140,11 +142,10 @@ fn parameters() {
                 );
                 asked += 1;
                 let route = through.last_route();
-                // A verdict or an analysis may just have aged out; nothing else may stand in the way.
-                assert!(
-                    ["memory", "forwarded: privilege", "forwarded: analysis under way"].contains(&&*route),
-                    "{route}: {sql}"
-                );
+                // A verdict or an analysis may just have aged out; a date of before Christ is not read out of text. Nothing
+                // else may stand in the way.
+                let is_distant = route == "forwarded: parameter not understood" && value.contains("BC") && format == 0;
+                assert!(route == "memory" || is_passing(&route) || is_distant, "{route}: {sql} with {value}");
                 from_memory += usize::from(route == "memory");
                 if let Err(difference) = compare_tables(&ours, &theirs, Order::Any) {
                     panic!("{sql} with {value} in format {format}:\n{difference}");
