@@ -21,6 +21,8 @@ pub struct StreamTableRow {
     /// AUTO, FULL, DIFFERENTIAL or IMMEDIATE.
     pub requested_mode: String,
     pub suspended: bool,
+    /// Created or resumed, and not yet said to be in memory or not.
+    pub initializing: bool,
     /// False: not to be populated before the first manual refresh.
     pub initialize: bool,
     /// It was populated before, in this or another life of Weir.
@@ -80,7 +82,7 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
          md5(concat_ws('|', s.requested_refresh_mode, s.pinned_settings, (SELECT string_agg(p.print, E'\\n' ORDER BY p.relid) \
              FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id))), \
          coalesce((SELECT bool_or(p.secured) FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id), false), \
-         s.sink, s.ducklake_sink_path, s.ducklake_sink_table_id \
+         s.sink, s.ducklake_sink_path, s.ducklake_sink_table_id, s.status = 'INITIALIZING' \
      FROM pgtrickle.pgt_stream_tables s JOIN pg_class c ON c.oid = s.pgt_relid AND c.relkind = 'v' ORDER BY s.pgt_id";
 
 /// Reads all stream tables after correcting rows whose view was dropped, renamed or restored.
@@ -98,6 +100,7 @@ pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres
             schedule_seconds: row.get::<_, Option<i64>>(4).map(|seconds| seconds.unsigned_abs()),
             requested_mode: row.get(5),
             suspended: row.get(6),
+            initializing: row.get(16),
             initialize: row.get(7),
             populated: row.get(8),
             pinned: pinned(row.get(9)),

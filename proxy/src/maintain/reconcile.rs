@@ -2,7 +2,7 @@
 //! rows planned, ancestors first.
 
 use super::keeper::{Keeper, KeeperError};
-use super::populate::Managed;
+use super::populate::{Managed, Phase};
 use super::work::Work;
 use crate::catalog::rows::{self, StreamTableRow};
 use std::collections::{HashMap, HashSet};
@@ -20,7 +20,7 @@ impl Keeper {
         let changed: Vec<RelationId> = self
             .views
             .iter()
-            .filter(|(id, view)| present.get(id).is_none_or(|row| must_rebuild(&view.row, row)))
+            .filter(|(id, view)| present.get(id).is_none_or(|row| must_rebuild(view, row)))
             .map(|(id, _)| *id)
             .collect();
         self.tear_down(&changed);
@@ -136,8 +136,19 @@ impl Managed {
 }
 
 /// A row whose definition, identity or state of being maintained is another one now.
-fn must_rebuild(known: &StreamTableRow, row: &StreamTableRow) -> bool {
-    known.fingerprint != row.fingerprint || known.pgt_id != row.pgt_id || known.suspended != row.suspended
+fn must_rebuild(view: &Managed, row: &StreamTableRow) -> bool {
+    let known = &view.row;
+    // Paused and resumed between two readings: only what the resumption wrote still tells of it.
+    let is_settled = match view.phase {
+        Phase::Live => true,
+        Phase::Out(reason) => reason != "not populated",
+        Phase::Waiting | Phase::Adding | Phase::Evaluating => false,
+    };
+    let was_resumed = row.initializing && is_settled;
+    known.fingerprint != row.fingerprint
+        || known.pgt_id != row.pgt_id
+        || known.suspended != row.suspended
+        || was_resumed
 }
 
 /// Orders rows so that what a stream table reads comes before it.
