@@ -362,11 +362,23 @@ fn a_prepared_read_whose_stream_table_changes() {
     execute(&mut pair, "some", &[Some("1")]);
     prepare(&mut pair, "all again", READ);
     execute_from_memory(&mut pair, "all again", &[]);
-    // Dropped.
+    // Dropped, and made again under the same name with other types.
     manager.execute("SELECT pgtrickle.drop_stream_table('events')");
     settle();
     assert!(failed(&execute(&mut pair, "all again", &[]), "42P01"));
     assert!(failed(&execute(&mut pair, "some", &[Some("1")]), "42P01"));
+    manager.execute(
+        "SELECT pgtrickle.create_stream_table('events', 'SELECT id::bigint AS id, name FROM event WHERE id < 3', '1s')",
+    );
+    stack.weir.wait_until_live(&["events"]);
+    for _ in 0..4 {
+        assert!(failed(&execute(&mut pair, "all again", &[]), "0A000"));
+        execute(&mut pair, "some", &[Some("1")]);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    prepare(&mut pair, "new", READ);
+    execute_from_memory(&mut pair, "new", &[]);
+    pair.from_memory(READ);
 }
 
 #[test]

@@ -57,6 +57,10 @@ pub const POSITION: &str = "position not known";
 pub const PRIVILEGE: &str = "privilege";
 /// Not asked before this block began, and not to be asked within it.
 pub const PRIVILEGE_UNKNOWN: &str = "privilege not asked yet in transaction block";
+/// What a prepared statement reads has other columns now: Postgres says 0A000.
+pub const RESULT_TYPE: &str = "prepared statement's result type changed";
+/// Not described before this block began, and not to be described within it.
+pub const RESULT_TYPE_UNKNOWN: &str = "result type not checked yet in transaction block";
 /// A parameter's type or value cannot be read from this format.
 pub const PARAMETER: &str = "parameter not understood";
 /// The number of parameters or result formats is wrong; Postgres complains.

@@ -9,6 +9,7 @@ use super::relay::Relay;
 use super::statements::{Resolved, Statement};
 use crate::analysis::{AnalysisKey, Lookup, literals};
 use crate::registry::State as TableState;
+use crate::wire::frontend;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -61,9 +62,32 @@ impl Relay {
                 return Err(reason::PRIVILEGE.into());
             }
         }
+        self.check_columns(statement, epoch).await?;
         let resolved = Arc::new(Resolved::new(prepared, self.state.generation, epoch)?);
         statement.resolved.store(Some(resolved.clone()));
         Ok(resolved)
+    }
+
+    /// A prepared statement keeps the result columns it was prepared with: when what it reads has been made again with
+    /// others, its execution is an error (0A000, `RevalidateCachedQuery` in `plancache.c`), and so is its description.
+    async fn check_columns(&mut self, statement: &Arc<Statement>, epoch: u64) -> Result<(), Refusal> {
+        let Some(name) = self.statements.name_upstream(statement).map(<[u8]>::to_vec) else { return Ok(()) };
+        if statement.columns_kept_at.load(Ordering::Relaxed) == epoch {
+            return Ok(());
+        }
+        if self.state.status != b'I' {
+            return Err(reason::RESULT_TYPE_UNKNOWN.into());
+        }
+        let mut request = bytes::BytesMut::new();
+        frontend::say_describe_statement(&mut request, &name);
+        frontend::say_sync(&mut request);
+        let mut keeps = true;
+        self.exchange(&request, |tag, _| keeps &= tag != b'E').await?;
+        if !keeps {
+            return Err(reason::RESULT_TYPE.into());
+        }
+        statement.columns_kept_at.store(epoch, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Every relation is a stream table that memory may speak for, to a reader with these settings.

@@ -9,7 +9,7 @@ use crate::analysis::{Example, Prepared};
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 use weir_cache::read::Compiled;
 
@@ -48,6 +48,8 @@ pub struct Statement {
     /// Slow executions of exactly this text without its literals: when it keeps coming, it is worth a plan of its own,
     /// whose costly part can be maintained.
     pub slow: AtomicU32,
+    /// The registry epoch at which upstream's prepared statement was seen to have its columns still.
+    pub columns_kept_at: AtomicU64,
 }
 
 /// A text with its literals taken out.
@@ -101,6 +103,7 @@ impl Statement {
             example: ArcSwapOption::empty(),
             needs_literals: AtomicBool::new(false),
             slow: AtomicU32::new(0),
+            columns_kept_at: AtomicU64::new(u64::MAX),
         }
     }
 }
@@ -184,6 +187,15 @@ impl Statements {
     /// Named reads, for the probe to verify that they still mean what they meant.
     pub fn named_reads(&self) -> impl Iterator<Item = (&[u8], &Arc<Statement>)> {
         self.named.iter().filter(|(_, s)| s.kind == Kind::Read).map(|(name, s)| (&**name, s))
+    }
+
+    /// The name under which upstream has prepared this very statement.
+    pub fn name_upstream(&self, statement: &Arc<Statement>) -> Option<&[u8]> {
+        let is_it = |known: &Arc<Statement>| Arc::ptr_eq(known, statement);
+        if self.unnamed_upstream == Unnamed::Same && self.unnamed.as_ref().is_some_and(is_it) {
+            return Some(b"");
+        }
+        self.named.iter().find(|(_, known)| is_it(known)).map(|(name, _)| &**name)
     }
 
     /// The statement for a text that comes without a name, remembered so that its analysis is looked up once.

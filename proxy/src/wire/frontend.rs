@@ -169,6 +169,15 @@ pub fn say_execute(out: &mut BytesMut) {
     say(out, extended::Execute::new(None, 0));
 }
 
+pub fn say_describe_statement(out: &mut BytesMut, name: &[u8]) {
+    let length = 4 + 1 + name.len() + 1;
+    out.put_u8(b'D');
+    out.put_u32(u32::try_from(length).expect("a name that was read fits the protocol's length word"));
+    out.put_u8(b'S');
+    out.put_slice(name);
+    out.put_u8(0);
+}
+
 pub fn say_close_statement(out: &mut BytesMut, name: &str) {
     say(out, extended::Close::new(b'S', Some(name.to_owned())));
 }
