@@ -7,7 +7,6 @@
 pub mod drivers;
 pub mod fuzz;
 pub mod guard;
-pub mod hostile;
 pub mod oracle;
 pub mod pair;
 pub mod postgres;

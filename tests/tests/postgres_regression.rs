@@ -13,25 +13,25 @@ const WATCHED_15: &str = include_str!("../regress/15.watched.txt");
 const WATCHED_18: &str = include_str!("../regress/18.watched.txt");
 
 #[test]
-#[ignore = "make test-regress"]
+#[ignore = "takes minutes and PostgreSQL's source package: `make test-regress` (part of `make test-long`) runs it"]
 fn forwarded_15() {
     forwarded(15, PRESENCE_15);
 }
 
 #[test]
-#[ignore = "make test-regress"]
+#[ignore = "takes minutes and PostgreSQL's source package: `make test-regress` (part of `make test-long`) runs it"]
 fn forwarded_18() {
     forwarded(18, PRESENCE_18);
 }
 
 #[test]
-#[ignore = "make test-regress"]
+#[ignore = "takes minutes and PostgreSQL's source package: `make test-regress` (part of `make test-long`) runs it"]
 fn beside_stream_tables_15() {
     beside_stream_tables(15, &format!("{PRESENCE_15}\n{WATCHED_15}"));
 }
 
 #[test]
-#[ignore = "make test-regress"]
+#[ignore = "takes minutes and PostgreSQL's source package: `make test-regress` (part of `make test-long`) runs it"]
 fn beside_stream_tables_18() {
     beside_stream_tables(18, &format!("{PRESENCE_18}\n{WATCHED_18}"));
 }
