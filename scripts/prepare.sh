@@ -11,6 +11,8 @@ have cargo || { echo "Rust is needed: https://rustup.rs" >&2; exit 1; }
 missing=
 have cc || missing="$missing build-essential"
 have psql || missing="$missing postgresql-client"
+# Certificates of the tests of TLS.
+have openssl || missing="$missing openssl"
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! have pg_config; then
     missing="$missing postgresql"
 fi
