@@ -114,18 +114,30 @@ impl WindowOperator {
     }
 }
 
+/// The changes of a step, by partition. A row whose key or order is an error has no place and is counted as one.
+pub(super) fn changes_by_partition(
+    partition: &KeySpec,
+    order: &OrderSpec,
+    input: &[Arc<Batch>],
+    context: &StepContext<'_>,
+    out: &mut Output,
+) -> KeyMap<Delta> {
+    let mut changes: KeyMap<Delta> = KeyMap::default();
+    for (row, weight) in rows(input) {
+        partition.with_key(row, context.eval, |key, state| {
+            if state == KeyState::Failed || order.fails(row) {
+                out.errors += weight;
+            } else {
+                changes.get_or_insert(key, Delta::new).push((row.clone(), weight));
+            }
+        });
+    }
+    changes
+}
+
 impl Operator for WindowOperator {
     fn step(&mut self, inputs: &[Vec<Arc<Batch>>], context: &StepContext<'_>, out: &mut Output) {
-        let mut changes: KeyMap<Delta> = KeyMap::default();
-        for (row, weight) in rows(&inputs[0]) {
-            self.partition.with_key(row, context.eval, |key, state| {
-                if state == KeyState::Failed || self.order.fails(row) {
-                    out.errors += weight;
-                } else {
-                    changes.get_or_insert(key, Delta::new).push((row.clone(), weight));
-                }
-            });
-        }
+        let changes = changes_by_partition(&self.partition, &self.order, &inputs[0], context, out);
         for (key, mut delta) in changes.into_entries() {
             crate::delta::consolidate(&mut delta);
             let mut bag = self.partitions.remove(key.values()).unwrap_or_default();

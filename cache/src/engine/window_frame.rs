@@ -2,11 +2,11 @@
 
 use super::graph::NodeId;
 use super::memory::{ENTRY_BYTES, row_bytes};
-use super::operator::{Batch, Operator, Output, StepContext, rows};
+use super::operator::{Batch, Operator, Output, StepContext};
 use super::order::OrderedBag;
 use super::spec::OrderSpec;
-use crate::Delta;
-use crate::key::{KeyMap, KeySpec, KeyState};
+use super::window::changes_by_partition;
+use crate::key::{KeyMap, KeySpec};
 use crate::window::{Partition, PreparedCall, evaluate};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -93,16 +93,7 @@ impl FrameOperator {
 
 impl Operator for FrameOperator {
     fn step(&mut self, inputs: &[Vec<Arc<Batch>>], context: &StepContext<'_>, out: &mut Output) {
-        let mut changes: KeyMap<Delta> = KeyMap::default();
-        for (row, weight) in rows(&inputs[0]) {
-            self.partition.with_key(row, context.eval, |key, state| {
-                if state == KeyState::Failed || self.order.fails(row) {
-                    out.errors += weight;
-                } else {
-                    changes.get_or_insert(key, Delta::new).push((row.clone(), weight));
-                }
-            });
-        }
+        let changes = changes_by_partition(&self.partition, &self.order, &inputs[0], context, out);
         for (key, mut delta) in changes.into_entries() {
             crate::delta::consolidate(&mut delta);
             if delta.is_empty() {
