@@ -317,20 +317,22 @@ impl Plan {
     /// Calls `f` on every expression of this plan and the plans below it, whole.
     pub fn exprs_mut(&mut self, f: &mut impl FnMut(&mut Expr)) {
         self.own_exprs_mut(f);
+        self.inputs_mut().into_iter().for_each(|input| input.exprs_mut(f));
+    }
+
+    /// The direct inputs, left to right.
+    pub fn inputs_mut(&mut self) -> Vec<&mut Plan> {
         match &mut self.node {
-            Node::Scan { .. } | Node::Values { .. } => {}
+            Node::Scan { .. } | Node::Values { .. } => vec![],
             Node::Filter { input, .. }
             | Node::Project { input, .. }
             | Node::Aggregate { input, .. }
             | Node::Distinct { input }
             | Node::Repeat { input }
             | Node::Window { input, .. }
-            | Node::Sort { input, .. } => input.exprs_mut(f),
-            Node::Join(join) => {
-                join.left.exprs_mut(f);
-                join.right.exprs_mut(f);
-            }
-            Node::UnionAll { inputs } => inputs.iter_mut().for_each(|input| input.exprs_mut(f)),
+            | Node::Sort { input, .. } => vec![input],
+            Node::Join(join) => vec![&mut join.left, &mut join.right],
+            Node::UnionAll { inputs } => inputs.iter_mut().collect(),
         }
     }
 

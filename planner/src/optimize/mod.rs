@@ -31,24 +31,9 @@ pub fn optimize(plan: Plan, catalog: &Catalog) -> Plan {
 
 /// The plan with each direct input replaced by what `f` makes of it, which must have the same columns.
 fn map_inputs(mut plan: Plan, f: &mut dyn FnMut(Plan) -> Plan) -> Plan {
-    fn replace(slot: &mut Plan, f: &mut dyn FnMut(Plan) -> Plan) {
+    for slot in plan.inputs_mut() {
         let input = std::mem::replace(slot, empty());
         *slot = f(input);
-    }
-    match &mut plan.node {
-        Node::Scan { .. } | Node::Values { .. } => {}
-        Node::Filter { input, .. }
-        | Node::Project { input, .. }
-        | Node::Aggregate { input, .. }
-        | Node::Distinct { input }
-        | Node::Repeat { input }
-        | Node::Window { input, .. }
-        | Node::Sort { input, .. } => replace(input, f),
-        Node::Join(join) => {
-            replace(&mut join.left, f);
-            replace(&mut join.right, f);
-        }
-        Node::UnionAll { inputs } => inputs.iter_mut().for_each(|input| replace(input, f)),
     }
     plan
 }
