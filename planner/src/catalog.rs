@@ -84,8 +84,9 @@ pub struct RelationEntry {
 pub enum RelationKind {
     /// A base table whose deltas are captured.
     Table,
-    /// A stream table: read its maintained rows, do not expand.
-    StreamTable,
+    /// A stream table: read its maintained rows, do not expand. `tree` is its own `pg_rewrite.ev_action`: to Postgres it
+    /// is a view.
+    StreamTable { tree: String },
     /// An ordinary view: its `pg_rewrite.ev_action` tree, to be expanded in place.
     View { tree: String },
     /// Anything else, with why it cannot be maintained ("foreign table", "unlogged table" …).

@@ -15,7 +15,7 @@ impl<'c> Lowering<'c> {
     pub(super) fn relation(&mut self, oid: u32, varno: usize) -> Result<(Plan, Columns), LowerError> {
         let entry = self.catalog.relations.get(&oid).ok_or(LowerError::Missing { kind: "relation", oid })?;
         match &entry.kind {
-            RelationKind::Table | RelationKind::StreamTable => self.scan(oid, entry, varno),
+            RelationKind::Table | RelationKind::StreamTable { .. } => self.scan(oid, entry, varno),
             RelationKind::View { tree } => {
                 let tree = parse(tree)?;
                 let Some(query) = statement(&tree) else { return unsupported("a view of more than one statement") };

@@ -4,11 +4,13 @@
 
 mod from;
 mod grouping;
+mod modifier;
 mod range;
 mod read;
 
 pub use from::{FromItem, JoinType};
 pub use grouping::{GroupingSet, expand as expand_grouping_sets};
+pub use modifier::modifiers_may_change;
 pub use range::{RangeEntry, RangeKind};
 pub use read::statement;
 

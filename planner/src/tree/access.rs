@@ -18,6 +18,14 @@ impl Tree {
             _ => None,
         }
     }
+
+    /// A list's items; null, and anything that is no list, has none.
+    pub fn items(&self) -> &[Tree] {
+        match self {
+            Tree::List(items) => items,
+            _ => &[],
+        }
+    }
 }
 
 impl Node {

@@ -8,6 +8,7 @@ use tokio_postgres::error::SqlState;
 use weir_planner::RelationId;
 use weir_planner::catalog::RelationKind;
 use weir_planner::lower::{LowerError, has_equality, lower_statement};
+use weir_planner::query::modifiers_may_change;
 use weir_planner::tree::{Node, ParseError, Tree, parse, references};
 use weir_planner::types::oid;
 use weir_planner::value::element_type;
@@ -81,6 +82,10 @@ pub(super) async fn analyse(
     session.require(&tree).await?;
     let catalog = session.catalog.planner();
     let tables = stream_tables(&tree, session)?;
+    if modifiers_may_change(&tree, catalog) {
+        let detail = "CASE or COALESCE of different type modifiers that a constant may decide";
+        return Err(Failure::unsupported("result type modifier", detail));
+    }
     let lowered = lower_statement(&text, catalog).map_err(|error| match error {
         LowerError::Unsupported(unsupported) => Failure::unsupported("unsupported construct", unsupported.to_string()),
         LowerError::Missing { .. } => Failure::unsupported("catalogue", error.to_string()),
@@ -129,7 +134,7 @@ fn stream_tables(tree: &Tree, session: &AnalysisSession) -> Result<Vec<RelationI
             return Err(Failure::unsupported("catalogue", format!("relation {relation} is gone")));
         };
         match &entry.kind {
-            RelationKind::StreamTable => {
+            RelationKind::StreamTable { .. } => {
                 found.insert(RelationId(relation));
             }
             RelationKind::View { tree } => match parse(tree) {

@@ -87,7 +87,7 @@ fn collect(catalog: &SystemCatalog, tree: &Tree, found: &mut Sources, seen: &mut
         let id = RelationId(oid);
         match catalog.planner().relations.get(&oid).map(|entry| &entry.kind) {
             Some(RelationKind::Table) => found.base_tables.push(id),
-            Some(RelationKind::StreamTable) => found.stream_tables.push(id),
+            Some(RelationKind::StreamTable { .. }) => found.stream_tables.push(id),
             Some(RelationKind::View { tree }) => {
                 if let Ok(tree) = parse(tree) {
                     collect(catalog, &tree, found, seen);

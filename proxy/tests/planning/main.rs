@@ -5,6 +5,7 @@
 
 mod analyser;
 mod answers;
+mod modifiers;
 mod ordered;
 mod refusals;
 mod rig;

@@ -43,7 +43,10 @@ pub async fn load(
         let entry = RelationEntry {
             schema: row.try_get(1)?,
             name: row.try_get(2)?,
-            kind: if stream_tables.contains(&oid) { RelationKind::StreamTable } else { kind(&row)? },
+            kind: match kind(&row)? {
+                RelationKind::View { tree } if stream_tables.contains(&oid) => RelationKind::StreamTable { tree },
+                other => other,
+            },
             columns: vec![],
             unique_keys: vec![],
             generated: vec![],
