@@ -3,8 +3,8 @@
 /// A checked sink definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Definition {
-    /// Parquet files under `path`, registered in the DuckLake catalog as table `table_id`.
-    DuckLake { path: String, table_id: i64 },
+    /// Parquet files under `path`, registered in the DuckLake catalog as table `table_id`, or by the stream table's name.
+    DuckLake { path: String, table_id: Option<i64> },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,6 @@ impl Definition {
             return Err(DefinitionError::Unknown(sink.to_owned()));
         }
         let path = path.filter(|path| !path.is_empty()).ok_or(DefinitionError::Incomplete("ducklake_sink_path"))?;
-        let table_id = table_id.ok_or(DefinitionError::Incomplete("ducklake_sink_table_id"))?;
         Ok(Some(Definition::DuckLake { path: path.to_owned(), table_id }))
     }
 }
@@ -46,11 +45,13 @@ mod tests {
 
     #[test]
     fn a_definition_is_whole_or_refused() {
-        let ducklake = Definition::DuckLake { path: "s3://lake/t".into(), table_id: 5 };
+        let ducklake = Definition::DuckLake { path: "s3://lake/t".into(), table_id: Some(5) };
         assert_eq!(Definition::from_catalog(Some("DuckLake"), Some("s3://lake/t"), Some(5)), Ok(Some(ducklake)));
         assert_eq!(Definition::from_catalog(None, None, None), Ok(None));
-        let missing = Err(DefinitionError::Incomplete("ducklake_sink_table_id"));
-        assert_eq!(Definition::from_catalog(Some("ducklake"), Some("x"), None), missing);
+        let unnumbered = Definition::DuckLake { path: "x".into(), table_id: None };
+        assert_eq!(Definition::from_catalog(Some("ducklake"), Some("x"), None), Ok(Some(unnumbered)));
+        let missing = Err(DefinitionError::Incomplete("ducklake_sink_path"));
+        assert_eq!(Definition::from_catalog(Some("ducklake"), None, Some(5)), missing);
         assert_eq!(Definition::from_catalog(Some("kafka"), None, None), Err(DefinitionError::Unknown("kafka".into())));
         assert_eq!(
             Definition::from_catalog(None, Some("x"), None),

@@ -34,6 +34,8 @@ pub struct StreamTableRow {
     pub fingerprint: String,
     /// A relation below has row-level security.
     pub row_security: bool,
+    /// Its rows change with the time, with no write.
+    pub reads_clock: bool,
     /// Where its deltas are to go, or why that cannot be.
     pub sink: Result<Option<Definition>, DefinitionError>,
 }
@@ -82,7 +84,8 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
          md5(concat_ws('|', s.requested_refresh_mode, s.pinned_settings, (SELECT string_agg(p.print, E'\\n' ORDER BY p.relid) \
              FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id))), \
          coalesce((SELECT bool_or(p.secured) FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id), false), \
-         s.sink, s.ducklake_sink_path, s.ducklake_sink_table_id, s.status = 'INITIALIZING' \
+         s.sink, s.ducklake_sink_path, s.ducklake_sink_table_id, s.status = 'INITIALIZING', \
+         pgtrickle.reads_clock(s.pgt_relid) \
      FROM pgtrickle.pgt_stream_tables s JOIN pg_class c ON c.oid = s.pgt_relid AND c.relkind = 'v' ORDER BY s.pgt_id";
 
 /// Reads all stream tables after correcting rows whose view was dropped, renamed or restored.
@@ -107,6 +110,7 @@ pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres
             sources: row.get::<_, Vec<u32>>(10).into_iter().map(RelationId).collect(),
             fingerprint: row.get(11),
             row_security: row.get(12),
+            reads_clock: row.get(17),
             sink: Definition::from_catalog(row.get(13), row.get(14), row.get(15)),
         })
         .collect())

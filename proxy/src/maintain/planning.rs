@@ -70,7 +70,12 @@ impl Keeper {
             Err(PlanError::Catalog(error)) => return Err(error.into()),
             Err(error) => error.to_string(),
         };
-        if matches!(row.requested_mode.as_str(), "DIFFERENTIAL" | "IMMEDIATE") {
+        let may_be_full = match row.requested_mode.as_str() {
+            // Its rows change with no write; its creator was told that it is evaluated on its schedule.
+            "DIFFERENTIAL" => row.reads_clock,
+            mode => mode != "IMMEDIATE",
+        };
+        if !may_be_full {
             return Ok(Decision { failed: true, ..Decision::out("not maintainable", Some(unsupported)) });
         }
         self.decide_by_postgres(row, unsupported).await
@@ -99,14 +104,15 @@ impl Keeper {
                 .iter()
                 .map(|column| self.column_type(column.type_oid, column.typmod, column.collation))
                 .collect(),
-            how: Maintenance::ByPostgres { blind: followed.len() < below.len() },
+            how: Maintenance::ByPostgres { blind: followed.len() < below.len() || row.reads_clock },
             sources: followed.into_iter().chain(known).collect(),
             // What the definition depends on is not known: every setting must be the creator's.
             depends_on: SettingSet::TIME_ZONE
                 .union(SettingSet::DATE_STYLE)
                 .union(SettingSet::INTERVAL_STYLE)
                 .union(SettingSet::EXTRA_FLOAT_DIGITS)
-                .union(SettingSet::BYTEA_OUTPUT),
+                .union(SettingSet::BYTEA_OUTPUT)
+                .union(if row.reads_clock { SettingSet::CLOCK } else { SettingSet::NONE }),
             reason: Some(reason),
             out: None,
             failed: false,

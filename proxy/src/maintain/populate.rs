@@ -47,7 +47,7 @@ pub(super) struct Managed {
 #[derive(Clone)]
 pub(super) enum Maintenance {
     Incremental(Arc<Plan>),
-    /// By Postgres, at its schedule. `blind`: some source cannot be followed.
+    /// By Postgres, at its schedule. `blind`: some source cannot be followed, or it is the clock.
     ByPostgres {
         blind: bool,
     },

@@ -51,6 +51,8 @@ pub const OUT_OF_SERVICE: &str = "stream table out of service";
 pub const BEHIND: &str = "behind";
 /// Postgres evaluates this table, and its sources have moved since.
 pub const FULL_MOVED: &str = "sources of a FULL table have moved";
+/// The table's rows change with the time, with no write; only the level `scheduled` takes those of its last refresh.
+pub const CLOCK_TABLE: &str = "stream table reads the time";
 /// The position that `latest` asks for could not be had.
 pub const POSITION: &str = "position not known";
 /// Postgres refuses EXPLAIN of the statement to this role: it will say why.

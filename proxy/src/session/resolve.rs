@@ -2,7 +2,7 @@
 //! and Postgres' verdict on the privilege. Kept with the statement while none of that can have changed.
 
 use super::attempt::Refusal;
-use super::environment::Probed;
+use super::environment::{Consistency, Probed};
 use super::privilege::{PrivilegeKey, VERDICT_LIFE};
 use super::reason;
 use super::relay::Relay;
@@ -99,6 +99,10 @@ impl Relay {
                 TableState::Live => {}
                 TableState::Populating => return Err(reason::POPULATING.into()),
                 TableState::Out { .. } => return Err(reason::OUT_OF_SERVICE.into()),
+            }
+            let is_moving = table.depends_on.contains(SettingSet::CLOCK);
+            if is_moving && probed.consistency.is_some_and(|level| level != Consistency::Scheduled) {
+                return Err(reason::CLOCK_TABLE.into());
             }
             if !agree(table.depends_on, &table.pinned, &probed.environment.settings) {
                 return Err(reason::SETTINGS.into());

@@ -74,6 +74,17 @@ CREATE TABLE IF NOT EXISTS pgtrickle.pgt_refresh_history (
 );
 CREATE INDEX IF NOT EXISTS pgt_refresh_history_by_table ON pgtrickle.pgt_refresh_history (pgt_id, start_time);
 
+-- One row per file that a sink has written.
+CREATE TABLE IF NOT EXISTS pgtrickle.pgt_ducklake_provenance (
+    provenance_id bigserial PRIMARY KEY,
+    stream_table_oid bigint NOT NULL,
+    stream_table_name text NOT NULL,
+    ducklake_snapshot_id bigint NOT NULL,
+    refresh_id bigint NOT NULL DEFAULT 0,
+    delta_row_count bigint NOT NULL DEFAULT 0,
+    written_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- Answers of a running Weir to questions asked from inside a function (see pgtrickle.ask_weir).
 CREATE UNLOGGED TABLE IF NOT EXISTS pgtrickle.weir_answers (
     request uuid PRIMARY KEY,
@@ -83,7 +94,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS pgtrickle.weir_answers (
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgtrickle.pgt_stream_tables TO PUBLIC;
 GRANT USAGE ON SEQUENCE pgtrickle.pgt_stream_tables_pgt_id_seq TO PUBLIC;
-GRANT SELECT ON pgtrickle.pgt_refresh_history, pgtrickle.weir_answers TO PUBLIC;
+GRANT SELECT ON pgtrickle.pgt_refresh_history, pgtrickle.pgt_ducklake_provenance, pgtrickle.weir_answers TO PUBLIC;
 
 ALTER TABLE pgtrickle.pgt_stream_tables ENABLE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS everyone_reads ON pgtrickle.pgt_stream_tables;

@@ -89,8 +89,19 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     ) AS obstacles (reason) ORDER BY reason LIMIT 1
 $body$;
 
--- Why one evaluation of the view `relation` cannot serve every reader and every moment; NULL when it can. Built-in
--- functions that read nothing but TimeZone, DateStyle and the like are fine: those settings are compared per reader.
+-- The view `relation`, or a view below it, reads the date or time: its rows change with no write. Such a stream table is
+-- evaluated by Postgres at every turn of its schedule. (`SQLVALUEFUNCTION` of an :op up to 8 is CURRENT_DATE to LOCALTIMESTAMP,
+-- enum SQLValueFunctionOp in primnodes.h; above, users and schemas.)
+CREATE OR REPLACE FUNCTION pgtrickle.reads_clock(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT EXISTS (SELECT FROM pgtrickle.called_functions(relation) f JOIN pg_proc p ON p.oid = f
+            WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN ('now', 'transaction_timestamp', 'statement_timestamp'))
+        OR EXISTS (SELECT FROM pgtrickle.relations_below(relation) v JOIN pg_rewrite r ON r.ev_class = v AND r.rulename = '_RETURN'
+            WHERE r.ev_action::text ~ '\{SQLVALUEFUNCTION :op [0-8] ')
+$body$;
+
+-- Why one evaluation of the view `relation` cannot serve every reader; NULL when it can. Built-in functions that read
+-- nothing but TimeZone, DateStyle and the like are fine: those settings are compared per reader. The clock is: see reads_clock.
 CREATE OR REPLACE FUNCTION pgtrickle.reader_obstacle(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT coalesce(
@@ -101,10 +112,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
                 'timestamptz', 'time', 'timetz', 'text', 'concat', 'concat_ws', 'format', 'to_json', 'to_jsonb', 'json_agg', 'jsonb_agg',
                 'json_object_agg', 'jsonb_object_agg', 'json_build_object', 'jsonb_build_object', 'json_build_array', 'jsonb_build_array',
                 'row_to_json', 'array_to_string', 'array_to_json', 'string_agg', 'make_timestamptz', 'timestamptz_pl_interval',
-                'timestamptz_mi_interval', 'interval_pl_timestamptz', 'to_timestamp', 'to_date', 'to_number', 'generate_series'))
+                'timestamptz_mi_interval', 'interval_pl_timestamptz', 'to_timestamp', 'to_date', 'to_number', 'generate_series',
+                'now', 'transaction_timestamp', 'statement_timestamp')
+                AND p.proname !~ '^(date|timestamp|timestamptz)_(lt|le|eq|ne|ge|gt)_(date|timestamp|timestamptz)$')
          ORDER BY 1 LIMIT 1),
-        (SELECT 'it reads the current user, date or time' FROM pg_rewrite r
-         WHERE r.ev_class = relation AND r.rulename = '_RETURN' AND r.ev_action::text LIKE '%{SQLVALUEFUNCTION %'))
+        (SELECT 'it reads the current user or schema'
+         FROM pgtrickle.relations_below(relation) v JOIN pg_rewrite r ON r.ev_class = v AND r.rulename = '_RETURN'
+         WHERE r.ev_action::text ~ '\{SQLVALUEFUNCTION :op ([9]|[1-9][0-9]) ' LIMIT 1))
 $body$;
 
 -- What CREATE VIEW accepts and a stream table must not be; raises.
@@ -190,11 +204,15 @@ BEGIN
         verdict := pgtrickle.ask_weir(jsonb_build_object('ask', 'validate', 'query', query, 'settings', settings), interval '2 s');
         obstacle := verdict ->> 'unsupported';
     END IF;
-    IF obstacle IS NOT NULL AND requested IN ('DIFFERENTIAL', 'IMMEDIATE') THEN
+    IF obstacle IS NOT NULL AND requested = 'DIFFERENTIAL' AND pgtrickle.reads_clock(relation) THEN
+        RAISE WARNING USING MESSAGE = format('stream table %s will be refreshed with FULL on its schedule: it reads the time, so its rows change with no write', relation),
+            DETAIL = obstacle;
+        requested := 'AUTO';
+    ELSIF obstacle IS NOT NULL AND requested IN ('DIFFERENTIAL', 'IMMEDIATE') THEN
         RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = format('stream table %s cannot be maintained incrementally: %s', relation, obstacle),
             HINT = 'Use refresh_mode => ''AUTO'' or ''FULL'' to have Postgres evaluate the query on its schedule.';
     END IF;
-    IF obstacle IS NOT NULL AND requested = 'AUTO' THEN
+    IF obstacle IS NOT NULL AND requested = 'AUTO' AND NOT pgtrickle.reads_clock(relation) THEN
         RAISE NOTICE USING MESSAGE = format('stream table %s will be refreshed with FULL: %s', relation, obstacle);
     END IF;
     SELECT array_agg(b) INTO tables FROM pgtrickle.base_tables(relation) b WHERE pgtrickle.watch_obstacle(b) IS NULL;
@@ -281,7 +299,7 @@ DECLARE
         WHEN fillfactor NOT BETWEEN 10 AND 100 THEN 'fillfactor must be between 10 and 100'
         WHEN upper(orchestration_mode) NOT IN ('MANAGED', 'EXTERNAL') OR orchestration_mode IS NULL THEN format('invalid orchestration_mode "%s" (MANAGED or EXTERNAL)', orchestration_mode)
         WHEN lower(sink) <> 'ducklake' THEN format('unknown sink "%s" (only ducklake is known)', sink)
-        WHEN lower(sink) = 'ducklake' AND (ducklake_sink_path IS NULL OR ducklake_sink_table_id IS NULL) THEN 'sink "ducklake" needs ducklake_sink_path and ducklake_sink_table_id'
+        WHEN lower(sink) = 'ducklake' AND ducklake_sink_path IS NULL THEN 'sink "ducklake" needs ducklake_sink_path'
         WHEN sink IS NULL AND ducklake_sink_path IS NOT NULL THEN 'ducklake_sink_path needs sink => ''ducklake'''
         WHEN sink IS NULL AND ducklake_sink_table_id IS NOT NULL THEN 'ducklake_sink_table_id needs sink => ''ducklake'''
     END;
