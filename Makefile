@@ -3,7 +3,7 @@
 SCENARIO ?= ecommerce
 RATE ?= 1
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-SCENARIOS = ecommerce fraud finance leaderboard
+SCENARIOS = ecommerce fraud finance leaderboard onebox
 
 # In CI the build is cached outside the clone.
 ifeq ($(CI),true)

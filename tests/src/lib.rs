@@ -6,6 +6,7 @@
 
 pub mod drivers;
 pub mod fuzz;
+pub mod grafana;
 pub mod guard;
 pub mod oracle;
 pub mod pair;

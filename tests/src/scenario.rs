@@ -10,17 +10,23 @@ pub struct Scenario {
     pub schema: &'static str,
     /// The `create_stream_table` calls.
     pub stream_tables: &'static str,
-    /// Names of the stream tables, ancestors first.
+    /// Names of the stream tables that memory answers at every level, ancestors first.
     pub tables: &'static [&'static str],
+    /// Names of those that read the time: memory answers them at the level `scheduled` only.
+    pub timed: &'static [&'static str],
 }
 
 macro_rules! scenario {
     ($name:literal, $tables:expr) => {
+        scenario!($name, $tables, &[])
+    };
+    ($name:literal, $tables:expr, $timed:expr) => {
         Scenario {
             name: $name,
             schema: include_str!(concat!("../../demo/scenarios/", $name, "/01_schema.sql")),
             stream_tables: include_str!(concat!("../../demo/scenarios/", $name, "/02_stream_tables.sql")),
             tables: $tables,
+            timed: $timed,
         }
     };
 }
@@ -75,8 +81,11 @@ pub const FINANCE: Scenario = scenario!(
 /// Game scores; two stream tables, one with RANK.
 pub const LEADERBOARD: Scenario = scenario!("leaderboard", &["top_players", "scores_by_game"]);
 
+/// A small shop's orders for Grafana: revenue, lifetime values, and a window of seven days that ages by itself.
+pub const ONEBOX: Scenario = scenario!("onebox", &["revenue_by_day", "customer_lifetime_value"], &["inventory_health"]);
+
 /// All scenarios.
-pub const ALL: [Scenario; 4] = [ECOMMERCE, FRAUD, FINANCE, LEADERBOARD];
+pub const ALL: [Scenario; 5] = [ECOMMERCE, FRAUD, FINANCE, LEADERBOARD, ONEBOX];
 
 impl Scenario {
     /// The scenario called `name`.

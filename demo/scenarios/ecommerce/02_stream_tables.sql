@@ -1,4 +1,5 @@
--- Six stream tables: three aggregates of base tables, two roll-ups, one price list.
+-- Six stream tables: three aggregates of base tables, two roll-ups, one price list. `category` is `category_name` again, as
+-- the tutorial's queries have it.
 
 SELECT pgtrickle.create_stream_table(
     name  => 'product_sales',
@@ -45,7 +46,8 @@ SELECT pgtrickle.create_stream_table(
                COALESCE(SUM(o.quantity), 0) AS units_sold,
                COALESCE(SUM(o.quantity * o.unit_price), 0) AS revenue,
                COALESCE(ROUND(AVG(o.unit_price), 2), 0) AS avg_price,
-               COUNT(DISTINCT o.customer_id) AS unique_customers
+               COUNT(DISTINCT o.customer_id) AS unique_customers,
+               cat.name AS category
         FROM categories cat
         LEFT JOIN products p ON p.category_id = cat.id
         LEFT JOIN orders o ON o.product_id = p.id

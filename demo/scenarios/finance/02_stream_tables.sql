@@ -1,4 +1,5 @@
 -- Eleven stream tables; the longest chain is seven deep. Only the two leaves have a schedule of their own.
+-- Where the tutorial's queries name a column otherwise than its definitions do, the column is there under both names.
 
 -- Leaves.
 
@@ -7,7 +8,8 @@ SELECT pgtrickle.create_stream_table(
     query => $$
         SELECT i.id AS instrument_id, i.ticker, i.name AS instrument_name, s.name AS sector, i.asset_class, p.bid, p.ask,
                p.mid AS mid_price, i.base_price, ROUND(p.mid - i.base_price, 4) AS price_drift,
-               ROUND(100.0 * (p.mid - i.base_price) / NULLIF(i.base_price, 0), 2) AS drift_pct, p.updated_at AS price_updated_at
+               ROUND(100.0 * (p.mid - i.base_price) / NULLIF(i.base_price, 0), 2) AS drift_pct, p.updated_at AS price_updated_at,
+               i.ticker AS symbol, p.mid
         FROM market_prices p JOIN instruments i ON i.id = p.instrument_id JOIN sectors s ON s.id = i.sector_id
     $$,
     schedule     => '2s',
@@ -20,7 +22,8 @@ SELECT pgtrickle.create_stream_table(
         SELECT a.id AS account_id, a.name AS account_name, a.portfolio_id, i.id AS instrument_id, i.ticker, i.sector_id,
                COUNT(t.id) AS trade_count, SUM(t.quantity) AS net_quantity,
                ROUND(SUM(t.quantity * t.price) / NULLIF(SUM(t.quantity), 0), 4) AS avg_cost_basis,
-               MIN(t.traded_at) AS first_trade_at, MAX(t.traded_at) AS last_trade_at
+               MIN(t.traded_at) AS first_trade_at, MAX(t.traded_at) AS last_trade_at,
+               i.ticker AS instrument_symbol, ROUND(SUM(t.quantity * t.price), 2) AS position_value
         FROM trades t JOIN accounts a ON a.id = t.account_id JOIN instruments i ON i.id = t.instrument_id
         GROUP BY a.id, a.name, a.portfolio_id, i.id, i.ticker, i.sector_id
         HAVING SUM(t.quantity) <> 0
@@ -156,7 +159,8 @@ SELECT pgtrickle.create_stream_table(
     query => $$
         SELECT ROW_NUMBER() OVER (ORDER BY capital_ratio_pct DESC, portfolio_name) AS rank, portfolio_name, manager, strategy,
                total_market_value, total_pnl, portfolio_var_95, required_capital, capital_limit, capital_headroom,
-               ROUND(capital_ratio_pct, 2) AS capital_ratio_pct, capital_status
+               ROUND(capital_ratio_pct, 2) AS capital_ratio_pct, capital_status,
+               required_capital AS capital_required, ROUND(required_capital / NULLIF(capital_limit, 0), 4) AS utilization_ratio
         FROM regulatory_capital ORDER BY capital_ratio_pct DESC, portfolio_name LIMIT 10
     $$,
     schedule     => 'calculated',

@@ -13,6 +13,7 @@ pub fn of(scenario: &str) -> &'static [Invariant] {
         "finance" => &FINANCE,
         "fraud" => &FRAUD,
         "leaderboard" => &LEADERBOARD,
+        "onebox" => &ONEBOX,
         other => unreachable!("scenario {other} has no invariants"),
     }
 }
@@ -99,6 +100,19 @@ const LEADERBOARD: [Invariant; 1] = [Invariant {
                (SELECT SUM(total_score) AS total FROM scores_by_game) g",
 }];
 
+const ONEBOX: [Invariant; 2] = [
+    Invariant {
+        says: "revenue of the days = lifetime value of the customers",
+        sql: "SELECT d.total, c.total FROM (SELECT SUM(revenue_usd) AS total FROM revenue_by_day) d, \
+                   (SELECT SUM(lifetime_value_usd) AS total FROM customer_lifetime_value) c",
+    },
+    Invariant {
+        says: "orders of the days = orders of the customers who have any",
+        sql: "SELECT d.n, c.n FROM (SELECT SUM(order_count) AS n FROM revenue_by_day) d, \
+                   (SELECT SUM(total_orders) AS n FROM customer_lifetime_value WHERE lifetime_value_usd IS NOT NULL) c",
+    },
+];
+
 /// The seeds' psql reads and a few more, compared with the same read of the views at every pause.
 pub fn reads(scenario: &str) -> &'static [&'static str] {
     match scenario {
@@ -137,6 +151,13 @@ pub fn reads(scenario: &str) -> &'static [&'static str] {
             "SELECT rank, player_name, total_score FROM top_players WHERE rank <= 3 ORDER BY rank, player_id",
             "SELECT 'Game ' || game_id, high_score FROM scores_by_game ORDER BY high_score DESC, game_id",
             "SELECT COUNT(*) FROM top_players",
+        ],
+        "onebox" => &[
+            "SELECT floor(extract(epoch from day)/86400)*86400 AS \"time\", category, SUM(revenue_usd) AS \"Revenue (USD)\" \
+             FROM revenue_by_day GROUP BY 1, category ORDER BY 1, category",
+            "SELECT plan, PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY lifetime_value_usd) AS p50_ltv, \
+             PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY lifetime_value_usd) AS p90_ltv, AVG(lifetime_value_usd) AS avg_ltv \
+             FROM customer_lifetime_value GROUP BY plan ORDER BY plan",
         ],
         other => unreachable!("scenario {other} has no reads"),
     }

@@ -20,6 +20,8 @@ use weir_tests::wire::RawClient;
 
 /// Pauses for comparison in one check.
 const ROUNDS: u32 = 3;
+/// Between two reads of a table that reads the time, a row may leave it: rows do so every twenty seconds at most.
+const AGING_ATTEMPTS: u32 = 5;
 
 pub struct Options {
     /// All rounds of writing together.
@@ -139,6 +141,10 @@ fn compare_all(stack: &Stack) -> Result<usize, String> {
         verify(&mut weir, table)?;
         compared += 1;
     }
+    for table in stack.scenario.timed {
+        compare_timed(stack, &mut direct, table)?;
+        compared += 1;
+    }
     let reads = invariants::reads(stack.scenario.name).iter().copied();
     for sql in panels::statements(stack.scenario.name).chain(reads) {
         compare(&mut weir, &mut direct, sql, Order::Exact)?;
@@ -149,6 +155,27 @@ fn compare_all(stack: &Stack) -> Result<usize, String> {
         compared += 1;
     }
     Ok(compared)
+}
+
+/// A table that reads the time: what Postgres says now is what it says through Weir; and memory has the rows of the last
+/// refresh, which equal the present ones unless a row has aged out between the two. Refreshed again, they do.
+fn compare_timed(stack: &Stack, direct: &mut RawClient, table: &str) -> Result<(), String> {
+    let sql = format!("SELECT * FROM {table}");
+    let mut latest = RawClient::superuser(&stack.weir.address());
+    latest.execute("SET weir.consistency = 'latest'");
+    let mut scheduled = RawClient::superuser(&stack.weir.address());
+    scheduled.execute("SET weir.consistency = 'scheduled'");
+    let mut problem = String::new();
+    for _ in 0..AGING_ATTEMPTS {
+        latest.execute(&format!("SELECT pgtrickle.refresh_stream_table('{table}')"));
+        let compared = compare(&mut latest, direct, &sql, Order::Any)
+            .and_then(|()| compare_from_memory(&mut scheduled, direct, &sql, Order::Any));
+        match compared {
+            Ok(()) => return Ok(()),
+            Err(difference) => problem = difference,
+        }
+    }
+    Err(problem)
 }
 
 /// `pgtrickle.verify_stream_table` must answer that memory and view agree.

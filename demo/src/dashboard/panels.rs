@@ -43,6 +43,7 @@ fn of(scenario: &str) -> &'static [Panel] {
         "fraud" => &FRAUD,
         "finance" => &FINANCE,
         "leaderboard" => &LEADERBOARD,
+        "onebox" => &ONEBOX,
         other => unreachable!("scenario {other} has no panels"),
     }
 }
@@ -279,5 +280,34 @@ const LEADERBOARD: [Panel; 3] = [
         "SELECT 'Game ' || game_id AS game, total_score AS points, player_count AS players, high_score AS best FROM scores_by_game \
          ORDER BY total_score DESC, game_id",
         &[("points", "bar")],
+    ),
+];
+
+const ONEBOX: [Panel; 4] = [
+    figures(
+        "SELECT SUM(revenue_usd) AS revenue, SUM(order_count) AS orders_shipped, COUNT(DISTINCT day) AS days, \
+                COUNT(DISTINCT category) AS categories FROM revenue_by_day",
+        &[("revenue", "money")],
+    ),
+    table(
+        "Revenue by day",
+        6,
+        "SELECT day, category, revenue_usd AS revenue, order_count AS orders, unique_customers AS customers FROM revenue_by_day \
+         ORDER BY day DESC, category LIMIT 15",
+        &[("day", "time"), ("revenue", "bar")],
+    ),
+    table(
+        "Lifetime value",
+        6,
+        "SELECT email, plan, lifetime_value_usd AS value, total_orders AS orders, last_order_at AS last FROM customer_lifetime_value \
+         ORDER BY lifetime_value_usd DESC NULLS LAST, id LIMIT 15",
+        &[("plan", "badge"), ("value", "bar"), ("last", "time")],
+    ),
+    table(
+        "Inventory",
+        12,
+        "SELECT sku, name, stock_count AS stock, units_sold_7d AS sold_in_7_days, stock_status AS status FROM inventory_health \
+         ORDER BY stock_status DESC, units_sold_7d DESC, sku",
+        &[("status", "badge")],
     ),
 ];

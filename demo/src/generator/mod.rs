@@ -7,6 +7,7 @@ mod ecommerce;
 mod finance;
 mod fraud;
 mod leaderboard;
+mod onebox;
 
 use rand::rngs::StdRng;
 use std::sync::Arc;
@@ -132,6 +133,7 @@ enum Events {
     Finance(finance::Trades),
     Fraud(fraud::Transactions),
     Leaderboard(leaderboard::Scores),
+    OneBox(onebox::Shop),
 }
 
 impl Events {
@@ -141,6 +143,7 @@ impl Events {
             "finance" => Events::Finance(finance::Trades::prepare(client, pace).await?),
             "fraud" => Events::Fraud(fraud::Transactions::prepare(client, pace).await?),
             "leaderboard" => Events::Leaderboard(leaderboard::Scores::prepare(client).await?),
+            "onebox" => Events::OneBox(onebox::Shop::prepare(client, pace).await?),
             other => unreachable!("scenario {other} has no generator"),
         })
     }
@@ -152,6 +155,7 @@ impl Events {
             Events::Finance(trades) => trades.next(client, rng).await,
             Events::Fraud(transactions) => transactions.next(client, rng).await,
             Events::Leaderboard(scores) => scores.next(client, rng).await,
+            Events::OneBox(shop) => shop.next(client, rng).await,
         }
     }
 }

@@ -35,6 +35,7 @@ pub fn of(scenario: &str) -> &'static [&'static [Panel]] {
         "finance" => FINANCE,
         "fraud" => FRAUD,
         "leaderboard" => LEADERBOARD,
+        "onebox" => ONEBOX,
         other => unreachable!("scenario {other} has no panels"),
     }
 }
@@ -165,3 +166,26 @@ const LEADERBOARD: &[&[Panel]] = &[&[
         rows: 5,
     },
 ]];
+
+const ONEBOX: &[&[Panel]] = &[
+    &[
+        Panel {
+            title: "revenue by day",
+            sql: "SELECT day::date AS day, category, revenue_usd AS revenue, order_count AS orders, unique_customers AS customers \
+                  FROM revenue_by_day ORDER BY revenue_by_day.day DESC, category LIMIT 9",
+            rows: 9,
+        },
+        Panel {
+            title: "customers by lifetime value",
+            sql: "SELECT email, plan, lifetime_value_usd AS value, total_orders AS orders FROM customer_lifetime_value \
+                  ORDER BY lifetime_value_usd DESC NULLS LAST, id LIMIT 9",
+            rows: 9,
+        },
+    ],
+    &[Panel {
+        title: "inventory alerts",
+        sql: "SELECT sku, name, stock_count AS stock, units_sold_7d AS sold_7d, stock_status AS status FROM inventory_health \
+              WHERE stock_status <> 'OK' ORDER BY stock_status DESC, units_sold_7d DESC, sku",
+        rows: 8,
+    }],
+];
