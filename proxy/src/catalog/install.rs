@@ -5,18 +5,22 @@ use std::hash::{Hash, Hasher};
 use tokio_postgres::Client;
 
 /// The installed SQL in the order it must run. Each file says what is in it.
-pub const PARTS: [(&str, &str); 11] = [
+pub const PARTS: [(&str, &str); 15] = [
     ("tables", include_str!("sql/10_tables.sql")),
     ("watch", include_str!("sql/20_watch.sql")),
     ("ask", include_str!("sql/30_ask.sql")),
+    ("schedule", include_str!("sql/35_schedule.sql")),
     ("create", include_str!("sql/40_create.sql")),
     ("alter", include_str!("sql/50_alter.sql")),
     ("manage", include_str!("sql/55_manage.sql")),
+    ("operate", include_str!("sql/56_operate.sql")),
     ("status", include_str!("sql/60_status.sql")),
     ("graph", include_str!("sql/61_graph.sql")),
     ("refreshes", include_str!("sql/62_refreshes.sql")),
     ("advisor", include_str!("sql/63_advisor.sql")),
     ("health", include_str!("sql/64_health.sql")),
+    ("capture", include_str!("sql/65_capture.sql")),
+    ("explain", include_str!("sql/66_explain.sql")),
 ];
 /// Event triggers: superusers only.
 pub const MARKS: &str = include_str!("sql/70_marks.sql");

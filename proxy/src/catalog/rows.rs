@@ -1,6 +1,7 @@
 //! The catalog of stream tables as the maintenance needs it: definitions, what they read, and a fingerprint of everything a
 //! plan is made of.
 
+use super::schedule::Schedule;
 use crate::capture::TableSpec;
 use tokio_postgres::Client;
 use weir_planner::RelationId;
@@ -16,8 +17,7 @@ pub struct StreamTableRow {
     pub id: RelationId,
     pub schema: String,
     pub name: String,
-    /// None: `calculated`.
-    pub schedule_seconds: Option<u64>,
+    pub schedule: Schedule,
     /// AUTO, FULL, DIFFERENTIAL or IMMEDIATE.
     pub requested_mode: String,
     pub suspended: bool,
@@ -78,14 +78,16 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
              c.relrowsecurity \
          FROM pg_class c WHERE c.oid IN (SELECT relid FROM below)) \
      SELECT s.pgt_id, s.pgt_relid, s.pgt_schema, s.pgt_name, \
-         CASE WHEN s.schedule IS NULL THEN NULL ELSE pgtrickle.parse_duration_seconds(s.schedule) END, \
+         s.schedule, \
          s.requested_refresh_mode, s.status = 'SUSPENDED', s.initialize, s.last_refresh_at IS NOT NULL, s.pinned_settings::text, \
          coalesce((SELECT array_agg(d.source_relid ORDER BY d.source_relid) FROM pgtrickle.pgt_dependencies d WHERE d.pgt_id = s.pgt_id), '{}'::oid[]), \
          md5(concat_ws('|', s.requested_refresh_mode, s.pinned_settings, (SELECT string_agg(p.print, E'\\n' ORDER BY p.relid) \
              FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id))), \
          coalesce((SELECT bool_or(p.secured) FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id), false), \
          s.sink, s.ducklake_sink_path, s.ducklake_sink_table_id, s.status = 'INITIALIZING', \
-         pgtrickle.reads_clock(s.pgt_relid) \
+         pgtrickle.reads_clock(s.pgt_relid), \
+         CASE WHEN s.schedule IS NULL THEN NULL ELSE pgtrickle.schedule_milliseconds(s.schedule) END, \
+         pgtrickle.tier_factor(s.refresh_tier) \
      FROM pgtrickle.pgt_stream_tables s JOIN pg_class c ON c.oid = s.pgt_relid AND c.relkind = 'v' ORDER BY s.pgt_id";
 
 /// Reads all stream tables after correcting rows whose view was dropped, renamed or restored.
@@ -100,7 +102,7 @@ pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres
             id: RelationId(row.get(1)),
             schema: row.get(2),
             name: row.get(3),
-            schedule_seconds: row.get::<_, Option<i64>>(4).map(|seconds| seconds.unsigned_abs()),
+            schedule: Schedule::from_catalog(row.get(4), row.get(18), row.get(19)),
             requested_mode: row.get(5),
             suspended: row.get(6),
             initializing: row.get(16),

@@ -197,8 +197,10 @@ async fn write_entries(client: &Client, entries: &[&Entry]) -> Result<(), tokio_
 }
 
 async fn write_freshness(client: &Client, fresh: &[Freshness]) -> Result<(), tokio_postgres::Error> {
+    // What is written late must not undo the count of a failure that came after it.
     const UPDATE: &str = "UPDATE pgtrickle.pgt_stream_tables s SET data_timestamp = f.at, last_refresh_at = f.at, \
-             frontier = jsonb_build_object('lsn', f.position), consecutive_errors = 0 \
+             frontier = jsonb_build_object('lsn', f.position), \
+             consecutive_errors = CASE WHEN s.last_error_at > f.at THEN s.consecutive_errors ELSE 0 END \
          FROM unnest($1::bigint[], $2::timestamptz[], $3::text[]) AS f (pgt_id, at, position) \
          WHERE s.pgt_id = f.pgt_id";
     let ids: Vec<i64> = fresh.iter().map(|fresh| fresh.pgt_id).collect();
@@ -206,6 +208,23 @@ async fn write_freshness(client: &Client, fresh: &[Freshness]) -> Result<(), tok
     let positions: Vec<String> = fresh.iter().map(|fresh| fresh.position.clone()).collect();
     client.execute(UPDATE, &[&ids, &times, &positions]).await?;
     Ok(())
+}
+
+/// Refreshes that may fail one after the other before the table is suspended.
+const FAILURES: i32 = 3;
+
+/// Counts a failed refresh and tells those who listen on `pg_trickle_alert`. True: it was one too many, the table is
+/// suspended until `resume_stream_table`.
+pub(super) async fn count_failure(client: &Client, pgt_id: i64, error: &str) -> Result<bool, tokio_postgres::Error> {
+    const COUNT: &str = "WITH counted AS ( \
+             UPDATE pgtrickle.pgt_stream_tables SET consecutive_errors = consecutive_errors + 1, last_error_message = $2, \
+                 last_error_at = $4, updated_at = now(), \
+                 status = CASE WHEN consecutive_errors + 1 >= $3 THEN 'SUSPENDED' ELSE status END \
+             WHERE pgt_id = $1 AND status <> 'SUSPENDED' RETURNING status, pgt_schema || '.' || pgt_name AS name) \
+         SELECT status = 'SUSPENDED', pgtrickle.alert('refresh_failed', name, $2)::text, \
+             CASE WHEN status = 'SUSPENDED' THEN pgtrickle.alert('auto_suspended', name, $2)::text END FROM counted";
+    let row = client.query_opt(COUNT, &[&pgt_id, &error, &FAILURES, &SystemTime::now()]).await?;
+    Ok(row.is_some_and(|row| row.get(0)))
 }
 
 /// What the catalog row says of a table's state.

@@ -20,7 +20,7 @@ use weir_planner::RelationId;
 
 /// Pause before another attempt to reach Postgres.
 const RETRY: Duration = Duration::from_secs(1);
-/// Pace of the scheduler: schedules are whole seconds, so a tenth is prompt enough.
+/// Pace of the scheduler, and so the shortest schedule (`pgtrickle.schedule_milliseconds`).
 const TICK: Duration = Duration::from_millis(100);
 
 /// The catalog is read again after so long even if nothing asked for it: a row that was committed while the stream was

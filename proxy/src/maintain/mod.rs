@@ -6,6 +6,7 @@
 
 mod copy;
 mod demand;
+mod explain;
 mod follow;
 mod full;
 mod hidden;

@@ -5,6 +5,7 @@ use super::history::{Action, Entry, Initiator, Status};
 use super::keeper::{Keeper, KeeperError};
 use super::notice::Notice;
 use super::planning::Decision;
+use super::schedule;
 use super::upkeep::Progress;
 use super::work::{How, NewView, Work};
 use crate::catalog::rows::{self, BaseTable, StreamTableRow};
@@ -36,7 +37,7 @@ pub(super) struct Managed {
     /// Relations whose rows it is made of: those under capture and the stream tables.
     pub sources: Vec<RelationId>,
     pub depends_on: SettingSet,
-    /// When the scheduler looks at it next; None for `calculated` over stream tables.
+    /// When the scheduler looks at it next; None: never. (`calculated` tables over stream tables follow those.)
     pub due: Option<Instant>,
     /// When the catalog row last said how fresh it is.
     pub told: Instant,
@@ -98,7 +99,7 @@ impl Keeper {
             columns: decision.columns,
             sources: decision.sources,
             depends_on: decision.depends_on,
-            due: Some(Instant::now()),
+            due: schedule::first_due(&row.schedule),
             told: Instant::now(),
             evaluating: false,
             row,

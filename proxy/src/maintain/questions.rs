@@ -3,7 +3,7 @@
 use super::Shared;
 use super::keeper::Keeper;
 use super::populate::Managed;
-use super::{validate, verify};
+use super::{explain, validate, verify};
 use crate::catalog::install::LOCK_CLASS;
 use crate::control;
 use serde_json::{Value as Json, json};
@@ -67,6 +67,10 @@ pub(super) fn answer(keeper: &Keeper, question: &str) {
                 let answer = answer.map_or_else(|error| json!({ "error": error }), |verdict| verdict.to_json());
                 reply(&shared, &request, &answer).await;
             });
+        }
+        Some("explain") => {
+            let answer = explain::explain(keeper, question["pgt_id"].as_i64());
+            tokio::spawn(async move { reply(&shared, &request, &answer).await });
         }
         Some("validate") => {
             let stream_tables: Vec<_> = keeper.views.values().map(|view: &Managed| view.row.id).collect();

@@ -3,6 +3,7 @@
 
 use super::keeper::{Keeper, KeeperError};
 use super::populate::{Managed, Phase};
+use super::schedule;
 use super::work::Work;
 use crate::catalog::rows::{self, StreamTableRow};
 use std::collections::{HashMap, HashSet};
@@ -128,8 +129,8 @@ impl Keeper {
 impl Managed {
     /// Takes over what a change of the row may change without a new plan.
     fn reschedule(&mut self, row: StreamTableRow) {
-        if row.schedule_seconds != self.row.schedule_seconds {
-            self.due = Some(Instant::now());
+        if row.schedule != self.row.schedule {
+            self.due = schedule::first_due(&row.schedule);
         }
         self.row = row;
     }

@@ -1,12 +1,13 @@
 //! The scheduler: which tables are due, manual refreshes, and what of it goes into the history.
 
 use super::full;
-use super::history::{Entry, Freshness, Initiator, Record, Status};
+use super::history::{self, Entry, Freshness, Initiator, Record, Status};
 use super::keeper::{Keeper, KeeperError};
 use super::notice::Notice;
 use super::populate::Phase;
 use super::upkeep::Progress;
 use super::work::Work;
+use crate::catalog::schedule::{Cron, Schedule};
 use std::collections::HashSet;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::oneshot;
@@ -14,7 +15,7 @@ use weir_cache::Position;
 use weir_planner::RelationId;
 
 /// Cadence of a `calculated` or IMMEDIATE table that reads base tables only (pg_trickle's `default_schedule_seconds`).
-const DEFAULT_SECONDS: u64 = 1;
+const DEFAULT_CADENCE: Duration = Duration::from_secs(1);
 /// The catalog row of a table in which nothing changes is brought up to date no more often than this: every such update is
 /// a write to the application's database.
 const QUIET_TELL: Duration = Duration::from_secs(10);
@@ -39,16 +40,43 @@ pub(super) fn tick(keeper: &mut Keeper) {
     });
 }
 
+/// When a table is due for the first time after it has become live, or its schedule another one: at once, but at the moment
+/// that a cron expression means.
+pub(super) fn first_due(schedule: &Schedule) -> Option<Instant> {
+    match schedule {
+        Schedule::Calculated | Schedule::Every(_) => Some(Instant::now()),
+        Schedule::Cron(cron) => moment_of(cron, Instant::now()),
+        Schedule::Never => None,
+    }
+}
+
+/// When it is due again. Turns keep their distance from each other however late one of them is looked at; those that were
+/// missed altogether are left out.
+fn next_due(schedule: &Schedule, was: Instant, now: Instant) -> Option<Instant> {
+    let every = match schedule {
+        Schedule::Calculated => DEFAULT_CADENCE,
+        Schedule::Every(every) => *every,
+        Schedule::Cron(cron) => return moment_of(cron, now),
+        Schedule::Never => return None,
+    };
+    let next = was + every;
+    Some(if next > now { next } else { now + every })
+}
+
+fn moment_of(cron: &Cron, now: Instant) -> Option<Instant> {
+    let clock = SystemTime::now();
+    let wait = cron.next_after(clock)?.duration_since(clock).unwrap_or_default();
+    now.checked_add(wait)
+}
+
 /// Live tables whose schedule has come, and `calculated` ones over them, transitively.
 fn take_due(keeper: &mut Keeper, now: Instant) -> Vec<RelationId> {
     let mut due: HashSet<RelationId> = HashSet::new();
     for (id, view) in keeper.views.iter_mut().filter(|(_, view)| view.phase == Phase::Live) {
-        let follows =
-            view.row.schedule_seconds.is_none() && view.sources.iter().any(|id| keeper_is_stream(id, &keeper.tables));
-        if follows || view.due.is_some_and(|due| due > now) {
-            continue;
-        }
-        view.due = Some(now + Duration::from_secs(view.row.schedule_seconds.unwrap_or(DEFAULT_SECONDS)));
+        let follows = view.row.schedule == Schedule::Calculated
+            && view.sources.iter().any(|id| keeper_is_stream(id, &keeper.tables));
+        let Some(was) = view.due.filter(|due| !follows && *due <= now) else { continue };
+        view.due = next_due(&view.row.schedule, was, now);
         due.insert(*id);
     }
     loop {
@@ -57,7 +85,7 @@ fn take_due(keeper: &mut Keeper, now: Instant) -> Vec<RelationId> {
             .iter()
             .filter(|(id, view)| {
                 view.phase == Phase::Live
-                    && view.row.schedule_seconds.is_none()
+                    && view.row.schedule == Schedule::Calculated
                     && !due.contains(id)
                     && view.sources.iter().any(|source| due.contains(source))
             })
@@ -130,6 +158,9 @@ impl Keeper {
                     view.phase = Phase::Out("evaluation failed");
                     Status::Error(reason.clone()).write(&self.client, pgt_id).await?;
                     self.publish_registry();
+                } else if history::count_failure(&self.client, pgt_id, &reason).await? {
+                    // The row says SUSPENDED now: the next reading takes the table out of service.
+                    self.must_read = true;
                 }
                 self.record(Entry::failed(pgt_id, action, initiator, reason));
                 return Ok(());

@@ -3,6 +3,7 @@
 //! `rig` starts a server and the services and compares the snapshot with the views; each other file is one concern.
 
 mod changes;
+mod explain;
 mod full;
 mod lifecycle;
 mod manage;

@@ -52,6 +52,9 @@ CREATE TABLE IF NOT EXISTS pgtrickle.pgt_stream_tables (
     UNIQUE (pgt_schema, pgt_name)
 ) WITH (fillfactor = 50);
 
+-- hot, warm, cold or frozen: see tier_factor.
+ALTER TABLE pgtrickle.pgt_stream_tables ADD COLUMN IF NOT EXISTS refresh_tier text NOT NULL DEFAULT 'hot';
+
 CREATE TABLE IF NOT EXISTS pgtrickle.pgt_refresh_history (
     refresh_id bigserial PRIMARY KEY,
     pgt_id bigint NOT NULL,
@@ -115,7 +118,7 @@ $body$;
 DROP TRIGGER IF EXISTS catalog_mark ON pgtrickle.pgt_stream_tables;
 CREATE TRIGGER catalog_mark
     AFTER INSERT OR DELETE OR UPDATE OF pgt_relid, pgt_name, pgt_schema, defining_query, original_query, schedule,
-        requested_refresh_mode, initialize, sink, ducklake_sink_path, ducklake_sink_table_id, pinned_settings
+        refresh_tier, requested_refresh_mode, initialize, sink, ducklake_sink_path, ducklake_sink_table_id, pinned_settings
     ON pgtrickle.pgt_stream_tables FOR EACH ROW EXECUTE FUNCTION pgtrickle.catalog_mark();
 ALTER TABLE pgtrickle.pgt_stream_tables ENABLE ALWAYS TRIGGER catalog_mark;
 

@@ -1,42 +1,5 @@
 -- create_stream_table and what it is made of. Everything runs as the caller and in the caller's transaction.
 
--- Seconds of a duration such as 1s, 5m, 1h30m, 2d, 1w.
-CREATE OR REPLACE FUNCTION pgtrickle.parse_duration_seconds(duration text) RETURNS bigint
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $body$
-DECLARE
-    total numeric := 0;
-    part text[];
-BEGIN
-    IF duration ~ '^\s*@' OR duration ~ '^\s*(\S+\s+){4,5}\S+\s*$' THEN
-        RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = format('cron schedules are not supported: "%s"', duration),
-            HINT = 'Use a duration such as 30s, 5m or 1h30m, or ''calculated''.';
-    END IF;
-    IF duration IS NULL OR duration !~* '^\s*([0-9]+\s*[smhdw]\s*)+$' THEN
-        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('invalid schedule "%s"', duration),
-            HINT = 'Use a duration such as 1s, 5m or 1h30m, or ''calculated''.';
-    END IF;
-    FOR part IN SELECT regexp_matches(lower(duration), '([0-9]+)\s*([smhdw])', 'g') LOOP
-        total := total + part[1]::numeric * CASE part[2]
-            WHEN 's' THEN 1 WHEN 'm' THEN 60 WHEN 'h' THEN 3600 WHEN 'd' THEN 86400 ELSE 604800 END;
-    END LOOP;
-    IF total < 1 OR total > 3155760000 THEN
-        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = format('schedule "%s" is out of range', duration),
-            HINT = 'A schedule is at least 1 second and at most 100 years.';
-    END IF;
-    RETURN total::bigint;
-END
-$body$;
-
--- NULL for 'calculated'; else the schedule as given, checked.
-CREATE OR REPLACE FUNCTION pgtrickle.checked_schedule(schedule text) RETURNS text
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $body$
-BEGIN
-    IF schedule IS NULL OR lower(btrim(schedule)) = 'calculated' THEN RETURN NULL; END IF;
-    PERFORM pgtrickle.parse_duration_seconds(schedule);
-    RETURN btrim(schedule);
-END
-$body$;
-
 CREATE OR REPLACE FUNCTION pgtrickle.checked_refresh_mode(refresh_mode text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $body$
 BEGIN

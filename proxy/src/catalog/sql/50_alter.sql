@@ -127,7 +127,8 @@ DECLARE
     wanted_schedule text := st.schedule;
     mode text := st.refresh_mode;
     body text;
-    refused text := CASE WHEN tier IS NOT NULL THEN 'tier' WHEN fuse IS NOT NULL THEN 'fuse' WHEN fuse_ceiling IS NOT NULL THEN 'fuse_ceiling'
+    wanted_tier text := pgtrickle.checked_tier(tier);
+    refused text := CASE WHEN fuse IS NOT NULL THEN 'fuse' WHEN fuse_ceiling IS NOT NULL THEN 'fuse_ceiling'
         WHEN fuse_sensitivity IS NOT NULL THEN 'fuse_sensitivity' WHEN post_refresh_action IS NOT NULL THEN 'post_refresh_action'
         WHEN reindex_drift_threshold IS NOT NULL THEN 'reindex_drift_threshold' END;
 BEGIN
@@ -173,6 +174,7 @@ BEGIN
         max_differential_joins = coalesce(max_differential_joins, s.max_differential_joins),
         max_delta_fraction = coalesce(max_delta_fraction, s.max_delta_fraction),
         target_freshness = coalesce(target_freshness, s.target_freshness),
+        refresh_tier = coalesce(wanted_tier, s.refresh_tier),
         sink = coalesce(lower(sink), s.sink),
         ducklake_sink_path = coalesce(ducklake_sink_path, s.ducklake_sink_path),
         ducklake_sink_table_id = coalesce(ducklake_sink_table_id, s.ducklake_sink_table_id),

@@ -109,17 +109,26 @@ CREATE OR REPLACE FUNCTION pgtrickle.create_stream_table_fast_append_only(name t
     SELECT pgtrickle.create_stream_table(name, query, schedule => '1s', refresh_mode => 'DIFFERENTIAL', append_only => true)
 $body$;
 
+-- What listeners on pg_trickle_alert are told: the event, the stream table, and the error that caused it.
+CREATE OR REPLACE FUNCTION pgtrickle.alert(event text, stream_table text, error text) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog AS $body$
+    SELECT pg_notify('pg_trickle_alert', jsonb_strip_nulls(jsonb_build_object('event', event, 'stream_table', stream_table, 'error', left(error, 2000)))::text)
+$body$;
+
 -- While suspended, Postgres answers its readers.
 CREATE OR REPLACE FUNCTION pgtrickle.pause_stream_table(name text) RETURNS void LANGUAGE sql VOLATILE AS $body$
     SELECT pgtrickle.alter_stream_table(name, status => 'SUSPENDED')
 $body$;
 
 CREATE OR REPLACE FUNCTION pgtrickle.resume_stream_table(name text) RETURNS void LANGUAGE plpgsql VOLATILE AS $body$
+DECLARE
+    st pgtrickle.pgt_stream_tables := pgtrickle.find_stream_table(name);
 BEGIN
-    IF (pgtrickle.find_stream_table(name)).status <> 'SUSPENDED' THEN
+    IF st.status <> 'SUSPENDED' THEN
         RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = format('stream table "%s" is not suspended', name);
     END IF;
     PERFORM pgtrickle.alter_stream_table(name, status => 'ACTIVE');
+    PERFORM pgtrickle.alert('resumed', st.pgt_schema || '.' || st.pgt_name, NULL);
 END
 $body$;
 
@@ -152,8 +161,10 @@ CREATE OR REPLACE FUNCTION pgtrickle.export_definition(name text) RETURNS text L
         CASE WHEN s.max_differential_joins IS NOT NULL THEN pg_catalog.format(', max_differential_joins => %s', s.max_differential_joins) END,
         CASE WHEN s.max_delta_fraction IS NOT NULL THEN pg_catalog.format(', max_delta_fraction => %s', s.max_delta_fraction) END,
         CASE WHEN s.sink IS NOT NULL THEN pg_catalog.format(', sink => %L, ducklake_sink_path => %L, ducklake_sink_table_id => %s',
-            s.sink, s.ducklake_sink_path, s.ducklake_sink_table_id) END,
-        ');')
+            s.sink, s.ducklake_sink_path, coalesce(s.ducklake_sink_table_id::text, 'NULL')) END,
+        ');',
+        CASE WHEN s.refresh_tier <> 'hot' THEN pg_catalog.format(' SELECT pgtrickle.alter_stream_table(%L, tier => %L);',
+            pg_catalog.format('%I.%I', s.pgt_schema, s.pgt_name), s.refresh_tier) END)
     FROM pgtrickle.find_stream_table(name) s
 $body$;
 CREATE OR REPLACE FUNCTION pgtrickle.stream_table_definition(name text) RETURNS text LANGUAGE sql STABLE AS $body$

@@ -48,16 +48,19 @@ CREATE OR REPLACE FUNCTION pgtrickle.refresh_efficiency() RETURNS TABLE (
     GROUP BY s.pgt_id ORDER BY s.pgt_id
 $body$;
 
--- Seconds a stream table may lag before it counts as stale: three times its schedule ('calculated': as a table of one
--- second), and never less than the 15 s within which the freshness of an unchanged table is written down.
+-- How long a stream table may lag before it counts as stale: three times its schedule ('calculated': as a table of one
+-- second), and never less than the 15 s within which the freshness of an unchanged table is written down. NULL for cron
+-- expressions, whose distances vary.
 CREATE OR REPLACE FUNCTION pgtrickle.stale_after(schedule text) RETURNS interval
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $body$
-    SELECT greatest(3 * pgtrickle.parse_duration_seconds(coalesce(schedule, '1s')), 15) * interval '1 second'
+    SELECT CASE WHEN NOT pgtrickle.is_cron(schedule)
+        THEN greatest(3 * pgtrickle.parse_duration_seconds(coalesce(schedule, '1s')), 15) * interval '1 second' END
 $body$;
 
 CREATE OR REPLACE FUNCTION pgtrickle.is_stale(st pgtrickle.pgt_stream_tables) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
-    SELECT st.data_timestamp IS NULL OR clock_timestamp() - st.data_timestamp > pgtrickle.stale_after(st.schedule)
+    SELECT st.data_timestamp IS NULL
+        OR clock_timestamp() - st.data_timestamp > pgtrickle.stale_after(st.schedule) * pgtrickle.tier_factor(st.refresh_tier)
 $body$;
 
 CREATE OR REPLACE FUNCTION pgtrickle.st_refresh_stats() RETURNS TABLE (

@@ -1,0 +1,37 @@
+-- How the changes of base tables reach Weir: its replication slot, the watched tables, the installed version.
+
+-- Weir's slot and those of its table copies. One slot serves all tables: source_relid is NULL.
+CREATE OR REPLACE FUNCTION pgtrickle.slot_health() RETURNS TABLE (
+    slot_name text, source_relid bigint, active boolean, retained_wal_bytes bigint, wal_status text
+) LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT r.slot_name::text, NULL::bigint, r.active,
+        pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, r.restart_lsn)::bigint, r.wal_status
+    FROM pg_replication_slots r
+    WHERE r.database = current_database() AND starts_with(r.slot_name, 'weir')
+    ORDER BY r.slot_name
+$body$;
+
+-- One row per base table under watch.
+CREATE OR REPLACE FUNCTION pgtrickle.check_cdc_health() RETURNS TABLE (
+    source_relid bigint, source_table text, cdc_mode text, slot_name text, lag_bytes bigint, confirmed_lsn text, alert text
+) LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT DISTINCT ON (n.nspname, c.relname) c.oid::bigint, n.nspname || '.' || c.relname, 'WAL', s.slot_name::text,
+        pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn)::bigint, s.confirmed_flush_lsn::text,
+        CASE WHEN pgtrickle.watch_obstacle(c.oid) IS NOT NULL THEN pgtrickle.watch_obstacle(c.oid)
+             WHEN EXISTS (SELECT FROM pgtrickle.unwatched_leaves(c.oid)) THEN 'old rows are not in the stream: REPLICA IDENTITY FULL is missing'
+             WHEN s.slot_name IS NULL THEN 'Weir has no active replication slot' END
+    FROM pgtrickle.pgt_dependencies d JOIN pg_class c ON c.oid = d.source_relid JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_replication_slots s ON s.database = current_database() AND starts_with(s.slot_name, 'weir') AND s.active
+    WHERE d.source_type = 'TABLE'
+    ORDER BY n.nspname, c.relname, s.confirmed_flush_lsn
+$body$;
+
+CREATE OR REPLACE VIEW pgtrickle.pgt_cdc_status AS SELECT * FROM pgtrickle.check_cdc_health();
+GRANT SELECT ON pgtrickle.pgt_cdc_status TO PUBLIC;
+
+-- Version of the installed SQL.
+CREATE OR REPLACE FUNCTION pgtrickle.version() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $body$
+BEGIN
+    RETURN (SELECT split_part(i.version, ' ', 1) FROM pgtrickle.weir_installation i);
+END
+$body$;
