@@ -50,6 +50,10 @@ pub struct Metrics {
     /// Refreshes done, and their total duration in microseconds.
     pub refreshes: AtomicU64,
     pub refresh_micros: AtomicU64,
+    /// Time in the engine, in nanoseconds: taking commits in, and the operators' part of refreshes.
+    pub engine_nanos: AtomicU64,
+    /// Rows that refreshes added to or removed from views.
+    pub rows_changed: AtomicU64,
 }
 
 impl Metrics {
@@ -78,6 +82,12 @@ impl Metrics {
             ("weir_changes_applied_total", "Row changes applied.", get(&self.changes_applied)),
             ("weir_refreshes_total", "Refreshes done.", get(&self.refreshes)),
             ("weir_refresh_microseconds_total", "Time spent in refreshes.", get(&self.refresh_micros)),
+            (
+                "weir_engine_nanoseconds_total",
+                "Time spent in the engine: taking commits in, and the operators' part of refreshes.",
+                get(&self.engine_nanos),
+            ),
+            ("weir_rows_changed_total", "Rows added to or removed from views.", get(&self.rows_changed)),
         ];
         for (name, help, value) in plain {
             // Writing to a String does not fail.

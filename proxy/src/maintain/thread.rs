@@ -211,6 +211,7 @@ impl Thread {
         }
         Metrics::add(&self.metrics.commits_applied, commits.len() as u64);
         Metrics::add(&self.metrics.changes_applied, count);
+        let started = Instant::now();
         for (table, changes) in changes {
             match self.engine.apply(table, changes) {
                 Ok(()) => {}
@@ -219,6 +220,7 @@ impl Thread {
                 Err(error) => tracing::debug!(?table, %error, "changes of a table the engine does not know"),
             }
         }
+        Metrics::add(&self.metrics.engine_nanos, started.elapsed().as_nanos() as u64);
     }
 
     fn join(&mut self, table: RelationId, rows: Vec<Row>, late: Vec<Change>, position: Position) {

@@ -276,6 +276,9 @@ impl Thread {
     fn refresh_together(&mut self, views: &[RelationId]) -> Duration {
         let started = Instant::now();
         let changes = self.engine.refresh(views, self.now_micros());
+        Metrics::add(&self.metrics.engine_nanos, started.elapsed().as_nanos() as u64);
+        let rows: usize = changes.iter().map(|(_, change)| change.delta.len()).sum();
+        Metrics::add(&self.metrics.rows_changed, rows as u64);
         let changed = u32::try_from(changes.len()).unwrap_or(u32::MAX).max(1);
         for (view, change) in &changes {
             self.publisher.apply(*view, &change.delta);

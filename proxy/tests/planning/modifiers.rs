@@ -48,6 +48,7 @@ const STABLE: &[&str] = &[
     "SELECT price FROM t UNION ALL SELECT cost FROM t",
     "SELECT price FROM t EXCEPT SELECT price FROM t",
     "SELECT coalesce(y.s, 0) AS x FROM t LEFT JOIN (SELECT id, sum(price) AS s FROM t GROUP BY id) y USING (id)",
+    "SELECT coalesce(y.a, price) AS x FROM t LEFT JOIN (SELECT id, coalesce(round(avg(price), 2), 0) AS a FROM t GROUP BY id) y USING (id)",
     // Its body is put in its place with the function's type.
     "SELECT halved(price) AS x FROM t",
 ];

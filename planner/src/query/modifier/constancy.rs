@@ -69,7 +69,9 @@ impl<'t> Scope<'t> {
             "AGGREF" | "WINDOWFUNC" | "SUBLINK" | "GROUPINGFUNC" => NEVER,
             "VAR" => self.column(node, catalog).unwrap_or(ANYTHING),
             // One constant can decide the whole.
-            "COALESCEEXPR" | "BOOLEXPR" => self.if_any(node.find("args").map_or(&[][..], Tree::items), catalog),
+            "BOOLEXPR" => self.if_any(node.find("args").map_or(&[][..], Tree::items), catalog),
+            // Where its first argument is not one, the others are not reached.
+            "COALESCEEXPR" => self.if_any(node.find("args").and_then(|args| args.items().first()), catalog),
             "CASEEXPR" => self.if_any(conditions(node), catalog),
             _ => self.together(children(), !keeps_values(node), catalog),
         }

@@ -86,6 +86,12 @@ impl SystemCatalog {
                 for tree in trees.chain(view) {
                     next.extend(references(&parse(tree)?));
                 }
+                // Not expanded, but what its columns may be is of interest (`modifiers_may_change`).
+                if let RelationKind::StreamTable { tree } = &entry.kind
+                    && let Ok(tree) = parse(tree)
+                {
+                    next.relations.extend(references(&tree).relations);
+                }
                 self.catalog.relations.insert(oid, entry);
             }
             // A relation that is gone by now stays missing; lowering reports it.
