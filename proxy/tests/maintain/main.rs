@@ -10,3 +10,4 @@ mod manage;
 mod monitoring;
 mod rig;
 mod schedule;
+mod surface;
