@@ -1,7 +1,7 @@
 //! Dates and times of day: arithmetic and casts (date.c).
 
 use super::define::strict_functions;
-use super::timestamp::{add_interval, timestamp_of, valid};
+use super::timestamp::{add_interval, negated, timestamp_of, valid};
 use crate::datetime::{
     Civil, END_DATE, MICROS_PER_DAY, MIN_DATE, days_from_civil, days_in_month, is_infinite_date, is_infinite_timestamp,
 };
@@ -68,6 +68,7 @@ strict_functions! {
     "integer_pl_date(int4,date)" (&Int4(days), &Date(a)) => add_days(a, days as i64);
     "date_mi" (&Date(a), &Date(b)) => difference(a, b);
     "date_pl_interval" (&Date(a), Interval(b)) => add_interval(timestamp_of(a)?, b).map(Timestamp);
+    "date_mi_interval" (&Date(a), Interval(b)) => add_interval(timestamp_of(a)?, &negated(b)?).map(Timestamp);
     "date_timestamp" (&Date(a)) => timestamp_of(a).map(Timestamp);
     "datetime_timestamp" (&Date(a), &Time(b)) => at_time(a, b);
     "make_date" (&Int4(year), &Int4(month), &Int4(day)) => make_date(year, month, day);

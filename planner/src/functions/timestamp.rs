@@ -101,7 +101,8 @@ fn refuse_infinite_interval(interval: &value::Interval) -> Result<(), EvalError>
     if is_infinite_interval(interval) { Err(EvalError::unsupported("an infinite interval")) } else { Ok(()) }
 }
 
-fn negated(interval: &value::Interval) -> Result<value::Interval, EvalError> {
+/// For subtraction.
+pub(super) fn negated(interval: &value::Interval) -> Result<value::Interval, EvalError> {
     let parts = (interval.months.checked_neg(), interval.days.checked_neg(), interval.micros.checked_neg());
     match parts {
         (Some(months), Some(days), Some(micros)) => Ok(value::Interval { months, days, micros }),

@@ -3,9 +3,10 @@
 //! The order written is kept, except that an input is taken earlier when it can be looked up by an equality and the
 //! next one written could not: `FROM a, b, c WHERE a.x = c.x AND c.y = b.y` is not a product of a and b.
 
+use super::disjunction::{factored, implied};
 use super::equality::{Side, side};
 use super::pushdown::push;
-use super::safety::is_safe;
+use super::safety::cannot_fail;
 use super::{filter, split_equalities};
 use crate::expr::Expr;
 use crate::plan::{Join, JoinKind, Node, Plan};
@@ -101,8 +102,12 @@ pub(super) fn rebuild(mut region: Region) -> Plan {
     let mut own: Vec<Vec<Expr>> = vec![vec![]; region.inputs.len()];
     let mut last = Vec::new();
     let mut waiting = Vec::new();
-    for condition in std::mem::take(&mut region.conditions) {
-        match (inputs_of(&condition).as_slice(), is_safe(&condition)) {
+    for condition in std::mem::take(&mut region.conditions).into_iter().flat_map(factored) {
+        for input in inputs_of(&condition) {
+            let range = offsets[input]..offsets[input] + region.inputs[input].columns.len();
+            own[input].extend(implied(&condition, &range).map(|part| part.map_columns(&mut |c| c - range.start)));
+        }
+        match (inputs_of(&condition).as_slice(), cannot_fail(&condition)) {
             ([input], true) => {
                 own[*input].push(condition.map_columns(&mut |column| column - offsets[*input]));
             }

@@ -1,6 +1,7 @@
 //! Rewrites of plans into cheaper plans with the same answer. Each pass is one file and says why it is an
 //! equivalence. An expression that can raise an error is never evaluated for rows Postgres would not evaluate it for.
 
+mod disjunction;
 mod eager;
 mod equality;
 mod facts;

@@ -1,16 +1,17 @@
 //! Filters move towards the scans, and conditions into the joins they belong to.
 //!
-//! A condition moves below a node only if it cannot fail ([`is_safe`]): Postgres may evaluate it later, or not at all.
+//! A condition moves below a node only if it cannot fail ([`cannot_fail`]): Postgres may evaluate it later, or not at all.
 //! It moves below
 //! - a projection, with the projected expressions put in (only if these cannot fail either);
 //! - an inner join, to the side it reads; an outer join, only to the side that is never padded with NULLs;
-//! - grouping and DISTINCT, if it reads keys only: equal keys pass or fail together;
+//! - grouping and DISTINCT, if it reads keys only and does not tell equal ones apart ([`is_safe`]);
 //! - UNION ALL, into every branch; below what repeats rows.
 //!
 //! An outer join whose padded rows a condition above rejects is an inner join.
 
+use super::disjunction::factored;
 use super::joins::{Region, is_dissolvable, rebuild};
-use super::safety::{is_safe, rejects_null};
+use super::safety::{cannot_fail, is_safe, rejects_null};
 use super::{empty, filter, map_inputs};
 use crate::expr::Expr;
 use crate::plan::{Join, JoinKind, Node, Plan};
@@ -23,7 +24,7 @@ pub fn push_filters(plan: Plan) -> Plan {
 pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
     match plan.node {
         Node::Filter { input, predicate } => {
-            let mut all = predicate.into_conjuncts();
+            let mut all: Vec<Expr> = predicate.into_conjuncts().into_iter().flat_map(factored).collect();
             all.append(&mut conjuncts);
             push(*input, all)
         }
@@ -34,7 +35,7 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
                     _ => None,
                 })
             };
-            let (below, above) = split(conjuncts, |conjunct| is_safe(&substitute(conjunct)));
+            let (below, above) = split(conjuncts, |conjunct| cannot_fail(&substitute(conjunct)));
             let below = below.iter().map(substitute).collect();
             plan.node = Node::Project { input: Box::new(push(*input, below)), exprs };
             filter(plan, above)
@@ -62,12 +63,12 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
             filter(plan, above)
         }
         Node::Repeat { input } => {
-            let (below, above) = split(conjuncts, is_safe);
+            let (below, above) = split(conjuncts, cannot_fail);
             plan.node = Node::Repeat { input: Box::new(push(*input, below)) };
             filter(plan, above)
         }
         Node::UnionAll { inputs } => {
-            let (below, above) = split(conjuncts, is_safe);
+            let (below, above) = split(conjuncts, cannot_fail);
             let inputs = inputs.into_iter().map(|input| push(input, below.clone())).collect();
             plan.node = Node::UnionAll { inputs };
             filter(plan, above)
@@ -99,21 +100,21 @@ fn push_join(mut join: Join, columns: Vec<crate::ColumnType>, conjuncts: Vec<Exp
     let (to_left, rest): (Vec<Expr>, Vec<Expr>) = conjuncts.into_iter().partition(|conjunct| {
         matches!(join.kind, JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
             && left_only(conjunct)
-            && is_safe(conjunct)
+            && cannot_fail(conjunct)
     });
     let (mut to_right, above): (Vec<Expr>, Vec<Expr>) = rest
         .into_iter()
-        .partition(|conjunct| join.kind == JoinKind::Right && right_only(conjunct) && is_safe(conjunct));
+        .partition(|conjunct| join.kind == JoinKind::Right && right_only(conjunct) && cannot_fail(conjunct));
     let mut to_left = to_left;
     // ON: a side whose unmatched rows do not appear may be filtered before the join.
     let conditions = join.residual.take().map(Expr::into_conjuncts).unwrap_or_default();
     let mut residual = Vec::new();
     for condition in conditions {
         match join.kind {
-            JoinKind::Left | JoinKind::Semi | JoinKind::Anti if right_only(&condition) && is_safe(&condition) => {
+            JoinKind::Left | JoinKind::Semi | JoinKind::Anti if right_only(&condition) && cannot_fail(&condition) => {
                 to_right.push(condition);
             }
-            JoinKind::Right if left_only(&condition) && is_safe(&condition) => to_left.push(condition),
+            JoinKind::Right if left_only(&condition) && cannot_fail(&condition) => to_left.push(condition),
             _ => residual.push(condition),
         }
     }

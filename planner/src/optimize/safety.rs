@@ -42,9 +42,38 @@ fn is_total_comparison(symbol: &str) -> bool {
         .is_some_and(|ending| ENDINGS.contains(&ending) && TYPES.contains(&&symbol[..symbol.len() - 2]))
 }
 
+/// Calls that do not fail but may tell equal values apart (`char(n)` with and without padding).
+fn is_total_text_call(symbol: &str, args: &[Expr]) -> bool {
+    match (symbol, args) {
+        // A pattern may only not end in a bare escape.
+        ("textlike" | "textnlike", [_, Expr::Const(Value::Text(pattern))]) => {
+            pattern.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0
+        }
+        ("text_substr", [_, Expr::Const(Value::Int4(_)), Expr::Const(Value::Int4(length))]) => *length >= 0,
+        // The cast from char(n).
+        ("rtrim1", [_]) => true,
+        _ => false,
+    }
+}
+
+/// The expression never fails on values that are not errors themselves.
+pub fn cannot_fail(expr: &Expr) -> bool {
+    let this = match expr {
+        Expr::Call { function, args } => {
+            is_total_comparison(function.symbol) || is_total_text_call(function.symbol, args)
+        }
+        other => is_logic_or_comparison(other),
+    };
+    this && expr.children().into_iter().all(cannot_fail)
+}
+
 /// The expression never fails on values that are not errors themselves, and gives the same for equal values.
 pub fn is_safe(expr: &Expr) -> bool {
-    let this = match expr {
+    is_logic_or_comparison(expr) && expr.children().into_iter().all(is_safe)
+}
+
+fn is_logic_or_comparison(expr: &Expr) -> bool {
+    match expr {
         Expr::Column(_) | Expr::Param(_) => true,
         Expr::Const(value) => !matches!(value, Value::Error(_)),
         Expr::Call { function, .. } | Expr::ScalarArray { function, .. } | Expr::ArrayMember { function, .. } => {
@@ -57,8 +86,7 @@ pub fn is_safe(expr: &Expr) -> bool {
         Expr::Case { .. } | Expr::Coalesce(_) | Expr::NullIf { .. } | Expr::MinMax { .. } | Expr::ViaText { .. } => {
             false
         }
-    };
-    this && expr.children().into_iter().all(is_safe)
+    }
 }
 
 /// NULL whenever every column for which `null` holds is NULL: strict calls down to such a column.

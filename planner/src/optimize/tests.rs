@@ -233,3 +233,72 @@ Aggregate by (#0): CountRows()
   Scan f [1]",
     );
 }
+
+#[test]
+fn a_join_written_in_every_branch_of_an_or_is_looked_up() {
+    let product = join(JoinKind::Inner, scan(D), scan(F), vec![], None);
+    let joined = || call("int4eq", vec![col(0), col(3)]);
+    let branch = |low: i32, high: i32| {
+        Expr::And(vec![call("int4eq", vec![col(1), int(low)]), joined(), call("int4eq", vec![col(4), int(high)])])
+    };
+    check(
+        filter(product, vec![Expr::Or(vec![branch(1, 2), branch(3, 4)])]),
+        "
+InnerJoin #0 = #3 when ((int4eq(#1, 1) and int4eq(#4, 2)) or (int4eq(#1, 3) and int4eq(#4, 4)))
+  Filter (int4eq(#1, 1) or int4eq(#1, 3))
+    Scan d [0 1 2]
+  Filter (int4eq(#1, 2) or int4eq(#1, 4))
+    Scan f [0 1 2]",
+    );
+}
+
+#[test]
+fn a_branch_that_the_others_repeat_is_the_whole_or() {
+    let positive = || call("int4gt", vec![col(0), int(0)]);
+    let more = Expr::And(vec![positive(), call("int4gt", vec![col(1), int(0)])]);
+    check(
+        filter(scan(D), vec![Expr::Or(vec![positive(), more])]),
+        "
+Filter int4gt(#0, 0)
+  Scan d [0 1 2]",
+    );
+}
+
+#[test]
+fn a_condition_that_can_fail_stays_in_its_branch() {
+    let product = join(JoinKind::Inner, scan(D), scan(F), vec![(col(0), col(0))], None);
+    let risky = || call("int4gt", vec![call("int4div", vec![int(1), col(1)]), int(0)]);
+    let branch = |of_d: Expr, value: i32| Expr::And(vec![of_d, call("int4eq", vec![col(4), int(value)])]);
+    check(
+        filter(product, vec![Expr::Or(vec![branch(risky(), 1), branch(risky(), 2)])]),
+        "
+Filter ((int4gt(int4div(1, #1), 0) and int4eq(#4, 1)) or (int4gt(int4div(1, #1), 0) and int4eq(#4, 2)))
+  InnerJoin #0 = #3
+    Scan d [0 1 2]
+    Filter (int4eq(#1, 1) or int4eq(#1, 2))
+      Scan f [0 1 2]",
+    );
+}
+
+#[test]
+fn a_pattern_that_cannot_fail_is_asked_below_a_join_and_not_below_grouping() {
+    let like = |column: usize, pattern: &str| call("textlike", vec![col(column), Expr::Const(Value::text(pattern))]);
+    let plan = || join(JoinKind::Inner, scan(D), scan(F), vec![(col(0), col(0))], None);
+    check(
+        filter(plan(), vec![like(1, "%green%"), like(4, "ends in \\")]),
+        "
+Filter textlike(#4, 'ends in \\')
+  InnerJoin #0 = #3
+    Filter textlike(#1, '%green%')
+      Scan d [0 1 2]
+    Scan f [0 1 2]",
+    );
+    // Equal values of char(n) may have unequal padding.
+    check(
+        filter(aggregate(scan(F), vec![col(1)], AggregateKind::CountRows, None), vec![like(0, "%green%")]),
+        "
+Filter textlike(#0, '%green%')
+  Aggregate by (#0): CountRows()
+    Scan f [1]",
+    );
+}
