@@ -17,6 +17,7 @@ pub mod regress;
 pub mod rng;
 pub mod scenario;
 pub mod tls;
+pub mod tpch;
 pub mod weir;
 pub mod wire;
 pub mod workload;
