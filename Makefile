@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/weir-target
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-check test test-long test-drivers test-regress test-majors lint unit bench prepare
+.PHONY: help demo demo-check test test-long test-drivers test-regress test-majors lint unit bench bench-tpch prepare
 
 help:
 	@echo "make demo [SCENARIO=$(SCENARIO)] [RATE=1]  live view of a scenario: $(SCENARIOS)"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-regress                          PostgreSQL's own regression SQL, through Weir and directly"
 	@echo "make test-majors                           the tests of the other Postgres majors"
 	@echo "make bench                                 the measurements in bench/results"
+	@echo "make bench-tpch                            refreshes of TPC-H's 22 queries against the queries themselves"
 
 prepare:
 	@scripts/prepare.sh
@@ -70,3 +71,7 @@ bench:
 	@scripts/prepare.sh bench
 	cargo build --release -p weir-proxy -p weir-bench
 	WEIR_BINARY=$(abspath $(TARGET))/release/weir $(TARGET)/release/weir-bench
+
+bench-tpch: prepare
+	cargo build --release -p weir-proxy -p weir-bench
+	WEIR_BINARY=$(abspath $(TARGET))/release/weir $(TARGET)/release/weir-bench --parts tpch

@@ -2,7 +2,7 @@
 //!
 //! `dataset` fills the fraud scenario; `load` drives clients (each a `session`) and collects `latencies`, `metrics`
 //! reads Weir's counters, `processor` what processes cost; `reads`, `writes`, `commits` and `forwarding` are the
-//! measurements; `report` writes the Markdown table and `plot` the picture.
+//! measurements, `tpch` another over tables of its own; `report` writes the Markdown table and `plot` the picture.
 
 mod commits;
 mod dataset;
@@ -15,6 +15,7 @@ mod processor;
 mod reads;
 mod report;
 mod session;
+mod tpch;
 mod writes;
 
 use clap::{Parser, ValueEnum};
@@ -39,9 +40,15 @@ struct Arguments {
     /// Every measurement is made this often; the targets take turns.
     #[arg(long, default_value_t = 2)]
     repetitions: u32,
-    /// What to measure; everything by default.
+    /// What to measure; everything but `tpch` by default.
     #[arg(long, alias = "only", value_delimiter = ',')]
     parts: Vec<Part>,
+    /// Queries of TPC-H to measure (q01 …); all by default.
+    #[arg(long, value_delimiter = ',')]
+    queries: Vec<String>,
+    /// Cycles of changes per query of TPC-H.
+    #[arg(long, default_value_t = 3)]
+    cycles: u32,
     /// Where the results go.
     #[arg(long, default_value = "bench/results")]
     output: PathBuf,
@@ -59,12 +66,20 @@ enum Part {
     Heavy,
     /// Reads of the nine tables.
     Reads,
+    /// Refreshes of TPC-H's queries against the queries.
+    Tpch,
 }
 
 fn main() -> std::io::Result<()> {
     let arguments = Arguments::parse();
     let slice = Duration::from_secs_f64(arguments.seconds);
     let wants = |part: Part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    if arguments.parts.contains(&Part::Tpch) {
+        tpch::measure(&arguments.queries, arguments.cycles, &arguments.output)?;
+    }
+    if arguments.parts == [Part::Tpch] {
+        return Ok(());
+    }
     if wants(Part::Forwarding) {
         forwarding::measure(slice, arguments.repetitions.max(3), &arguments.output)?;
     }
