@@ -8,6 +8,7 @@ pub mod drivers;
 pub mod fuzz;
 pub mod grafana;
 pub mod guard;
+pub mod hostile;
 pub mod oracle;
 pub mod pair;
 pub mod postgres;

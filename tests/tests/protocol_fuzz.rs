@@ -24,6 +24,9 @@ const THREADS: usize = 3;
 const PER_CONNECTION: usize = 40;
 /// At least so many of a hundred reads of stream tables must have been answered from memory.
 const MEMORY_SHARE: u64 = 25;
+/// At most so many of a thousand sequences may leave a session that is only forwarded from then on. It happens where a
+/// client goes on without waiting behind a copy that failed with a Sync in it: once or twice in ten thousand.
+const GIVEN_UP: usize = 10;
 /// How long the analysis of all statements may take.
 const WARM_UP: Duration = Duration::from_secs(60);
 
@@ -209,7 +212,7 @@ fn stack(threads: usize) -> (TestServer, TestWeir) {
 
 /// Sequences that once were answered otherwise through Weir.
 fn found_before() -> Vec<Sequence> {
-    use Step::{Bind, CopyData, Describe, Execute, Parse, Query, Sync, Wait};
+    use Step::{Bind, CopyData, CopyDone, Describe, Execute, Parse, Query, Sync, Wait};
     let parse = |sql: &str| Parse { name: "", sql: sql.into(), types: vec![] };
     let bind = |statement| Bind { portal: "", statement, formats: vec![], values: vec![], results: vec![] };
     let execute = |rows| Execute { portal: "", rows };
@@ -242,8 +245,27 @@ fn found_before() -> Vec<Sequence> {
         vec![Query(totals.into()), Wait, Query("COPY scratch FROM STDIN".into()), Wait, bind(""), Sync],
         // Behind a message of impossible length the replies to what came before are still told apart.
         vec![Query(totals.into()), Wait, bind(""), Step::Raw { tag: 'B', length: u32::MAX, body: vec![] }],
+        // A description takes no snapshot, not even that of a statement that upstream has not been given.
+        [
+            &read[..],
+            &[Describe { kind: 'S', name: "" }, Query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE".into()), Sync],
+        ]
+        .concat(),
         // A Sync within a copy that fails.
         vec![parse("COPY scratch FROM STDIN"), bind(""), execute(0), Sync, CopyData(b"x\n".to_vec()), Wait, Sync, Wait],
+        // The copy fails before the Sync, and what follows is another copy with its own end.
+        vec![
+            Query("COPY scratch FROM STDIN".into()),
+            CopyData(b"x\n".to_vec()),
+            Sync,
+            Query("COPY scratch FROM STDIN".into()),
+            CopyData(b"7\tseven\n".to_vec()),
+            CopyDone,
+            Sync,
+            Query(totals.into()),
+            Wait,
+            Query(totals.into()),
+        ],
     ];
     all.into_iter().map(Sequence).collect()
 }
@@ -310,6 +332,7 @@ fn random_sequences() {
     let distrusted = weir.log().matches("replies do not match").count();
     let report = run.report.into_inner().expect("no panic holds it");
     assert!(report.is_empty(), "{report}");
+    assert!(distrusted * 1000 <= GIVEN_UP * run.wanted, "{distrusted} sessions of {} given up", run.wanted);
     let memory = counter(&weir, "weir_statements_answered_total") - before.0;
     let forwarded = counter(&weir, "weir_statements_forwarded_total") - before.1;
     eprintln!(

@@ -41,6 +41,12 @@ pub fn is_infinite_date(days: i32) -> bool {
     days == i32::MIN || days == i32::MAX
 }
 
+/// `IS_VALID_DATE`.
+#[inline]
+pub fn is_valid_date(days: i32) -> bool {
+    (MIN_DATE..END_DATE).contains(&days)
+}
+
 /// `IS_VALID_TIMESTAMP`.
 #[inline]
 pub fn is_valid_timestamp(micros: i64) -> bool {

@@ -1,6 +1,7 @@
 //! Binary images of values: what each type's `typsend` writes and `typrecv` reads.
 
 use super::{Interval, Numeric, Value, array};
+use crate::datetime::{MICROS_PER_DAY, is_infinite_date, is_infinite_timestamp, is_valid_date, is_valid_timestamp};
 use crate::types::oid;
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ pub enum DecodeError {
     Length { type_oid: u32, length: usize },
     #[error("binary image of type {type_oid} holds text that is not UTF-8")]
     Encoding { type_oid: u32, source: std::str::Utf8Error },
+    #[error("binary image of type {type_oid} is out of the type's range")]
+    OutOfRange { type_oid: u32 },
     #[error("binary image of type {type_oid} is malformed")]
     Malformed { type_oid: u32 },
 }
@@ -43,10 +46,19 @@ pub fn decode_binary(type_oid: u32, bytes: &[u8]) -> Result<Value, DecodeError> 
         oid::TEXT | oid::VARCHAR | oid::NAME | oid::UNKNOWN => Value::Text(text(type_oid, bytes)?),
         oid::BPCHAR => Value::Bpchar(text(type_oid, bytes)?),
         oid::BYTEA => Value::Bytea(Arc::from(bytes)),
-        oid::DATE => Value::Date(i32::from_be_bytes(fixed_width(type_oid, bytes)?)),
-        oid::TIME => Value::Time(i64::from_be_bytes(fixed_width(type_oid, bytes)?)),
-        oid::TIMESTAMP => Value::Timestamp(i64::from_be_bytes(fixed_width(type_oid, bytes)?)),
-        oid::TIMESTAMPTZ => Value::TimestampTz(i64::from_be_bytes(fixed_width(type_oid, bytes)?)),
+        oid::DATE => {
+            let days = i32::from_be_bytes(fixed_width(type_oid, bytes)?);
+            in_range(type_oid, is_valid_date(days) || is_infinite_date(days))?;
+            Value::Date(days)
+        }
+        oid::TIME => {
+            let micros = i64::from_be_bytes(fixed_width(type_oid, bytes)?);
+            // 24:00:00 is a time.
+            in_range(type_oid, (0..=MICROS_PER_DAY).contains(&micros))?;
+            Value::Time(micros)
+        }
+        oid::TIMESTAMP => Value::Timestamp(timestamp(type_oid, bytes)?),
+        oid::TIMESTAMPTZ => Value::TimestampTz(timestamp(type_oid, bytes)?),
         oid::INTERVAL => {
             let [a, b, c, d, e, f, g, h, days @ .., m, n, o, p] = fixed_width::<16>(type_oid, bytes)?;
             Value::Interval(Arc::new(Interval {
@@ -65,6 +77,17 @@ pub fn decode_binary(type_oid: u32, bytes: &[u8]) -> Result<Value, DecodeError> 
 
 fn fixed_width<const N: usize>(type_oid: u32, bytes: &[u8]) -> Result<[u8; N], DecodeError> {
     bytes.try_into().map_err(|_| DecodeError::Length { type_oid, length: bytes.len() })
+}
+
+fn timestamp(type_oid: u32, bytes: &[u8]) -> Result<i64, DecodeError> {
+    let micros = i64::from_be_bytes(fixed_width(type_oid, bytes)?);
+    in_range(type_oid, is_valid_timestamp(micros) || is_infinite_timestamp(micros))?;
+    Ok(micros)
+}
+
+/// What `date_recv`, `time_recv` and `timestamp_recv` refuse with 22008.
+fn in_range(type_oid: u32, is_valid: bool) -> Result<(), DecodeError> {
+    if is_valid { Ok(()) } else { Err(DecodeError::OutOfRange { type_oid }) }
 }
 
 fn text(type_oid: u32, bytes: &[u8]) -> Result<Arc<str>, DecodeError> {
@@ -133,5 +156,19 @@ mod tests {
     fn wrong_lengths_are_refused() {
         assert!(matches!(decode_binary(oid::INT4, &[1]), Err(DecodeError::Length { .. })));
         assert!(matches!(decode_binary(oid::TEXT, &[0xff]), Err(DecodeError::Encoding { .. })));
+    }
+
+    #[test]
+    fn dates_and_times_that_receive_functions_refuse_are_refused() {
+        let first_invalid = [
+            (oid::DATE, (crate::datetime::END_DATE).to_be_bytes().to_vec()),
+            (oid::TIME, (MICROS_PER_DAY + 1).to_be_bytes().to_vec()),
+            (oid::TIME, (-1_i64).to_be_bytes().to_vec()),
+            (oid::TIMESTAMP, (crate::datetime::MIN_TIMESTAMP - 1).to_be_bytes().to_vec()),
+            (oid::TIMESTAMPTZ, (i64::MAX - 1).to_be_bytes().to_vec()),
+        ];
+        for (type_oid, image) in first_invalid {
+            assert_eq!(decode_binary(type_oid, &image), Err(DecodeError::OutOfRange { type_oid }));
+        }
     }
 }

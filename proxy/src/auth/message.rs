@@ -157,4 +157,28 @@ mod tests {
         let text = "r=abcdef,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
         assert_eq!(ServerFirst::parse(text.as_bytes()).unwrap().say(), text);
     }
+
+    #[test]
+    fn damaged_messages_are_errors() {
+        let proof = STANDARD.encode([7; KEY_BYTES]);
+        let last = format!("c=biws,r=abcdef,p={proof}");
+        let secret = format!("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==${proof}:{proof}");
+        let recorded: [&[u8]; 5] = [
+            b"p=tls-server-end-point,,n=,r=abc",
+            b"n,,n=user,r=x!y,ext=1",
+            b"r=abcdef,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+            last.as_bytes(),
+            secret.as_bytes(),
+        ];
+        weir_tests::hostile::hammer("SCRAM", &recorded, |bytes| {
+            let secret =
+                std::str::from_utf8(bytes).is_ok_and(|text| super::super::scram::Secret::parse(text).is_some());
+            let server = ServerFirst::parse(bytes);
+            if let Ok(server) = &server {
+                let said = server.say();
+                assert_eq!(ServerFirst::parse(said.as_bytes()).as_ref(), Ok(server), "said otherwise than read");
+            }
+            secret || server.is_ok() || ClientFirst::parse(bytes).is_ok() || ClientFinal::parse(bytes).is_ok()
+        });
+    }
 }

@@ -209,4 +209,17 @@ mod tests {
         connection.input.extend_from_slice(b"Z\0\0\0\x03");
         assert!(matches!(connection.buffered_frame(), Err(CaptureError::Protocol(_))));
     }
+
+    #[test]
+    fn damaged_frames_are_errors() {
+        let recorded: [&[u8]; 3] = [
+            b"dk\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\0\x01",
+            b"dw\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\0C",
+            b"ESFEHLER\0VERROR\0C55006\0Mslot is active\0Fx.c\0\0",
+        ];
+        weir_tests::hostile::hammer("stream frames", &recorded, |bytes| {
+            let Some((tag, body)) = bytes.split_first() else { return false };
+            StreamFrame::parse(Frame { tag: *tag, body: Bytes::copy_from_slice(body) }).is_ok()
+        });
+    }
 }

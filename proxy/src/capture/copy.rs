@@ -194,4 +194,21 @@ mod tests {
         let mut decoder = CopyDecoder { header_seen: true, ..CopyDecoder::new(vec![23]) };
         assert!(decoder.push(Bytes::from_static(b"\0\x02"), &mut Vec::new()).is_err());
     }
+
+    #[test]
+    fn damaged_copies_are_errors() {
+        let mut whole = [SIGNATURE, &[0; 8]].concat();
+        whole
+            .extend_from_slice(b"\0\x02\0\0\0\x04\0\0\0\x07\0\0\0\x02zz\0\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff");
+        let header = HEADER_BYTES;
+        weir_tests::hostile::hammer("binary COPY", &[&whole, &whole[header..], &whole[..header + 3]], |bytes| {
+            let mut decoder = CopyDecoder::new(vec![23, 25]);
+            // Mutations of the header are refused at once; most are to meet the rows.
+            let start = Bytes::copy_from_slice(&whole[..header]);
+            let mut rows = Vec::new();
+            let chunks = [start, Bytes::copy_from_slice(bytes)];
+            let from = usize::from(bytes.starts_with(SIGNATURE));
+            chunks.into_iter().skip(from).all(|chunk| decoder.push(chunk, &mut rows).is_ok())
+        });
+    }
 }

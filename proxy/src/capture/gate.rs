@@ -124,4 +124,16 @@ mod tests {
         assert_eq!(set.extend(u32::MAX), 12_884_901_887);
         assert!(set.sees(u32::MAX) && set.sees(0) && !set.sees(1) && set.sees(2) && !set.sees(12));
     }
+
+    #[test]
+    fn damaged_snapshots_are_errors() {
+        weir_tests::hostile::hammer("snapshots", &[b"10:20:10,14,15", b"4294967301:4294967301:"], |bytes| {
+            let Some(set) = std::str::from_utf8(bytes).ok().and_then(|text| VisibleSet::parse(text).ok()) else {
+                return false;
+            };
+            let xid = bytes.iter().fold(0_u32, |xid, byte| xid.rotate_left(5) ^ u32::from(*byte));
+            let _ = (set.sees(xid), set.is_older(xid), set.xmin(), set.xmax());
+            true
+        });
+    }
 }

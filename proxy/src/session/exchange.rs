@@ -33,7 +33,7 @@ impl Relay {
         request: &[u8],
         mut visit: impl FnMut(u8, &[u8]),
     ) -> Result<(), SessionError> {
-        debug_assert!(self.expected.is_idle(), "an exchange while replies are outstanding");
+        debug_assert!(self.owed.is_idle(), "an exchange while replies are outstanding");
         self.upstream.output.extend(request);
         loop {
             self.upstream.flush().await?;

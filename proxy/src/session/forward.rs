@@ -1,7 +1,7 @@
 //! What passing a message on means for the session: which replies are now owed, what is no longer known of its state,
 //! and under which reason the statement is counted.
 
-use super::expected::{Expected, ParseOutcome};
+use super::expected::{Expected, ParseOutcome, Query};
 use super::frontend::Mode;
 use super::judge::Verdict;
 use super::reason::{self, Route};
@@ -11,7 +11,7 @@ use super::scan::Kind;
 impl Relay {
     pub(super) fn forward_query(&mut self, kind: Kind, readable: bool) -> Verdict {
         self.count(kind);
-        self.expected.push(Expected::Query { hold: kind == Kind::Maintenance, readable });
+        self.owed.push(Expected::Query(Query { hold: kind == Kind::Maintenance, readable, answered: false }));
         self.mode = Mode::Open;
         self.statements.unnamed_is_settled = false;
         Verdict::Pass
@@ -19,7 +19,7 @@ impl Relay {
 
     pub(super) fn forward_parse(&mut self, outcome: ParseOutcome) -> Verdict {
         self.statements.unnamed_is_settled |= matches!(&outcome, ParseOutcome::Named(name, _) if name.is_empty());
-        self.expected.push(Expected::Parse { injected: false, outcome });
+        self.owed.push(Expected::Parse { injected: false, outcome });
         self.within_batch(false);
         Verdict::Pass
     }
@@ -27,7 +27,7 @@ impl Relay {
     pub(super) fn forward_bind(&mut self, kind: Kind) -> Verdict {
         self.count(kind);
         self.within_batch(kind == Kind::Maintenance);
-        self.expected.push(Expected::Bind { injected: false });
+        self.owed.push(Expected::Bind { injected: false });
         Verdict::Pass
     }
 

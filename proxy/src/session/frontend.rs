@@ -40,6 +40,8 @@ pub(super) enum ClientStep {
     Attempt(usize),
     /// Before the next message, the session's state must be known or upstream must see a query; then look again.
     ProbeFirst,
+    /// Before the next message, upstream must be given its unnamed statement; then look again.
+    MendFirst,
 }
 
 impl Relay {
@@ -109,7 +111,14 @@ impl Relay {
                     return ClientStep::Wait;
                 }
                 Verdict::Later => return ClientStep::Later,
+                Verdict::LaterAfter(first) => {
+                    input.move_to(*pass, &mut self.upstream.output);
+                    self.upstream.output.extend(&first);
+                    *pass = 0;
+                    return ClientStep::Later;
+                }
                 Verdict::ProbeFirst => return ClientStep::ProbeFirst,
+                Verdict::MendFirst => return ClientStep::MendFirst,
                 Verdict::Attempt => return ClientStep::Attempt(header.total),
                 Verdict::Collect => self.mode = Mode::Collecting { bytes: 0 },
                 Verdict::Pass => {
@@ -136,7 +145,7 @@ impl Relay {
 
     /// Nothing is outstanding upstream, and nothing of a batch has been forwarded.
     pub(super) fn is_idle(&self) -> bool {
-        self.expected.is_idle()
+        self.owed.is_idle()
             && !self.raw
             && !self.client_is_garbled
             && !matches!(self.mode, Mode::Forwarding { .. })

@@ -28,14 +28,25 @@ pub(super) enum Verdict {
     Need(usize),
     /// Postgres must have answered everything first.
     Later,
+    /// Say this upstream, and look again when Postgres has answered everything.
+    LaterAfter(BytesMut),
     Collect,
     Attempt,
     ProbeFirst,
+    MendFirst,
 }
 
 impl Relay {
     pub(super) fn judge(&mut self, header: Header, rest: &[u8]) -> Verdict {
         let whole = rest.get(HEADER_BYTES..header.total);
+        if matches!(header.tag, b'Q' | b'P' | b'B') && self.owed.is_ambiguous() && self.mode == Mode::Open {
+            if self.owed.should_ask() {
+                return Verdict::LaterAfter(self.ask_what_is_owed());
+            }
+            if self.owed.comes_by_itself() {
+                return Verdict::Later;
+            }
+        }
         match (header.tag, whole) {
             (b'Q' | b'P', None) if header.total <= MAX_STATEMENT_BYTES => Verdict::Need(header.total),
             (b'Q', Some(body)) => self.judge_query(body),
@@ -56,21 +67,21 @@ impl Relay {
             (b'C', body) => self.judge_close(body),
             (b'S', _) => {
                 let hold = matches!(self.mode, Mode::Forwarding { hold: true });
-                self.expected.push(Expected::Sync { hold });
+                self.owed.push(Expected::Sync { hold });
                 self.mode = Mode::Open;
                 self.declined = "";
                 self.statements.unnamed_is_settled = false;
                 Verdict::Pass
             }
             (b'F', _) => {
-                self.expected.push(Expected::FunctionCall);
+                self.owed.push(Expected::FunctionCall);
                 self.touch();
                 self.mode = Mode::Open;
                 self.statements.unnamed_is_settled = false;
                 Verdict::Pass
             }
             (b'c' | b'f', _) => {
-                self.expected.push(Expected::CopyEnd);
+                self.owed.push(Expected::CopyEnd);
                 Verdict::Pass
             }
             (b'E', None) if self.statements.portal_lacking.is_some() && header.total <= MAX_NAMES_BYTES => {
@@ -82,7 +93,7 @@ impl Relay {
             (b'H', _) => {
                 self.within_batch(false);
                 if header.total > HEADER_BYTES {
-                    self.expected.push(Expected::Failing);
+                    self.owed.push(Expected::Failing);
                 }
                 Verdict::Pass
             }
@@ -99,12 +110,17 @@ impl Relay {
         if !tried {
             match kind {
                 Kind::Read | Kind::Show(_) if self.is_idle() => return Verdict::Attempt,
-                Kind::Show(_) if self.mode == Mode::Open && self.state.status != 0 => return Verdict::Later,
+                Kind::Show(_) if self.mode == Mode::Open && self.may_wait() => return Verdict::Later,
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
                 _ => {}
             }
         }
         self.forward_query(kind, true)
+    }
+
+    /// The session will be idle without a further word from the client.
+    fn may_wait(&self) -> bool {
+        self.state.status != 0 && self.owed.comes_by_itself()
     }
 
     fn judge_parse(&mut self, body: &[u8]) -> Verdict {
@@ -115,7 +131,7 @@ impl Relay {
             match kind {
                 Kind::Read if parse.name.is_empty() && self.is_idle() => return Verdict::Collect,
                 Kind::Show(_) if self.is_idle() => return Verdict::Collect,
-                Kind::Show(_) if self.state.status != 0 => return Verdict::Later,
+                Kind::Show(_) if self.may_wait() => return Verdict::Later,
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
                 _ => {}
             }
@@ -124,8 +140,7 @@ impl Relay {
             (Kind::Plain | Kind::NotARead | Kind::Show(_), _) | (_, Err(_)) => None,
             (_, Ok(text)) => Some(Arc::new(Statement::new(text, parse.types, kind))),
         };
-        let known =
-            self.statements.get(parse.name).is_some() || self.expected.statement_under_way(parse.name).is_some();
+        let known = self.statements.get(parse.name).is_some() || self.owed.statement_under_way(parse.name).is_some();
         let outcome = match statement {
             None if !known && !parse.name.is_empty() => ParseOutcome::Nothing,
             statement => ParseOutcome::Named(parse.name.into(), statement),
@@ -135,7 +150,7 @@ impl Relay {
 
     fn judge_bind(&mut self, header: Header, prefix: &[u8]) -> Verdict {
         let interesting = !self.statements.is_empty()
-            || self.expected.names_under_way()
+            || self.owed.names_under_way()
             || self.statements.unnamed_upstream != Unnamed::Same
             || self.statements.portal_lacking.is_some();
         if !interesting {
@@ -147,7 +162,7 @@ impl Relay {
             }
             return self.forward_bind(Kind::Plain);
         };
-        let statement = match self.expected.statement_under_way(name) {
+        let statement = match self.owed.statement_under_way(name) {
             Some(under_way) => under_way,
             None => self.statements.get(name),
         };
@@ -156,7 +171,7 @@ impl Relay {
             match kind {
                 Kind::Read if portal.is_empty() && self.is_idle() => return Verdict::Collect,
                 Kind::Show(_) if self.is_idle() => return Verdict::Collect,
-                Kind::Show(_) => return Verdict::Later,
+                Kind::Show(_) if self.may_wait() => return Verdict::Later,
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
                 _ => {}
             }
@@ -179,7 +194,7 @@ impl Relay {
         let of_unnamed = |body| frontend::execute(body).is_ok_and(|execute| execute.portal.is_empty());
         let first = if body.is_some_and(of_unnamed) { self.mend_portal() } else { None };
         self.within_batch(false);
-        self.expected.push(Expected::Execute { injected: false });
+        self.owed.push(Expected::Execute { injected: false });
         first.map_or(Verdict::Pass, Verdict::PassAfter)
     }
 
@@ -189,13 +204,16 @@ impl Relay {
                 if self.must_wait_for_unnamed() {
                     return Verdict::Later;
                 }
+                if self.mends_unnamed_apart() {
+                    return if self.is_idle() { Verdict::MendFirst } else { Verdict::Later };
+                }
                 self.mend_unnamed()
             }
             Some(Ok(target)) if target.kind == b'P' && target.name.is_empty() => self.mend_portal(),
             _ => None,
         };
         self.within_batch(false);
-        self.expected.push(Expected::Describe);
+        self.owed.push(Expected::Describe);
         first.map_or(Verdict::Pass, Verdict::PassAfter)
     }
 
@@ -215,7 +233,7 @@ impl Relay {
             Some(_) => {}
             None => self.statements.forget_named(),
         }
-        self.expected.push(Expected::Close { injected: false, unnamed_statement });
+        self.owed.push(Expected::Close { injected: false, unnamed_statement });
         Verdict::Pass
     }
 }

@@ -2,7 +2,8 @@
 //! answered in its place. Their replies are swallowed.
 
 use super::expected::{Expected, ParseOutcome};
-use super::relay::Relay;
+use super::frontend::Mode;
+use super::relay::{Relay, SessionError};
 use super::statements::Unnamed;
 use crate::wire::frontend;
 use bytes::BytesMut;
@@ -12,14 +13,14 @@ impl Relay {
     pub(super) fn must_wait_for_unnamed(&self) -> bool {
         self.statements.unnamed_upstream != Unnamed::Same
             && !self.statements.unnamed_is_settled
-            && !self.expected.is_copying_in()
-            && self.expected.may_change_unnamed()
+            && self.owed.comes_by_itself()
+            && self.owed.may_change_unnamed()
     }
 
     /// What must be said so that upstream's unnamed statement is the one the client believes in. That it is so is known
     /// when the reply comes: behind an error it would be skipped.
     pub(super) fn mend_unnamed(&mut self) -> Option<BytesMut> {
-        if self.expected.is_copying_in() {
+        if self.owed.is_copying_in() {
             // Anything but COPY's own messages ends the session, with an error that names the first.
             return None;
         }
@@ -31,20 +32,55 @@ impl Relay {
             (Unnamed::Same, _) => return None,
             (Unnamed::Lacking, Some(statement)) => {
                 frontend::say_parse(&mut out, "", &statement.text, &statement.types);
-                self.expected.push(Expected::Parse { injected: true, outcome: ParseOutcome::Nothing });
+                self.owed.push(Expected::Parse { injected: true, outcome: ParseOutcome::Nothing });
             }
             (Unnamed::Lacking | Unnamed::Stale, _) => {
                 frontend::say_close_statement(&mut out, "");
-                self.expected.push(Expected::Close { injected: true, unnamed_statement: true });
+                self.owed.push(Expected::Close { injected: true, unnamed_statement: true });
             }
         }
         Some(out)
     }
 
+    /// Parse takes a snapshot, where Describe takes none: a SET TRANSACTION pipelined behind it would come too late (25001).
+    /// Outside a block upstream is given its unnamed statement in a batch of its own.
+    pub(super) fn mends_unnamed_apart(&self) -> bool {
+        self.statements.unnamed_upstream == Unnamed::Lacking
+            && self.mode == Mode::Open
+            && self.state.status == b'I'
+            && self.owed.comes_by_itself()
+    }
+
+    /// Gives upstream the unnamed statement that memory was given, while nothing is outstanding.
+    pub(super) async fn mend_unnamed_apart(&mut self) -> Result<(), SessionError> {
+        let Some(statement) = self.statements.get(b"").cloned() else { return Ok(()) };
+        let mut request = BytesMut::new();
+        frontend::say_parse(&mut request, "", &statement.text, &statement.types);
+        frontend::say_sync(&mut request);
+        let mut parsed = false;
+        self.exchange(&request, |tag, _| parsed |= tag == b'1').await?;
+        if parsed {
+            self.statements.unnamed_upstream = Unnamed::Same;
+        }
+        // Refused, it is put in before the client's message, which is refused with it.
+        self.mode = Mode::Prepared;
+        Ok(())
+    }
+
+    /// Asks for a reply that tells what upstream owes, where a failed copy has left that open: Close of a statement that
+    /// nobody has made, which is no error and begins no transaction.
+    pub(super) fn ask_what_is_owed(&mut self) -> BytesMut {
+        let mut out = BytesMut::new();
+        frontend::say_close_statement(&mut out, "weir_nothing");
+        frontend::say_flush(&mut out);
+        self.owed.ask();
+        out
+    }
+
     /// What must be said so that upstream has the unnamed portal that memory ran to its end in this block.
     pub(super) fn mend_portal(&mut self) -> Option<BytesMut> {
         const STATEMENT: &str = "weir_portal";
-        if self.state.status != b'T' || self.expected.is_copying_in() {
+        if self.state.status != b'T' || self.owed.is_copying_in() {
             return None;
         }
         let lacking = self.statements.portal_lacking.take()?;
@@ -56,10 +92,10 @@ impl Relay {
         frontend::say_execute(&mut out);
         frontend::say_close_statement(&mut out, STATEMENT);
         let outcome = ParseOutcome::Named(STATEMENT.as_bytes().into(), None);
-        self.expected.push(Expected::Parse { injected: true, outcome });
-        self.expected.push(Expected::Bind { injected: true });
-        self.expected.push(Expected::Execute { injected: true });
-        self.expected.push(Expected::Close { injected: true, unnamed_statement: false });
+        self.owed.push(Expected::Parse { injected: true, outcome });
+        self.owed.push(Expected::Bind { injected: true });
+        self.owed.push(Expected::Execute { injected: true });
+        self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
         Some(out)
     }
 }

@@ -9,15 +9,6 @@ use weir_planner::settings::Settings;
 use weir_planner::types::oid;
 use weir_planner::value::{Value, decode_binary, element_type};
 
-/// `MIN_TIMESTAMP` and `END_TIMESTAMP` of `src/include/datatype/timestamp.h`: microseconds from 2000-01-01.
-const TIMESTAMPS: std::ops::Range<i64> = -211_813_488_000_000_000..9_223_371_331_200_000_000;
-
-/// Days from 2000-01-01 that `date_recv` accepts: 4714-11-24 BC to 5874897-12-31.
-const DATES: std::ops::Range<i32> = -2_451_545..2_145_031_949;
-
-/// `time_recv`: midnight to 24:00:00, both included.
-const TIMES: std::ops::RangeInclusive<i64> = 0..=86_400_000_000;
-
 pub(super) fn decode(
     bind: &Bind<'_>,
     types: &[u32],
@@ -47,7 +38,7 @@ pub(super) fn decode(
             }
             (Some(bytes), 1) => {
                 let value = decode_binary(*type_oid, bytes).map_err(|_| reason::PARAMETER)?;
-                in_range(&value).then_some(value).ok_or(reason::PARAMETER)?
+                is_readable(&value).then_some(value).ok_or(reason::PARAMETER)?
             }
             _ => return Err(reason::FORMATS.into()),
         });
@@ -61,15 +52,10 @@ fn is_text(type_oid: u32, format: i16) -> bool {
     matches!(type_oid, oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::UNKNOWN)
 }
 
-/// The receive function would accept it.
-fn in_range(value: &Value) -> bool {
+/// No text in it holds a zero byte.
+fn is_readable(value: &Value) -> bool {
     match value {
-        Value::Timestamp(micros) | Value::TimestampTz(micros) => {
-            TIMESTAMPS.contains(micros) || matches!(*micros, i64::MIN | i64::MAX)
-        }
-        Value::Date(days) => DATES.contains(days) || matches!(*days, i32::MIN | i32::MAX),
-        Value::Time(micros) => TIMES.contains(micros),
-        Value::Array(array) => array.elements.iter().all(in_range),
+        Value::Array(array) => array.elements.iter().all(is_readable),
         // Inside an array; alone it has been seen to before.
         Value::Text(text) | Value::Bpchar(text) => !text.contains('\0'),
         _ => true,

@@ -287,4 +287,19 @@ mod tests {
     fn rows_keep_nulls_apart_from_empty_text() {
         assert_eq!(data_row(b"\0\x02\xff\xff\xff\xff\0\0\0\0"), vec![None, Some(String::new())]);
     }
+
+    #[test]
+    fn damaged_settings_are_refused() {
+        let recorded: [&[u8]; 5] = [
+            b"{pg_catalog,public}",
+            br#"{"a,b","c\"d\\e",f}"#,
+            b"200ms",
+            b"\0\x02\xff\xff\xff\xff\0\0\0\x01x",
+            b"1min",
+        ];
+        weir_tests::hostile::hammer("settings", &recorded, |bytes| {
+            let _ = data_row(bytes);
+            std::str::from_utf8(bytes).is_ok_and(|text| array(text).is_some() || duration(text).is_some())
+        });
+    }
 }

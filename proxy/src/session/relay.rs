@@ -4,9 +4,10 @@
 use super::cancel::{self, Cancel};
 use super::context::SessionContext;
 use super::environment::State;
-use super::expected::{Expected, Queue};
+use super::expected::Expected;
 use super::frontend::{ClientStep, Mode};
 use super::login::LoggedIn;
+use super::owed::Owed;
 use super::privilege::Questions;
 use super::reason::{self, Route};
 use super::statements::Statements;
@@ -52,7 +53,7 @@ pub(super) struct Relay {
     /// That message answers something of Weir's own and is not for the client.
     pub(super) upstream_body_swallowed: bool,
     pub(super) mode: Mode,
-    pub(super) expected: Queue,
+    pub(super) owed: Owed,
     pub(super) statements: Statements,
     pub(super) state: State,
     pub(super) route: Route,
@@ -74,8 +75,8 @@ pub(super) struct Relay {
 impl Relay {
     pub(super) fn new(client: Endpoint, logged_in: LoggedIn, context: Arc<SessionContext>, raw: bool) -> Relay {
         let LoggedIn { upstream, host } = logged_in;
-        let mut expected = Queue::default();
-        expected.push(Expected::Startup);
+        let mut owed = Owed::default();
+        owed.push(Expected::Startup);
         Relay {
             client,
             upstream,
@@ -86,7 +87,7 @@ impl Relay {
             upstream_body_left: 0,
             upstream_body_swallowed: false,
             mode: Mode::Open,
-            expected,
+            owed,
             statements: Statements::default(),
             state: State::default(),
             route: Route::default(),
@@ -106,7 +107,7 @@ impl Relay {
         let result = self.relay().await;
         if let Some(key) = self.cancel_key.take() {
             self.context.cancels.remove(&key);
-            if result.is_err() && !self.expected.is_idle() {
+            if result.is_err() && !self.owed.is_idle() {
                 cancel::abandon(&self.context, &self.cancel, &key).await;
             }
         }
@@ -125,6 +126,10 @@ impl Relay {
                 ClientStep::Later => is_waiting = true,
                 ClientStep::Attempt(bytes) => {
                     self.attempt(bytes).await?;
+                    continue;
+                }
+                ClientStep::MendFirst => {
+                    self.mend_unnamed_apart().await?;
                     continue;
                 }
                 ClientStep::ProbeFirst => {

@@ -1,7 +1,8 @@
 //! What Postgres says, looked at by its headers on the way to the client: when it is ready again, which replies belong
 //! to messages Weir put in, and whether anything came unasked.
 
-use super::expected::{ParseOutcome, Queue, Surprise};
+use super::expected::{Certainty, ParseOutcome, Surprise};
+use super::owed::{self, Owed};
 use super::relay::{Relay, SessionError};
 use super::statements::Unnamed;
 use crate::wire::buffer::Buffer;
@@ -61,25 +62,28 @@ impl Relay {
                 break;
             }
             // Replies to what Weir put in are not for the client; errors and asynchronous messages are.
-            let swallow = self.expected.is_injected() && !matches!(header.tag, b'E' | b'N' | b'S' | b'A' | b'Z');
+            let injected = self.owed.arrives(header.tag).unwrap_or_else(|surprise| {
+                self.distrust(surprise);
+                false
+            });
+            let swallow = injected && !owed::is_for_the_client(header.tag);
             match header.tag {
-                b'1' => match self.expected.parse_complete() {
+                b'1' => match self.owed.parse_complete() {
                     Ok((injected, outcome)) => self.parsed(injected, outcome),
                     Err(surprise) => self.distrust(surprise),
                 },
-                b'2' => self.expect(Queue::bind_complete),
-                b'3' => match self.expected.close_complete() {
-                    Ok(true) => self.statements.unnamed_is(None),
-                    Ok(false) => {}
+                b'2' => self.expect(Owed::bind_complete),
+                b'3' => match self.owed.close_complete() {
+                    Ok(unnamed) => self.unnamed_is_destroyed(unnamed),
                     Err(surprise) => self.distrust(surprise),
                 },
-                b'T' | b'n' => self.expect(Queue::described),
+                b'T' | b'n' => self.expect(Owed::described),
                 b'C' | b's' | b'I' => {
-                    if header.tag == b'C' && self.expected.is_answering_query() {
+                    if header.tag == b'C' && self.owed.is_answering_query() {
                         // A simple query runs in the unnamed portal.
                         self.statements.portal_lacking = None;
                     }
-                    self.expect(Queue::completed);
+                    self.expect(Owed::completed);
                 }
                 b'Z' => {
                     let status = rest[HEADER_BYTES];
@@ -87,11 +91,9 @@ impl Relay {
                     if status == b'I' {
                         self.statements.portal_lacking = None;
                     }
-                    let hold = match self.expected.ready() {
+                    let hold = match self.owed.ready() {
                         Ok(ready) => {
-                            if ready.simple {
-                                self.statements.unnamed_is(None);
-                            }
+                            self.unnamed_is_destroyed(ready.simple);
                             ready.hold
                         }
                         Err(surprise) => {
@@ -112,16 +114,15 @@ impl Relay {
                     self.register_key(&key);
                 }
                 b'E' => {
-                    match self.expected.error() {
-                        Ok(true) => self.statements.unnamed_is(None),
-                        Ok(false) => {}
+                    match self.owed.error() {
+                        Ok(unnamed) => self.unnamed_is_destroyed(unnamed),
                         Err(surprise) => self.distrust(surprise),
                     }
                     self.state.forget();
                 }
                 // Asynchronous messages: something happened that this session has now seen.
                 b'A' | b'N' | b'S' => self.state.forget(),
-                b'G' => self.expected.copy_in(),
+                b'G' => self.owed.copy_in(),
                 _ => {}
             }
             let present = header.total.min(buffer.len() - pass);
@@ -149,8 +150,20 @@ impl Relay {
         }
     }
 
-    fn expect(&mut self, reply: fn(&mut Queue) -> Result<(), Surprise>) {
-        if let Err(surprise) = reply(&mut self.expected) {
+    /// The unnamed statement's end, if the reply said so.
+    fn unnamed_is_destroyed(&mut self, certainty: Certainty) {
+        match certainty {
+            Certainty::No => {}
+            Certainty::Perhaps if self.statements.unnamed_upstream != Unnamed::Same => {
+                self.distrust(Surprise("perhaps the end of an unnamed statement that memory answered"));
+            }
+            // Weir has no interest in it any more, which is right in both cases.
+            Certainty::Perhaps | Certainty::Yes => self.statements.unnamed_is(None),
+        }
+    }
+
+    fn expect(&mut self, reply: fn(&mut Owed) -> Result<(), Surprise>) {
+        if let Err(surprise) = reply(&mut self.owed) {
             self.distrust(surprise);
         }
     }

@@ -313,4 +313,20 @@ mod tests {
         }
         assert_eq!(Message::parse(b"S"), Err(DecodeError::UnknownMessage('S')));
     }
+
+    #[test]
+    fn damaged_messages_are_errors() {
+        let recorded: [&[u8]; 6] = [
+            b"B\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\x07\0\0\x12\x67",
+            b"U\0\0\0\x01O\0\x02b\0\0\0\x01\x07b\0\0\0\x02zzN\0\x02b\0\0\0\x01\x08u",
+            b"D\0\0\0\x01K\0\x01n",
+            b"T\0\0\0\x02\x03\0\0\0\x05\0\0\0\x06",
+            b"M\x01\0\0\0\0\0\0\0\x99weir\0\0\0\0\x03ddl",
+            b"R\0\0\0\x09public\0t\0f\0\x01\x01id\0\0\0\0\x17\xff\xff\xff\xff",
+        ];
+        weir_tests::hostile::hammer("pgoutput", &recorded, |bytes| match Message::parse(bytes) {
+            Ok(Message::Insert { new, .. } | Message::Update { new, .. }) => new.columns().all(|column| column.is_ok()),
+            other => other.is_ok(),
+        });
+    }
 }

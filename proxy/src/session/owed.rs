@@ -1,0 +1,368 @@
+//! What Postgres still owes the client: when upstream is idle, which replies answer messages that Weir put in, and when a
+//! name has really come into being. Where a copy failed with a Sync in it, it is not known whether the server ignored the
+//! Sync or answers it. Then there are several conversations that may be the true one, each is told everything, and those
+//! that the replies do not fit are dropped.
+
+use super::conversation::Conversation;
+use super::expected::{Certainty, Expected, ParseOutcome, Ready, Surprise};
+use super::statements::Statement;
+use std::sync::Arc;
+
+/// What the replies mean depends on which conversation is the true one.
+const AMBIGUOUS: Surprise = Surprise("a reply that may answer several messages");
+
+/// Conversations that may be the true one besides the first: those of one copy, or of some that failed one after another.
+const MAX_OTHERS: usize = 32;
+
+/// Said to the client whatever it answers, if anything.
+pub(super) fn is_for_the_client(tag: u8) -> bool {
+    matches!(tag, b'E' | b'N' | b'S' | b'A' | b'Z')
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    likeliest: Conversation,
+    /// Empty but for a short time after a copy that failed with a Sync in it.
+    others: Vec<Conversation>,
+    /// Weir has put in a message that tells them apart.
+    asked: bool,
+}
+
+impl Owed {
+    /// Everything forwarded has been answered.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.others.is_empty() && self.likeliest.is_idle()
+    }
+
+    #[inline]
+    pub(super) fn is_copying_in(&self) -> bool {
+        self.all().any(Conversation::is_copying_in)
+    }
+
+    /// Several conversations may be the true one.
+    #[inline]
+    pub(super) fn is_ambiguous(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// What is owed comes without a further word from the client.
+    pub(super) fn comes_by_itself(&self) -> bool {
+        self.all().all(Conversation::is_attentive) && (!self.is_ambiguous() || self.asked)
+    }
+
+    /// A message that the server answers in any case would tell the conversations apart, and none is under way.
+    pub(super) fn should_ask(&self) -> bool {
+        self.is_ambiguous() && !self.asked && self.all().all(Conversation::is_attentive)
+    }
+
+    /// That message, put in by Weir, is on its way.
+    pub(super) fn ask(&mut self) {
+        self.asked = true;
+        self.push(Expected::Close { injected: true, unnamed_statement: false });
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, expected: Expected) {
+        for other in &mut self.others {
+            other.push(expected.clone());
+        }
+        self.likeliest.push(expected);
+    }
+
+    /// A reply of this kind arrived: conversations it does not fit are not the true one. True when it answers something
+    /// that Weir put in.
+    #[inline]
+    pub(super) fn arrives(&mut self, tag: u8) -> Result<bool, Surprise> {
+        if self.is_ambiguous() {
+            self.narrow(tag)?;
+        }
+        Ok(self.likeliest.front().is_some_and(Expected::is_injected))
+    }
+
+    fn narrow(&mut self, tag: u8) -> Result<(), Surprise> {
+        if !self.all().any(|conversation| conversation.accepts(tag)) {
+            // The session's end; or the one that follows will not understand it.
+            return Ok(());
+        }
+        self.others.retain(|conversation| conversation.accepts(tag));
+        if !self.likeliest.accepts(tag) {
+            self.likeliest = self.others.remove(0);
+        }
+        self.asked &= self.is_ambiguous();
+        let injected = |conversation: &Conversation| conversation.front().is_some_and(Expected::is_injected);
+        let agree = self.others.iter().all(|other| injected(other) == injected(&self.likeliest));
+        if agree || is_for_the_client(tag) { Ok(()) } else { Err(AMBIGUOUS) }
+    }
+
+    /// The statement that a Parse still under way will give this name.
+    pub(super) fn statement_under_way(&self, name: &[u8]) -> Option<Option<&Arc<Statement>>> {
+        self.all().find_map(|conversation| conversation.statement_under_way(name))
+    }
+
+    /// A Parse still under way will give a name to a statement of interest.
+    pub(super) fn names_under_way(&self) -> bool {
+        let names = |e: &Expected| matches!(e, Expected::Parse { outcome: ParseOutcome::Named(_, Some(_)), .. });
+        self.all().any(|conversation| conversation.iter().any(names))
+    }
+
+    /// Something still under way may replace or destroy the unnamed statement.
+    pub(super) fn may_change_unnamed(&self) -> bool {
+        let changes = |expected: &Expected| match expected {
+            Expected::Parse { outcome: ParseOutcome::Named(name, _), .. } => name.is_empty(),
+            Expected::Parse { injected, .. } => *injected,
+            Expected::Close { unnamed_statement, .. } => *unnamed_statement,
+            Expected::Query(_) => true,
+            _ => false,
+        };
+        self.all().any(|conversation| conversation.iter().any(changes))
+    }
+
+    /// A simple query is being answered.
+    pub(super) fn is_answering_query(&self) -> bool {
+        self.all().any(|conversation| matches!(conversation.front(), Some(Expected::Query(_))))
+    }
+
+    /// ParseComplete arrived.
+    pub(super) fn parse_complete(&mut self) -> Result<(bool, ParseOutcome), Surprise> {
+        let (injected, outcome) = self.likeliest.parse_complete()?;
+        for other in &mut self.others {
+            let (_, otherwise) = other.parse_complete()?;
+            if !outcome.is_same(&otherwise) {
+                return Err(AMBIGUOUS);
+            }
+        }
+        Ok((injected, outcome))
+    }
+
+    /// BindComplete arrived.
+    pub(super) fn bind_complete(&mut self) -> Result<(), Surprise> {
+        self.all_mut().try_for_each(Conversation::bind_complete)
+    }
+
+    /// CloseComplete arrived: was it for the unnamed statement?
+    pub(super) fn close_complete(&mut self) -> Result<Certainty, Surprise> {
+        let mut unnamed = Certainty::from(self.likeliest.close_complete()?);
+        for other in &mut self.others {
+            unnamed = unnamed.or(other.close_complete()?.into());
+        }
+        Ok(unnamed)
+    }
+
+    /// RowDescription or NoData arrived.
+    pub(super) fn described(&mut self) -> Result<(), Surprise> {
+        self.all_mut().try_for_each(Conversation::described)
+    }
+
+    /// CommandComplete, PortalSuspended or EmptyQueryResponse arrived.
+    pub(super) fn completed(&mut self) -> Result<(), Surprise> {
+        self.all_mut().try_for_each(Conversation::completed)
+    }
+
+    /// CopyInResponse arrived.
+    pub(super) fn copy_in(&mut self) {
+        self.all_mut().for_each(Conversation::begin_copy);
+    }
+
+    /// ErrorResponse arrived: was what failed the client's Parse of the unnamed statement, which it has destroyed?
+    pub(super) fn error(&mut self) -> Result<Certainty, Surprise> {
+        let mut split = Vec::new();
+        for conversation in self.all_mut() {
+            split.append(&mut conversation.split_at_failure()?);
+        }
+        self.others.append(&mut split);
+        if self.others.len() > MAX_OTHERS {
+            return Err(AMBIGUOUS);
+        }
+        let unnamed = Certainty::from(self.likeliest.error());
+        Ok(self.others.iter_mut().fold(unnamed, |unnamed, other| unnamed.or(other.error().into())))
+    }
+
+    /// ReadyForQuery arrived.
+    pub(super) fn ready(&mut self) -> Result<Ready, Surprise> {
+        let mut ready = self.likeliest.ready()?;
+        for other in &mut self.others {
+            let otherwise = other.ready()?;
+            if otherwise.hold != ready.hold {
+                return Err(AMBIGUOUS);
+            }
+            ready.simple = ready.simple.or(otherwise.simple);
+        }
+        Ok(ready)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Conversation> {
+        std::iter::once(&self.likeliest).chain(&self.others)
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Conversation> {
+        std::iter::once(&mut self.likeliest).chain(&mut self.others)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::expected::Query;
+    use super::*;
+
+    const READY: Ready = Ready { hold: false, simple: Certainty::No };
+
+    fn sync() -> Expected {
+        Expected::Sync { hold: false }
+    }
+    fn query() -> Expected {
+        Expected::Query(Query { hold: false, readable: true, answered: false })
+    }
+    fn bind() -> Expected {
+        Expected::Bind { injected: false }
+    }
+    fn execute() -> Expected {
+        Expected::Execute { injected: false }
+    }
+    fn parse(injected: bool) -> Expected {
+        Expected::Parse { injected, outcome: ParseOutcome::Nothing }
+    }
+
+    fn owed(of: impl IntoIterator<Item = Expected>) -> Owed {
+        let mut owed = Owed::default();
+        of.into_iter().for_each(|expected| owed.push(expected));
+        owed
+    }
+
+    #[test]
+    fn an_error_skips_to_the_next_sync_only() {
+        let mut owed = owed([parse(false), parse(true), sync(), parse(true), sync()]);
+        assert!(!owed.parse_complete().unwrap().0);
+        owed.error().unwrap();
+        assert_eq!(owed.ready(), Ok(READY));
+        assert!(owed.arrives(b'1').unwrap(), "the second batch's injected Parse is the next to answer");
+        assert!(owed.parse_complete().unwrap().0);
+        assert_eq!(owed.ready(), Ok(READY));
+        assert!(owed.is_idle());
+    }
+
+    #[test]
+    fn a_query_behind_a_failed_bind_is_skipped_with_it() {
+        let mut owed = owed([bind(), query()]);
+        owed.error().unwrap();
+        assert!(!owed.is_idle(), "the server waits for a Sync");
+        owed.push(parse(false));
+        owed.push(query());
+        owed.push(sync());
+        assert_eq!(owed.ready(), Ok(READY));
+        assert!(owed.is_idle());
+    }
+
+    #[test]
+    fn a_query_behind_a_bind_is_answered_by_itself() {
+        let mut owed = owed([bind(), query(), sync()]);
+        owed.bind_complete().unwrap();
+        owed.error().unwrap();
+        assert_eq!(owed.ready(), Ok(Ready { hold: false, simple: Certainty::Yes }));
+        assert_eq!(owed.ready(), Ok(READY));
+        assert!(owed.is_idle());
+    }
+
+    #[test]
+    fn a_sync_sent_before_copy_in_began_is_ignored_by_the_server() {
+        let mut owed = owed([execute(), sync()]);
+        owed.copy_in();
+        owed.push(sync());
+        owed.push(Expected::CopyEnd);
+        owed.push(sync());
+        owed.completed().unwrap();
+        assert_eq!(owed.ready(), Ok(READY));
+        assert!(owed.is_idle());
+    }
+
+    /// A copy by Execute in which a Sync was sent has failed.
+    fn failed_copy() -> Owed {
+        let mut owed = owed([execute(), sync()]);
+        owed.copy_in();
+        assert_eq!(owed.error(), Ok(Certainty::No));
+        assert!(owed.is_ambiguous() && !owed.is_idle() && !owed.should_ask(), "the server may wait for a Sync");
+        owed
+    }
+
+    #[test]
+    fn a_sync_behind_a_copys_failure_is_answered() {
+        let mut owed = failed_copy();
+        assert_eq!(owed.arrives(b'Z'), Ok(false));
+        assert_eq!(owed.ready(), Ok(READY));
+        assert!(owed.is_idle());
+    }
+
+    #[test]
+    fn a_sync_before_a_copys_failure_is_ignored() {
+        let mut owed = failed_copy();
+        owed.push(sync());
+        assert_eq!(owed.arrives(b'Z'), Ok(false));
+        assert_eq!(owed.ready(), Ok(READY));
+        assert!(owed.should_ask(), "there may be a second one");
+        owed.ask();
+        assert!(!owed.should_ask() && owed.comes_by_itself());
+        assert_eq!(owed.arrives(b'3'), Ok(true));
+        assert_eq!(owed.close_complete(), Ok(Certainty::No));
+        assert!(owed.is_idle());
+    }
+
+    #[test]
+    fn the_next_reply_tells_how_many_syncs_a_failed_copy_ignored() {
+        for ignored in 0..=2 {
+            let mut owed = owed([query()]);
+            owed.copy_in();
+            owed.push(sync());
+            owed.push(sync());
+            owed.error().unwrap();
+            owed.push(query());
+            for _ in 0..3 - ignored {
+                owed.arrives(b'Z').unwrap();
+                owed.ready().unwrap();
+            }
+            assert!(!owed.is_idle());
+            owed.arrives(b'T').unwrap();
+            assert!(!owed.is_ambiguous(), "{ignored}");
+            owed.described().unwrap();
+            owed.completed().unwrap();
+            assert_eq!(owed.ready(), Ok(Ready { hold: false, simple: Certainty::Yes }));
+            assert!(owed.is_idle());
+        }
+    }
+
+    #[test]
+    fn a_pipelined_copy_keeps_the_sync_behind_its_end() {
+        let mut owed = owed([parse(false), execute(), Expected::CopyEnd, sync()]);
+        assert!(!owed.parse_complete().unwrap().0);
+        owed.copy_in();
+        owed.completed().unwrap();
+        assert_eq!(owed.ready(), Ok(READY));
+        assert!(owed.is_idle());
+    }
+
+    #[test]
+    fn a_copy_by_simple_query_ends_with_the_querys_own_ready() {
+        let held = Ready { hold: true, simple: Certainty::Yes };
+        let mut copying = owed([Expected::Query(Query { hold: true, readable: true, answered: false })]);
+        copying.copy_in();
+        copying.push(Expected::CopyEnd);
+        copying.completed().unwrap();
+        assert_eq!(copying.ready(), Ok(held));
+        assert!(copying.is_idle());
+        // The end sent before the server said that the copy begins.
+        let mut copying = owed([query(), Expected::CopyEnd]);
+        copying.copy_in();
+        copying.error().unwrap();
+        assert_eq!(copying.ready(), Ok(Ready { hold: false, simple: Certainty::Yes }));
+        assert!(copying.is_idle());
+    }
+
+    #[test]
+    fn replies_nobody_asked_for_are_a_surprise() {
+        let mut owed = Owed::default();
+        assert_eq!(owed.ready(), Err(Surprise("ReadyForQuery")));
+        owed.push(sync());
+        assert!(owed.parse_complete().is_err());
+        assert!(owed.close_complete().is_err());
+        assert!(owed.completed().is_err());
+    }
+}
