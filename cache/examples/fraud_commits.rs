@@ -81,6 +81,7 @@ fn agg(kind: AggregateKind, arg: Option<Expr>, input: u32, output: u32) -> Aggre
         args: arg.into_iter().collect(),
         distinct: false,
         filter: None,
+        order: vec![],
         input: Some(ColumnType::new(input)),
         output: ColumnType::new(output),
     }

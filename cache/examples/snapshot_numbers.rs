@@ -201,6 +201,7 @@ fn by_category() -> Plan {
         args: vec![],
         distinct: false,
         filter: filter.map(|level| call("texteq", vec![Expr::Column(12), Expr::Const(Value::text(level))])),
+        order: vec![],
         input: None,
         output: ColumnType::new(oid::INT8),
     };

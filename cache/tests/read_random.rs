@@ -226,6 +226,7 @@ impl Generator {
                     args: over.iter().map(|&oid| self.expr(&input.columns, oid, 1)).collect(),
                     distinct: over.is_some_and(|oid| oid != oid::NUMERIC) && self.rng.random_bool(0.3),
                     filter: self.rng.random_bool(0.3).then(|| self.predicate(&input.columns, 1)),
+                    order: vec![],
                     input: over.map(ColumnType::new),
                     output: ColumnType::new(output),
                 }
@@ -361,6 +362,7 @@ fn hidden_views_change_no_answer() {
         args: vec![],
         distinct: false,
         filter: Some(call("int8lt", [column(2), int8(5)])),
+        order: vec![],
         input: None,
         output: ColumnType::new(oid::INT8),
     };

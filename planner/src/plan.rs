@@ -6,6 +6,7 @@ use crate::expr::Expr;
 use crate::functions::Function;
 use crate::settings::SettingSet;
 use crate::types::{ColumnType, RelationId};
+use crate::value::Spread;
 
 /// A node with the types of the columns it yields.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -97,9 +98,31 @@ pub struct AggregateCall {
     pub args: Vec<Expr>,
     pub distinct: bool,
     pub filter: Option<Expr>,
+    /// In which order rows are taken, for [`AggregateKind::is_listed`]; empty for all others. With `distinct` every
+    /// argument is among the keys.
+    pub order: Vec<SortKey>,
     /// Type of the first argument, where there is one.
     pub input: Option<ColumnType>,
     pub output: ColumnType,
+}
+
+impl AggregateCall {
+    /// Everything that is evaluated over a row.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.args.iter().chain(&self.filter).chain(self.order.iter().map(|key| &key.expr))
+    }
+
+    /// A copy with every expression replaced by what `f` makes of it.
+    pub fn map(&self, mut f: impl FnMut(&Expr) -> Expr) -> AggregateCall {
+        let mut call = self.clone();
+        call.exprs_mut(&mut |expr| *expr = f(expr));
+        call
+    }
+
+    pub fn exprs_mut(&mut self, f: &mut impl FnMut(&mut Expr)) {
+        self.args.iter_mut().chain(&mut self.filter).for_each(&mut *f);
+        self.order.iter_mut().for_each(|key| f(&mut key.expr));
+    }
 }
 
 /// Aggregates by what they compute; named after the transition semantics in `pg_aggregate.dat`.
@@ -127,8 +150,30 @@ pub enum AggregateKind {
     Max,
     BoolAnd,
     BoolOr,
+    /// `bit_and`, `bit_or`, `bit_xor` of an integer type.
+    BitAnd,
+    BitOr,
+    BitXor,
+    /// `var_pop`, `var_samp`, `stddev_pop`, `stddev_samp` and their other names, of an integer type or numeric.
+    Spread(Spread),
+    /// `string_agg(text, text)`.
+    StringAgg,
+    /// `array_agg` of an element type whose arrays are known.
+    ArrayAgg,
     /// The value of the only row, NULL without rows, error 21000 with more: a scalar subquery. Not SQL's own.
     Single,
+}
+
+impl AggregateKind {
+    /// The value is a list of what came, in an order.
+    pub fn is_listed(self) -> bool {
+        matches!(self, AggregateKind::StringAgg | AggregateKind::ArrayAgg)
+    }
+
+    /// Rows whose first argument is NULL count for something.
+    pub fn takes_nulls(self) -> bool {
+        matches!(self, AggregateKind::CountRows | AggregateKind::ArrayAgg | AggregateKind::Single)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -300,9 +345,7 @@ impl Plan {
             }
             Node::Aggregate { keys, aggregates, .. } => {
                 keys.iter_mut().for_each(&mut *f);
-                for call in aggregates {
-                    call.args.iter_mut().chain(&mut call.filter).for_each(&mut *f);
-                }
+                aggregates.iter_mut().for_each(|call| call.exprs_mut(f));
             }
             Node::Window { functions, .. } => {
                 functions.iter_mut().for_each(|function| function.exprs_mut(f));

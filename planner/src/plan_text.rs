@@ -125,7 +125,8 @@ fn window(call: &WindowCall) -> String {
 fn aggregate(call: &AggregateCall) -> String {
     let distinct = if call.distinct { "distinct " } else { "" };
     let filter = call.filter.as_ref().map(|f| format!(" filter {}", text(f))).unwrap_or_default();
-    format!("{:?}({distinct}{}){filter}", call.kind, list(&call.args))
+    let order = if call.order.is_empty() { String::new() } else { format!(" order {}", sort_keys(&call.order)) };
+    format!("{:?}({distinct}{}{order}){filter}", call.kind, list(&call.args))
 }
 
 fn text(expr: &Expr) -> String {

@@ -2,14 +2,15 @@
 
 use super::distinct::DistinctValues;
 use super::float_sum::FloatSum;
+use super::listed::ListedValues;
 use super::ordered::OrderedValues;
 use super::single::SingleValue;
 use std::sync::Arc;
 use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::plan::{AggregateCall, AggregateKind};
 use weir_planner::types::oid;
-use weir_planner::value::NumericSum;
-use weir_planner::{EvalError, Expr, Value};
+use weir_planner::value::{NumericSpread, NumericSum};
+use weir_planner::{EvalError, Expr, Numeric, Value};
 
 /// State of one aggregate over one group of rows with weights.
 #[derive(Debug)]
@@ -29,23 +30,51 @@ struct Failures {
 #[derive(Debug)]
 enum State {
     Count(i64),
-    Integer { count: i64, sum: i128 },
+    Integer {
+        count: i64,
+        sum: i128,
+    },
     Numeric(Box<NumericSum>),
-    Float { count: i64, sum: Box<FloatSum> },
+    Spread(Box<NumericSpread>),
+    Float {
+        count: i64,
+        sum: Box<FloatSum>,
+    },
     Ordered(Box<OrderedValues>),
-    Bool { trues: i64, falses: i64 },
+    Bool {
+        trues: i64,
+        falses: i64,
+    },
     Single(Box<SingleValue>),
-    Distinct { values: Box<DistinctValues>, over: Box<Accumulator> },
+    Listed(Box<ListedValues>),
+    /// How many values there are, and how many have each bit set.
+    Bits {
+        count: i64,
+        ones: Box<[i64; 64]>,
+    },
+    Distinct {
+        values: Box<DistinctValues>,
+        over: Box<Accumulator>,
+    },
 }
 
 impl Accumulator {
     /// The state of an empty group.
     pub fn new(call: &AggregateCall) -> Accumulator {
+        if call.kind.is_listed() {
+            let listed = Box::new(ListedValues::new(call));
+            return Accumulator { state: State::Listed(listed), failures: None };
+        }
         let plain = Accumulator { state: State::plain(call.kind), failures: None };
         // Duplicates do not change these.
         let indifferent = matches!(
             call.kind,
-            AggregateKind::Min | AggregateKind::Max | AggregateKind::BoolAnd | AggregateKind::BoolOr
+            AggregateKind::Min
+                | AggregateKind::Max
+                | AggregateKind::BoolAnd
+                | AggregateKind::BoolOr
+                | AggregateKind::BitAnd
+                | AggregateKind::BitOr
         );
         if !call.distinct || indifferent {
             return plain;
@@ -62,6 +91,12 @@ impl Accumulator {
                 Value::Error(error) => return self.fail(error, weight),
                 _ => return,
             }
+        }
+        if let State::Listed(listed) = &mut self.state {
+            return match listed.update(call, row, weight, context) {
+                Ok(()) => {}
+                Err(error) => self.fail(error, weight),
+            };
         }
         match call.args.first() {
             None => self.add_row(weight),
@@ -109,6 +144,13 @@ impl Accumulator {
                     None => self.unexpected(value, weight),
                 },
             },
+            State::Spread(spread) => match value {
+                Value::Numeric(numeric) => spread.add(numeric, weight),
+                other => match integer(other) {
+                    Some(integer) => spread.add_integer(integer, weight),
+                    None => self.unexpected(value, weight),
+                },
+            },
             State::Float { count, sum } => {
                 let float = match value {
                     Value::Float8(float) => *float,
@@ -120,6 +162,17 @@ impl Accumulator {
             }
             State::Ordered(values) => values.add(value, weight),
             State::Single(single) => single.add(value, weight),
+            State::Bits { count, ones } => match integer(value) {
+                Some(integer) => {
+                    *count += weight;
+                    for (bit, ones) in ones.iter_mut().enumerate() {
+                        *ones += weight * (integer >> bit & 1);
+                    }
+                }
+                None => self.unexpected(value, weight),
+            },
+            // Rows come by `update`, keys and all.
+            State::Listed(_) => self.unexpected(value, weight),
             State::Bool { trues, falses } => match value {
                 Value::Bool(true) => *trues += weight,
                 Value::Bool(false) => *falses += weight,
@@ -165,17 +218,14 @@ impl Accumulator {
                 Ok(sum) => Value::Int8(sum),
                 Err(_) => EvalError::new("22003", "bigint out of range").into(),
             },
-            State::Numeric(sum) => {
-                let value = match call.kind {
-                    AggregateKind::AvgInt | AggregateKind::AvgNumeric => sum.avg(),
-                    _ => sum.sum(),
-                };
-                match value {
-                    None => Value::Null,
-                    Some(Ok(numeric)) => Value::Numeric(numeric),
-                    Some(Err(error)) => error.into(),
-                }
-            }
+            State::Numeric(sum) => numeric_result(match call.kind {
+                AggregateKind::AvgInt | AggregateKind::AvgNumeric => sum.avg(),
+                _ => sum.sum(),
+            }),
+            State::Spread(state) => match call.kind {
+                AggregateKind::Spread(spread) => numeric_result(state.value(spread)),
+                _ => Value::Null,
+            },
             State::Float { count: 0, .. } => Value::Null,
             State::Float { count, sum } => float_result(sum, *count, call),
             State::Ordered(values) => {
@@ -183,6 +233,17 @@ impl Accumulator {
                 extreme.unwrap_or(Value::Null)
             }
             State::Single(single) => single.value(),
+            State::Listed(listed) => listed.value(call).into(),
+            State::Bits { count: 0, .. } => Value::Null,
+            State::Bits { count, ones } => {
+                let is_set = |ones: i64| match call.kind {
+                    AggregateKind::BitAnd => ones == *count,
+                    AggregateKind::BitOr => ones > 0,
+                    _ => ones % 2 != 0,
+                };
+                let bits = ones.iter().enumerate().filter(|(_, ones)| is_set(**ones));
+                of_width(bits.fold(0, |bits, (bit, _)| bits | 1 << bit), call.output.oid)
+            }
             State::Bool { trues: 0, falses: 0 } => Value::Null,
             State::Bool { trues, falses } => {
                 Value::Bool(if call.kind == AggregateKind::BoolAnd { *falses == 0 } else { *trues > 0 })
@@ -196,8 +257,11 @@ impl Accumulator {
             State::Count(_) | State::Integer { .. } | State::Bool { .. } => 0,
             State::Numeric(sum) => size_of::<NumericSum>() + sum.heap_size(),
             State::Float { sum, .. } => size_of::<FloatSum>() + sum.bytes(),
+            State::Spread(spread) => size_of::<NumericSpread>() + spread.heap_size(),
             State::Ordered(values) => values.bytes(),
             State::Single(single) => size_of::<SingleValue>() + single.bytes(),
+            State::Listed(listed) => size_of::<ListedValues>() + listed.bytes(),
+            State::Bits { .. } => size_of::<[i64; 64]>(),
             State::Distinct { values, over } => values.bytes() + size_of::<Accumulator>() + over.heap_size(),
         }
     }
@@ -213,9 +277,33 @@ impl State {
             }
             AggregateKind::SumFloat | AggregateKind::AvgFloat => State::Float { count: 0, sum: Box::default() },
             AggregateKind::Min | AggregateKind::Max => State::Ordered(Box::default()),
+            AggregateKind::Spread(_) => State::Spread(Box::default()),
             AggregateKind::Single => State::Single(Box::default()),
+            AggregateKind::BitAnd | AggregateKind::BitOr | AggregateKind::BitXor => {
+                State::Bits { count: 0, ones: Box::new([0; 64]) }
+            }
+            AggregateKind::StringAgg | AggregateKind::ArrayAgg => {
+                unreachable!("lists need their call's order and are made by Accumulator::new")
+            }
             AggregateKind::BoolAnd | AggregateKind::BoolOr => State::Bool { trues: 0, falses: 0 },
         }
+    }
+}
+
+fn numeric_result(value: Option<Result<Numeric, EvalError>>) -> Value {
+    match value {
+        None => Value::Null,
+        Some(Ok(numeric)) => Value::Numeric(numeric),
+        Some(Err(error)) => error.into(),
+    }
+}
+
+/// The low bits as that integer type, by two's complement.
+fn of_width(bits: i64, type_oid: u32) -> Value {
+    match type_oid {
+        oid::INT2 => Value::Int2(bits as i16),
+        oid::INT4 => Value::Int4(bits as i32),
+        _ => Value::Int8(bits),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Values in an order the call gives: `string_agg`, `array_agg`.
 
 use super::ordered::image_order;
+use smallvec::SmallVec;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
-use weir_planner::plan::SortKey;
-use weir_planner::value::compare_nulls;
-use weir_planner::{EvalError, Value};
+use weir_planner::eval::{EvalContext, Tuple};
+use weir_planner::plan::{AggregateCall, AggregateKind, SortKey};
+use weir_planner::value::{Array, compare_nulls, element_type};
+use weir_planner::{EvalError, Expr, Value};
 
 /// The key's direction and where its NULLs go.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +17,7 @@ struct Direction {
     nulls_first: bool,
 }
 
-/// One row: what it is sorted by, then its arguments.
+/// What is kept of one row: what it is sorted by, then arguments that are no sort key.
 #[derive(Debug)]
 struct Entry {
     directions: Arc<[Direction]>,
@@ -51,57 +53,122 @@ impl PartialEq for Entry {
 }
 impl Eq for Entry {}
 
-/// A multiset of rows in the call's order.
+/// A multiset of rows in the call's order: a row comes and goes in O(log n), the value is written anew.
 #[derive(Debug)]
 pub(crate) struct ListedValues {
     directions: Arc<[Direction]>,
+    /// Where each argument is in an entry's values.
+    places: Box<[usize]>,
     rows: BTreeMap<Entry, i64>,
-    /// Each class of equal arguments counts once.
-    distinct: bool,
     heap: usize,
 }
 
 impl ListedValues {
-    pub fn new(order: &[SortKey], distinct: bool) -> ListedValues {
+    pub fn new(call: &AggregateCall) -> ListedValues {
         let direction = |key: &SortKey| Direction { descending: key.descending, nulls_first: key.nulls_first };
-        ListedValues { directions: order.iter().map(direction).collect(), rows: BTreeMap::new(), distinct, heap: 0 }
+        let mut next = call.order.len();
+        let mut place = |argument: &Expr| {
+            call.order.iter().position(|key| key.expr == *argument).unwrap_or_else(|| {
+                next += 1;
+                next - 1
+            })
+        };
+        let places = call.args.iter().map(&mut place).collect();
+        ListedValues { directions: call.order.iter().map(direction).collect(), places, rows: BTreeMap::new(), heap: 0 }
     }
 
-    /// `values`: the keys, then the arguments.
-    pub fn add(&mut self, values: Box<[Value]>, weight: i64) {
+    /// Adds a row `weight` times, or takes it back. `string_agg` is silent about NULLs, `array_agg` is not.
+    pub fn update(
+        &mut self,
+        call: &AggregateCall,
+        row: Tuple<'_>,
+        weight: i64,
+        context: &EvalContext,
+    ) -> Result<(), Arc<EvalError>> {
+        let keys = call.order.iter().map(|key| &key.expr);
+        let others = call.args.iter().zip(&self.places).filter(|(_, place)| **place >= call.order.len());
+        let exprs = keys.chain(others.map(|(argument, _)| argument));
+        let values: Box<[Value]> = exprs.map(|expr| expr.eval(row, context)).collect();
+        if let Some(Value::Error(error)) = values.iter().find(|value| value.is_error()) {
+            return Err(error.clone());
+        }
+        let skips_null = !call.kind.takes_nulls();
+        if skips_null && self.places.first().is_some_and(|place| values[*place].is_null()) {
+            return Ok(());
+        }
+        self.add(values, weight);
+        Ok(())
+    }
+
+    fn add(&mut self, values: Box<[Value]>, weight: i64) {
         let size = values.iter().map(|value| size_of::<Value>() + value.heap_size()).sum::<usize>();
         let entry = Entry { directions: self.directions.clone(), values };
-        if let Some(count) = self.rows.get_mut(&entry) {
-            *count += weight;
-            if *count == 0 {
-                self.rows.remove(&entry);
-                self.heap = self.heap.saturating_sub(size);
+        match self.rows.entry(entry) {
+            btree_map::Entry::Occupied(mut entry) => {
+                *entry.get_mut() += weight;
+                if *entry.get() == 0 {
+                    entry.remove();
+                    self.heap = self.heap.saturating_sub(size);
+                }
             }
-        } else {
-            self.rows.insert(entry, weight);
-            self.heap += size;
+            btree_map::Entry::Vacant(entry) => {
+                entry.insert(weight);
+                self.heap += size;
+            }
         }
     }
 
-    /// Calls `f` with each row's arguments in order. Rows that the keys leave equal and that differ have no order that
-    /// could be known.
-    pub fn for_each(&self, mut f: impl FnMut(&[Value])) -> Result<(), EvalError> {
-        let keys = self.directions.len();
-        let mut last: Option<&Entry> = None;
+    /// Calls `f` with each row's arguments in order; with DISTINCT, whose order has all arguments as keys, with those of
+    /// one row of each class. Rows that the keys leave equal and that differ have no order that could be known.
+    fn for_each<'a>(&'a self, distinct: bool, mut f: impl FnMut(&[&'a Value])) -> Result<(), EvalError> {
+        let mut last: Option<(&Entry, SmallVec<[&Value; 2]>)> = None;
         for (entry, count) in self.rows.iter().filter(|(_, count)| **count > 0) {
-            let arguments = &entry.values[keys..];
-            if let Some(last) = last
-                && last.by_keys(entry) == Ordering::Equal
-                && last.values[keys..] != *arguments
-            {
+            let arguments: SmallVec<[&Value; 2]> = self.places.iter().map(|place| &entry.values[*place]).collect();
+            let is_peer = last.as_ref().is_some_and(|(last, _)| last.by_keys(entry) == Ordering::Equal);
+            if is_peer && last.as_ref().is_some_and(|(_, last)| *last != arguments) {
                 return Err(EvalError::unsupported("an aggregate whose value depends on the order of equal rows"));
             }
-            let is_new = last.is_none_or(|last| last.values[keys..] != *arguments);
-            let copies = if self.distinct { i64::from(is_new) } else { *count };
-            (0..copies).for_each(|_| f(arguments));
-            last = Some(entry);
+            let copies = match distinct {
+                true => i64::from(!is_peer),
+                false => *count,
+            };
+            (0..copies).for_each(|_| f(&arguments));
+            last = Some((entry, arguments));
         }
         Ok(())
+    }
+
+    /// The aggregate's value over all rows.
+    pub fn value(&self, call: &AggregateCall) -> Result<Value, EvalError> {
+        match call.kind {
+            AggregateKind::StringAgg => self.string(call.distinct),
+            _ => self.array(call),
+        }
+    }
+
+    /// `string_agg_transfn` of varlena.c: each value but the first behind its own row's delimiter.
+    fn string(&self, distinct: bool) -> Result<Value, EvalError> {
+        let mut string: Option<String> = None;
+        self.for_each(distinct, |arguments| {
+            if let (Some(_), [_, Value::Text(delimiter)]) = (&string, arguments) {
+                string.get_or_insert_default().push_str(delimiter);
+            }
+            if let [Value::Text(value), ..] = arguments {
+                string.get_or_insert_default().push_str(value);
+            }
+        })?;
+        Ok(string.map_or(Value::Null, |string| Value::text(&string)))
+    }
+
+    /// `array_agg_transfn` of array_userfuncs.c.
+    fn array(&self, call: &AggregateCall) -> Result<Value, EvalError> {
+        let mut values: Vec<Value> = vec![];
+        self.for_each(call.distinct, |arguments| values.extend(arguments.first().map(|value| (*value).clone())))?;
+        match element_type(call.output.oid) {
+            Some(_) if values.is_empty() => Ok(Value::Null),
+            Some(element) => Ok(Value::Array(Array::list(element, values).into())),
+            None => Err(EvalError::unsupported("array_agg of a type without known arrays")),
+        }
     }
 
     pub fn bytes(&self) -> usize {

@@ -7,6 +7,7 @@
 mod accumulator;
 mod distinct;
 mod float_sum;
+mod listed;
 mod ordered;
 mod single;
 

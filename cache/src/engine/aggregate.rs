@@ -37,7 +37,7 @@ struct Group {
 
 impl AggregateOperator {
     pub fn new(keys: KeySpec, calls: Vec<AggregateCall>, many_images: bool) -> AggregateOperator {
-        let exprs = calls.iter().flat_map(|call| call.args.iter().chain(&call.filter));
+        let exprs = calls.iter().flat_map(AggregateCall::exprs);
         let mut reads: Vec<usize> = keys.exprs.iter().chain(exprs).flat_map(Expr::columns).collect();
         reads.sort_unstable();
         reads.dedup();

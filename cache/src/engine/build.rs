@@ -182,20 +182,13 @@ impl Builder<'_> {
         calls: &[AggregateCall],
     ) -> Result<Built, EngineError> {
         let mut needed = vec![false; input.columns.len()];
-        for expr in keys.iter().chain(calls.iter().flat_map(|call| call.args.iter().chain(&call.filter))) {
+        for expr in keys.iter().chain(calls.iter().flat_map(AggregateCall::exprs)) {
             maintainable(expr)?;
             require(expr, &mut needed);
         }
         let built = self.build(input, &needed)?;
         let keys = KeySpec::new(built.remap_all(keys));
-        let calls: Vec<AggregateCall> = calls
-            .iter()
-            .map(|call| AggregateCall {
-                args: built.remap_all(&call.args),
-                filter: call.filter.as_ref().map(|filter| built.remap(filter)),
-                ..call.clone()
-            })
-            .collect();
+        let calls: Vec<AggregateCall> = calls.iter().map(|call| call.map(|expr| built.remap(expr))).collect();
         let many_images = has_many_images(&plan.columns[..keys.exprs.len()]);
         let width = plan.columns.len();
         let spec = OperatorSpec::Aggregate { keys: keys.clone(), calls: calls.clone(), many_images };

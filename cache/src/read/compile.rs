@@ -195,11 +195,7 @@ fn side(plan: &Plan, may_be_null: bool) -> Result<Lazy, ReadError> {
 }
 
 fn over(call: &AggregateCall, outputs: &[Expr]) -> AggregateCall {
-    AggregateCall {
-        args: call.args.iter().map(|arg| substitute(arg, outputs)).collect(),
-        filter: call.filter.as_ref().map(|filter| substitute(filter, outputs)),
-        ..call.clone()
-    }
+    call.map(|expr| substitute(expr, outputs))
 }
 
 /// Text in a collation whose order is not known cannot be sorted here.

@@ -87,7 +87,7 @@ fn for_each_expr(node: &Node, f: &mut impl FnMut(&Expr)) {
         keys.iter().for_each(|key| f(&key.expr));
     }
     fn call(call: &AggregateCall, f: &mut impl FnMut(&Expr)) {
-        call.args.iter().chain(&call.filter).for_each(f);
+        call.exprs().for_each(f);
     }
     match node {
         Node::Scan { .. } | Node::Distinct { .. } | Node::UnionAll { .. } | Node::Repeat { .. } => {}

@@ -25,6 +25,7 @@ impl PreparedCall {
                 args: call.args.clone(),
                 distinct: false,
                 filter: call.filter.clone(),
+                order: vec![],
                 input: call.input.clone(),
                 output: call.output.clone(),
             }),

@@ -9,10 +9,11 @@ use super::select::SelectList;
 use super::{Lowering, unsupported};
 use crate::catalog::FunctionEntry;
 use crate::expr::Expr;
-use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan};
-use crate::query::Query;
+use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan, SortKey};
+use crate::query::{Query, SortGroup};
 use crate::tree::Node;
 use crate::types::ColumnType;
+use crate::value::{self, array_type, element_type};
 
 impl ExprLowerer<'_, '_> {
     pub(super) fn aggregate(&mut self, node: &Node) -> Result<Typed, LowerError> {
@@ -24,15 +25,23 @@ impl ExprLowerer<'_, '_> {
         if node.word("aggkind")? != Some("n") || !node.list("aggdirectargs")?.is_empty() {
             return unsupported(format!("ordered-set {signature}"));
         }
-        if !node.list("aggorder")?.is_empty() {
-            return unsupported(format!("ORDER BY in {signature}"));
-        }
-        let mut args = Vec::new();
+        // Hidden targets are there to be sorted by.
+        let mut targets = Vec::new();
         for target in node.nodes("args")? {
-            args.push(self.expr(target.child("expr")?)?);
+            targets.push((
+                target.index("ressortgroupref")?,
+                self.expr(target.child("expr")?)?,
+                target.bool("resjunk")?,
+            ));
         }
+        let args: Vec<Typed> = targets.iter().filter(|(.., junk)| !junk).map(|(_, arg, _)| arg.clone()).collect();
         let input = args.first().map(|arg| arg.kind.clone());
-        let Some(kind) = aggregate_kind(entry, input.as_ref()) else { return unsupported(signature) };
+        let Some(kind) = aggregate_kind(entry, input.as_ref()) else {
+            if is_order_dependent(entry) {
+                return unsupported(format!("{signature}: its result depends on the order of rows"));
+            }
+            return unsupported(signature);
+        };
         let collation = node.oid("inputcollid")?;
         if let (AggregateKind::Min | AggregateKind::Max, Some(input)) = (kind, &input) {
             if !has_order(input.oid) {
@@ -44,17 +53,46 @@ impl ExprLowerer<'_, '_> {
         if let (true, Some(arg)) = (distinct, args.first()) {
             self.lowering.check_equality("DISTINCT in an aggregate", &arg.kind, arg.collation)?;
         }
+        let order = if kind.is_listed() { self.aggregate_order(node, &signature, &targets)? } else { vec![] };
         let filter = node.optional("aggfilter")?.map(|filter| self.expr(filter)).transpose()?;
         let result = self.typed(Expr::Const(crate::Value::Null), node.oid("aggtype")?, node.oid("aggcollid")?)?;
+        if kind == AggregateKind::ArrayAgg && element_type(result.kind.oid).is_none() {
+            return unsupported(signature);
+        }
         let expr = self.parts.aggregate(AggregateCall {
             kind,
             args: args.into_iter().map(|arg| arg.expr).collect(),
             distinct,
             filter: filter.map(|filter| filter.expr),
+            order,
             input,
             output: result.kind.clone(),
         });
         Ok(Typed { expr, ..result })
+    }
+
+    /// In which order an aggregate takes its rows: ORDER BY, or with DISTINCT the order of its arguments.
+    fn aggregate_order(
+        &mut self,
+        node: &Node,
+        signature: &str,
+        targets: &[(usize, Typed, bool)],
+    ) -> Result<Vec<SortKey>, LowerError> {
+        let distinct = node.nodes("aggdistinct")?;
+        let items = if distinct.is_empty() { node.nodes("aggorder")? } else { distinct };
+        if items.is_empty() {
+            return unsupported(format!("{signature} without ORDER BY"));
+        }
+        let mut keys = Vec::with_capacity(items.len());
+        for item in items {
+            let item = SortGroup::read(item)?;
+            let Some((_, target, _)) = targets.iter().find(|(reference, ..)| *reference == item.target) else {
+                return unsupported(format!("ORDER BY in {signature}"));
+            };
+            let what = format!("ORDER BY in {signature}");
+            keys.push(self.lowering.sort_key(&what, &item, target, target.expr.clone())?);
+        }
+        Ok(keys)
     }
 }
 
@@ -65,7 +103,11 @@ pub(super) fn aggregate_kind(entry: &FunctionEntry, input: Option<&ColumnType>) 
         return None;
     }
     let Some(input) = input else { return (entry.name == "count").then_some(CountRows) };
+    let element = input.oid;
     let input = representation(input.oid);
+    let exact =
+        matches!(input, Representation::Int2 | Representation::Int4 | Representation::Int8 | Representation::Numeric);
+    let spread = |deviation, sample| exact.then_some(Spread(value::Spread { deviation, sample }));
     let integer = matches!(input, Representation::Int2 | Representation::Int4);
     let float = matches!(input, Representation::Float4 | Representation::Float8);
     match entry.name.as_str() {
@@ -81,8 +123,42 @@ pub(super) fn aggregate_kind(entry: &FunctionEntry, input: Option<&ColumnType>) 
         "max" => Some(Max),
         "bool_and" | "every" => Some(BoolAnd),
         "bool_or" => Some(BoolOr),
+        "bit_and" if integer || input == Representation::Int8 => Some(BitAnd),
+        "bit_or" if integer || input == Representation::Int8 => Some(BitOr),
+        "bit_xor" if integer || input == Representation::Int8 => Some(BitXor),
+        "var_pop" => spread(false, false),
+        "var_samp" | "variance" => spread(false, true),
+        "stddev_pop" => spread(true, false),
+        "stddev_samp" | "stddev" => spread(true, true),
+        "string_agg" if input == Representation::Text => Some(StringAgg),
+        "array_agg" if array_type(element).is_some() => Some(ArrayAgg),
         _ => None,
     }
+}
+
+/// Postgres updates the state of these row by row in floating point (Youngs and Cramer; float.c): another order of rows
+/// gives another last digit.
+fn is_order_dependent(entry: &FunctionEntry) -> bool {
+    const NAMES: [&str; 17] = [
+        "var_pop",
+        "var_samp",
+        "variance",
+        "stddev_pop",
+        "stddev_samp",
+        "stddev",
+        "covar_pop",
+        "covar_samp",
+        "corr",
+        "regr_avgx",
+        "regr_avgy",
+        "regr_intercept",
+        "regr_r2",
+        "regr_slope",
+        "regr_sxx",
+        "regr_sxy",
+        "regr_syy",
+    ];
+    entry.schema == "pg_catalog" && NAMES.contains(&entry.name.as_str())
 }
 
 impl Lowering<'_> {
@@ -106,7 +182,8 @@ impl Lowering<'_> {
         let mut calls = std::mem::take(&mut list.parts.aggregates);
         let mut inner: Vec<&mut Expr> = Vec::new();
         for call in &mut calls {
-            inner.extend(call.args.iter_mut().chain(call.filter.iter_mut()));
+            let keys = call.order.iter_mut().map(|key| &mut key.expr);
+            inner.extend(call.args.iter_mut().chain(call.filter.iter_mut()).chain(keys));
         }
         plan = list.parts.join_scalars(plan, &mut inner)?;
         if list.parts.scalars.iter().flatten().any(|scalar| !scalar.equal.is_empty()) {

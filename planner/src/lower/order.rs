@@ -115,15 +115,25 @@ impl Lowering<'_> {
             let Some((index, expr)) = index.and_then(|i| locate(i).map(|expr| (i, expr))) else {
                 return unsupported(format!("{what} of a column that is not there"));
             };
-            let target = &targets[index];
-            if !has_order(target.kind.oid) {
-                return unsupported(format!("{what} on type {}", self.type_name(target.kind.oid)));
-            }
-            self.check_order(what, target.collation)?;
-            let descending = self.direction(what, item.sort_operator)?;
-            keys.push(SortKey { expr, kind: target.kind.clone(), descending, nulls_first: item.nulls_first });
+            keys.push(self.sort_key(what, item, &targets[index], expr)?);
         }
         Ok(keys)
+    }
+
+    /// One item as a key over `expr`, which has the type of `target`.
+    pub(super) fn sort_key(
+        &self,
+        what: &str,
+        item: &SortGroup,
+        target: &Typed,
+        expr: Expr,
+    ) -> Result<SortKey, LowerError> {
+        if !has_order(target.kind.oid) {
+            return unsupported(format!("{what} on type {}", self.type_name(target.kind.oid)));
+        }
+        self.check_order(what, target.collation)?;
+        let descending = self.direction(what, item.sort_operator)?;
+        Ok(SortKey { expr, kind: target.kind.clone(), descending, nulls_first: item.nulls_first })
     }
 
     /// `<` or `>` of the type's default order.

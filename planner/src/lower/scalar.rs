@@ -102,11 +102,10 @@ impl ExprLowerer<'_, '_> {
         let keys: Vec<Expr> = equal.iter().map(|(_, key)| key.clone()).collect();
         let mut calls = Vec::new();
         for call in &parts.aggregates {
-            calls.push(AggregateCall {
-                args: call.args.iter().map(inward).collect::<Result<_, _>>()?,
-                filter: call.filter.as_ref().map(inward).transpose()?,
-                ..call.clone()
-            });
+            for expr in call.exprs() {
+                inward(expr)?;
+            }
+            calls.push(call.map(|expr| expr.map_columns(&mut |column| column - INNER)));
         }
         let value_expr = if query.has_aggregates {
             let mut is_outer = false;
@@ -173,6 +172,7 @@ fn single(value: Expr, kind: &ColumnType) -> AggregateCall {
         args: vec![value],
         distinct: false,
         filter: None,
+        order: vec![],
         input: Some(kind.clone()),
         output: kind.clone(),
     }

@@ -146,6 +146,7 @@ fn counted(sides: [Plan; 2], kinds: &[ColumnType], intersect: bool, all: bool) -
         args: vec![],
         distinct: false,
         filter: Some(filter),
+        order: vec![],
         input: None,
         output: bigint.clone(),
     };

@@ -77,7 +77,8 @@ impl ExprLowerer<'_, '_> {
     ) -> Result<WindowKind, LowerError> {
         if entry.kind == 'a' {
             let what = format!("aggregate {} as a window function", self.lowering.signature(entry));
-            let Some(kind) = aggregate_kind(entry, input) else { return unsupported(what) };
+            let kind = aggregate_kind(entry, input).filter(|kind| !kind.is_listed());
+            let Some(kind) = kind else { return unsupported(what) };
             if let (AggregateKind::Min | AggregateKind::Max, Some(input)) = (kind, input) {
                 if !has_order(input.oid) {
                     return unsupported(what);

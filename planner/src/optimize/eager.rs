@@ -83,17 +83,12 @@ fn with_dimension(
     let padded = |column: usize| facts_range.contains(&column);
     let mut inner = Vec::with_capacity(aggregates.len());
     for call in aggregates {
-        let read: Vec<usize> = call.args.iter().chain(&call.filter).flat_map(Expr::columns).collect();
+        let read: Vec<usize> = call.exprs().flat_map(Expr::columns).collect();
         let same_for_padding = !outer || padded_row_is_known(call, &padded);
         if !read.iter().all(|column| facts_range.contains(column)) || !same_for_padding {
             return None;
         }
-        let shift = |expr: &Expr| expr.map_columns(&mut |column| column - facts_range.start);
-        inner.push(AggregateCall {
-            args: call.args.iter().map(shift).collect(),
-            filter: call.filter.as_ref().map(shift),
-            ..call.clone()
-        });
+        inner.push(call.map(|expr| expr.map_columns(&mut |column| column - facts_range.start)));
     }
     // The facts by their side of the equalities.
     let (fact_keys, dimension_keys): (Vec<Expr>, Vec<Expr>) = match side {
@@ -141,10 +136,11 @@ fn join_dimension(kind: JoinKind, side: Dimension, dimension: &Plan, grouped: Pl
 
 /// What this aggregate gives for one padded row is NULL, or a count that [`padded_value`] knows.
 fn padded_row_is_known(call: &AggregateCall, padded: &dyn Fn(usize) -> bool) -> bool {
-    match (&call.filter, call.args.as_slice()) {
-        (None, []) => true,
-        (Some(filter), []) => rejects_null(filter, padded),
-        (_, args) => args.iter().any(|arg| is_null_when(arg, padded)),
+    match (&call.filter, call.args.first()) {
+        (None, None) => true,
+        (Some(filter), _) if rejects_null(filter, padded) => true,
+        (_, Some(arg)) => !call.kind.takes_nulls() && is_null_when(arg, padded),
+        (_, None) => false,
     }
 }
 

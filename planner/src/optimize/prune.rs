@@ -54,15 +54,10 @@ fn narrow(plan: Plan, needed: &BTreeSet<usize>) -> (Plan, Place) {
                 (0..width).filter(|column| *column < keys.len() || needed.contains(column)).collect();
             let aggregates: Vec<AggregateCall> =
                 kept.iter().filter(|c| **c >= keys.len()).map(|c| aggregates[*c - keys.len()].clone()).collect();
-            let read = keys.iter().chain(aggregates.iter().flat_map(|call| call.args.iter().chain(&call.filter)));
+            let read = keys.iter().chain(aggregates.iter().flat_map(AggregateCall::exprs));
             let (input, place) = narrow(*input, &with(&BTreeSet::new(), read));
             let keys = keys.iter().map(|key| moved(key, &place)).collect();
-            let move_call = |call: AggregateCall| AggregateCall {
-                args: call.args.iter().map(|arg| moved(arg, &place)).collect(),
-                filter: call.filter.as_ref().map(|filter| moved(filter, &place)),
-                ..call
-            };
-            let aggregates = aggregates.into_iter().map(move_call).collect();
+            let aggregates = aggregates.iter().map(|call| call.map(|expr| moved(expr, &place))).collect();
             let columns = kept.iter().map(|column| plan.columns[*column].clone()).collect();
             let node = over_projection(input, keys, aggregates);
             (Plan { node, columns }, place_of(&kept, width))
@@ -200,12 +195,7 @@ fn over_projection(input: Plan, keys: Vec<Expr>, aggregates: Vec<AggregateCall>)
         })
     };
     let keys = keys.iter().map(through).collect();
-    let move_call = |call: AggregateCall| AggregateCall {
-        args: call.args.iter().map(through).collect(),
-        filter: call.filter.as_ref().map(through),
-        ..call
-    };
-    let aggregates = aggregates.into_iter().map(move_call).collect();
+    let aggregates = aggregates.iter().map(|call| call.map(through)).collect();
     Node::Aggregate { input: below.clone(), keys, aggregates }
 }
 

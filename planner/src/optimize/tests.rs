@@ -62,6 +62,7 @@ fn aggregate(input: Plan, keys: Vec<Expr>, kind: AggregateKind, arg: Option<Expr
     let mut columns = vec![ColumnType::new(oid::INT4); keys.len()];
     columns.push(ColumnType::new(oid::INT8));
     let call = AggregateCall {
+        order: vec![],
         kind,
         input: arg.as_ref().map(|_| ColumnType::new(oid::INT4)),
         args: arg.into_iter().collect(),

@@ -77,7 +77,7 @@ fn sort_groups(node: &Node, field: &str) -> Result<Vec<SortGroup>, AccessError> 
 }
 
 impl SortGroup {
-    fn read(node: &Node) -> Result<SortGroup, AccessError> {
+    pub fn read(node: &Node) -> Result<SortGroup, AccessError> {
         Ok(SortGroup {
             target: node.index("tleSortGroupRef")?,
             equal_operator: node.oid("eqop")?,

@@ -15,7 +15,7 @@ mod order;
 pub use array::{Array, array_type, element_type};
 pub use binary::{DecodeError, EncodeError, decode_binary, encode_binary};
 pub use error::EvalError;
-pub use numeric::{Numeric, NumericSum};
+pub use numeric::{Numeric, NumericSpread, NumericSum, Spread};
 pub use order::{compare, compare_floats, compare_nulls, compare_sort_keys};
 
 use std::sync::Arc;

@@ -97,47 +97,64 @@ impl Scope {
         }
     }
 
-    /// An aggregate over rows in an order; where that leaves rows tied, Postgres' answer is the only one.
+    /// A list of the rows in an order. Where that leaves rows tied that differ, only Postgres can answer.
     fn listed(&self, column: &str, kind: Kind, rng: &mut StdRng) -> (String, Kind) {
-        let direction = ["", " DESC", " NULLS FIRST"][rng.random_range(0..3)];
+        let direction = ["", " DESC", " NULLS FIRST", " DESC NULLS LAST"][rng.random_range(0..4)];
+        let distinct = kind.is_plain() && rng.random_bool(0.25);
         let by = match self.plain_column(rng) {
-            Some((other, _)) if rng.random_bool(0.4) => format!("{other}{direction}, {column}"),
+            Some((other, _)) if !distinct && rng.random_bool(0.4) => format!("{other}{direction}, {column}"),
+            Some((other, _)) if !distinct && rng.random_bool(0.2) => format!("{other}{direction}"),
             _ => format!("{column}{direction}"),
         };
-        match (rng.random_range(0..4), kind) {
-            (0, Kind::Int2 | Kind::Int4 | Kind::Int8) => {
-                (format!("{}({column})", ["bit_and", "bit_or", "bit_xor"][rng.random_range(0..3)]), kind)
-            }
-            (1 | 2, Kind::Text) => (format!("string_agg({column}, '-' ORDER BY {by})"), Kind::Text),
-            (1, _) => (format!("array_agg(DISTINCT {column})"), Kind::Other),
-            _ => (format!("array_agg({column} ORDER BY {by})"), Kind::Other),
+        let distinct = if distinct { "DISTINCT " } else { "" };
+        if kind == Kind::Text && rng.random_bool(0.7) {
+            let delimiter = match self.column_of(Kind::Text, rng) {
+                Some(other) if distinct.is_empty() && rng.random_bool(0.3) => other,
+                _ => "'-'".to_owned(),
+            };
+            return (format!("string_agg({distinct}{column}, {delimiter} ORDER BY {by})"), Kind::Text);
         }
+        if !distinct.is_empty() && rng.random_bool(0.5) {
+            return (format!("array_agg(DISTINCT {column})"), Kind::Other);
+        }
+        (format!("array_agg({distinct}{column} ORDER BY {by})"), Kind::Other)
+    }
+
+    fn filtered(&self, call: String, rng: &mut StdRng) -> String {
+        if rng.random_bool(0.2) { format!("{call} FILTER (WHERE {})", self.condition(0, rng)) } else { call }
     }
 
     /// An aggregate call and what it yields. `window`: as a window function, without DISTINCT.
     pub fn aggregate(&self, window: bool, rng: &mut StdRng) -> (String, Kind) {
         let Some((column, kind)) = self.any_column(rng) else { return ("count(*)".into(), Kind::Int8) };
-        if !window && kind.is_plain() && rng.random_bool(0.15) {
-            return self.listed(&column, kind, rng);
+        if !window && kind != Kind::Other && rng.random_bool(0.2) {
+            let (call, result) = self.listed(&column, kind, rng);
+            return (self.filtered(call, rng), result);
         }
         let distinct = if !window && kind.is_plain() && rng.random_bool(0.2) { "DISTINCT " } else { "" };
-        let (call, result) = match (rng.random_range(0..8), kind) {
+        let (call, result) = match (rng.random_range(0..10), kind) {
             (0, _) => ("count(*)".to_owned(), Kind::Int8),
             (1..3, Kind::Int2 | Kind::Int4) => (format!("sum({distinct}{column})"), Kind::Int8),
             (1..3, Kind::Int8) => (format!("sum({distinct}{column})"), Kind::Loose),
-            (1..3, Kind::Fixed) => (format!("sum({distinct}{column})"), Kind::Loose),
-            (1..3, Kind::Bool) => (format!("bool_and({column})"), Kind::Bool),
+            (1..3, Kind::Fixed | Kind::Loose) => (format!("sum({distinct}{column})"), Kind::Loose),
+            (1, Kind::Bool) => (format!("bool_and({column})"), Kind::Bool),
+            (2, Kind::Bool) => (format!("every({distinct}{column})"), Kind::Bool),
             (3, Kind::Bool) => (format!("bool_or({column})"), Kind::Bool),
+            (7, kind) if kind.is_integer() => {
+                let name = ["bit_and", "bit_or", "bit_xor"][rng.random_range(0..3)];
+                (format!("{name}({distinct}{column})"), kind)
+            }
             (3, Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Fixed) => {
                 (format!("avg({distinct}{column})"), Kind::Loose)
             }
-            (4, kind) if kind.is_plain() && kind != Kind::Bool => (format!("min({column})"), kind),
-            (5, kind) if kind.is_plain() && kind != Kind::Bool => (format!("max({column})"), kind),
+            (8.., Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Fixed | Kind::Loose) => {
+                let name = ["variance", "var_pop", "stddev", "stddev_pop", "stddev_samp"][rng.random_range(0..5)];
+                (format!("{name}({distinct}{column})"), Kind::Loose)
+            }
+            (4, kind) if kind.has_extremes() => (format!("min({column})"), kind),
+            (5, kind) if kind.has_extremes() => (format!("max({column})"), kind),
             _ => (format!("count({distinct}{column})"), Kind::Int8),
         };
-        if rng.random_bool(0.2) {
-            return (format!("{call} FILTER (WHERE {})", self.condition(0, rng)), result);
-        }
-        (call, result)
+        (self.filtered(call, rng), result)
     }
 }

@@ -107,10 +107,10 @@ fn condition(scope: &Scope, depth: usize, rng: &mut StdRng) -> String {
                 (["<", ">=", "<>"][rng.random_range(0..3)], ["ANY", "ALL"][rng.random_range(0..2)]);
             format!("{mine} {operator} {quantifier} (SELECT {theirs} {from} {filter})")
         }
-        6 => format!("{mine} = (SELECT max({theirs}) {from} {filter})")
-            .replace("max", if kind == Kind::Bool { "bool_or" } else { "max" }),
+        6 if kind == Kind::Bool => format!("{mine} = (SELECT bool_or({theirs}) {from} {filter})"),
+        6 if kind.has_extremes() => format!("{mine} = (SELECT max({theirs}) {from} {filter})"),
         7 => format!("(SELECT count(*) {from} {theirs} = {mine}) > {}", rng.random_range(0..3)),
-        8 if kind != Kind::Bool => format!("{mine} >= (SELECT min({theirs}) {from} {theirs} = {mine} AND {filter})"),
+        8 if kind.has_extremes() => format!("{mine} >= (SELECT min({theirs}) {from} {theirs} = {mine} AND {filter})"),
         _ => match scope.plain_column(rng).and_then(|(other, kind)| {
             let partner = inner.columns.iter().find(|(_, own)| *own == kind)?;
             Some((other, partner.0.clone()))

@@ -20,12 +20,13 @@ pub enum Kind {
     Bool,
     Date,
     Timestamp,
+    Uuid,
     /// Compared as bytes on the wire, otherwise only passed on.
     Other,
 }
 
 impl Kind {
-    pub const STORED: [Kind; 9] = [
+    pub const STORED: [Kind; 10] = [
         Kind::Int4,
         Kind::Int4,
         Kind::Int8,
@@ -35,6 +36,7 @@ impl Kind {
         Kind::Bool,
         Kind::Date,
         Kind::Timestamp,
+        Kind::Uuid,
     ];
 
     pub fn sql(self) -> &'static str {
@@ -49,12 +51,18 @@ impl Kind {
             Kind::Bool => "bool",
             Kind::Date => "date",
             Kind::Timestamp => "timestamp",
+            Kind::Uuid => "uuid",
         }
     }
 
     /// Equal values look alike: any of them may stand for its class.
     pub fn is_plain(self) -> bool {
         !matches!(self, Kind::Loose | Kind::Float | Kind::Other)
+    }
+
+    /// `min` and `max` take it.
+    pub fn has_extremes(self) -> bool {
+        self.is_plain() && !matches!(self, Kind::Bool | Kind::Uuid)
     }
 
     pub fn is_integer(self) -> bool {
@@ -75,6 +83,7 @@ impl Kind {
             Kind::Bool => format!("{}", rng.random_bool(0.5)),
             Kind::Date => format!("date '2024-02-{:02}'", 27 + small.clamp(0, 2)),
             Kind::Timestamp => format!("timestamp '2024-02-28 {:02}:00:00.5'", 22 + small.clamp(0, 1)),
+            Kind::Uuid => format!("uuid '00000000-0000-4000-8000-00000000000{}'", small.clamp(0, 3)),
         }
     }
 }

@@ -121,6 +121,8 @@ pub fn aggregate_call(kind: AggregateKind, arg: Option<usize>, input: &Plan) -> 
     let input = arg.map(|arg| input.columns[arg].clone());
     let output = match kind {
         AggregateKind::CountRows | AggregateKind::Count | AggregateKind::SumInt => oid::INT8,
+        AggregateKind::BitAnd | AggregateKind::BitOr | AggregateKind::BitXor => oid::INT8,
+        AggregateKind::StringAgg => oid::TEXT,
         AggregateKind::SumFloat | AggregateKind::AvgFloat => oid::FLOAT8,
         AggregateKind::Min | AggregateKind::Max => input.as_ref().map_or(oid::INT8, |input| input.oid),
         AggregateKind::BoolAnd | AggregateKind::BoolOr => oid::BOOL,
@@ -131,6 +133,7 @@ pub fn aggregate_call(kind: AggregateKind, arg: Option<usize>, input: &Plan) -> 
         args: arg.into_iter().map(Expr::Column).collect(),
         distinct: false,
         filter: None,
+        order: vec![],
         input,
         output: ColumnType::new(output),
     }

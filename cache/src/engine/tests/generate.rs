@@ -5,7 +5,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use weir_planner::plan::{
-    AggregateKind, Bound, Exclusion, Frame, FrameMode, JoinKind, Node, SortKey, WindowCall, WindowKind,
+    AggregateCall, AggregateKind, Bound, Exclusion, Frame, FrameMode, JoinKind, Node, SortKey, WindowCall, WindowKind,
 };
 use weir_planner::types::oid;
 use weir_planner::{ColumnType, Expr, Plan, Row, Value};
@@ -307,23 +307,37 @@ impl Plans<'_> {
             use AggregateKind::*;
             let index = self.any_column(&input);
             let kinds: &[AggregateKind] = match input.columns[index].oid {
-                oid::INT8 => &[Count, SumInt, SumInt8, AvgInt, Min, Max],
+                oid::INT8 => &[Count, SumInt, SumInt8, AvgInt, Min, Max, BitAnd, BitOr, BitXor],
                 oid::NUMERIC => &[Count, SumNumeric, Min, Max],
                 oid::FLOAT8 => &[Count, SumFloat, AvgFloat, Min, Max],
                 oid::BOOL => &[Count, BoolAnd, BoolOr],
                 _ => &[Count, Min, Max],
             };
-            let mut call = match self.pick(5) {
+            let mut call = match self.pick(6) {
                 0 => aggregate_call(CountRows, None, &input),
+                1 if input.columns[index].oid == oid::TEXT => self.listed(index, &input),
                 _ => aggregate_call(kinds[self.pick(kinds.len())], Some(index), &input),
             };
-            call.distinct = !call.args.is_empty() && self.random.random_bool(0.3);
+            call.distinct |= !call.args.is_empty() && !call.kind.is_listed() && self.random.random_bool(0.3);
             if self.random.random_bool(0.2) {
                 call.filter = Some(self.predicate(&input, true));
             }
             calls.push(call);
         }
         aggregate(input, keys, calls)
+    }
+
+    /// `string_agg` by its argument, by another column, or by both.
+    fn listed(&mut self, index: usize, input: &Plan) -> AggregateCall {
+        let other = self.any_column(input);
+        let (columns, distinct) = match self.pick(4) {
+            0 => (vec![index], true),
+            1 => (vec![other], false),
+            _ => (vec![other, index], false),
+        };
+        let mut call = aggregate_call(AggregateKind::StringAgg, Some(index), input);
+        call.args.push(Expr::Const(Value::text("-")));
+        AggregateCall { order: self.sort_keys(input, columns), distinct, ..call }
     }
 
     fn sort_keys(&mut self, plan: &Plan, columns: Vec<usize>) -> Vec<SortKey> {
@@ -389,7 +403,7 @@ impl Plans<'_> {
         use AggregateKind::*;
         let index = self.any_column(input);
         let kind = match input.columns[index].oid {
-            oid::INT8 => [SumInt, SumInt8, Min, Max][self.pick(4)],
+            oid::INT8 => [SumInt, SumInt8, Min, Max, BitAnd, BitXor][self.pick(6)],
             oid::NUMERIC => [SumNumeric, Min, Max][self.pick(3)],
             oid::BOOL => [BoolAnd, BoolOr][self.pick(2)],
             _ => Count,

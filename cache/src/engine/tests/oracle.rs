@@ -6,7 +6,7 @@ use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::plan::{
     AggregateCall, AggregateKind, Bound, Exclusion, Join, JoinKind, Node, WindowCall, WindowKind,
 };
-use weir_planner::value::compare_nulls;
+use weir_planner::value::{compare_nulls, compare_sort_keys};
 use weir_planner::{Expr, Numeric, Plan, RelationId, Row, Value};
 
 /// Base tables by content, views by definition.
@@ -209,6 +209,9 @@ impl Oracle {
 }
 
 fn aggregate(call: &AggregateCall, rows: &[Row]) -> Value {
+    if call.kind == AggregateKind::StringAgg {
+        return string_agg(call, rows);
+    }
     let context = EvalContext::default();
     let mut values: Vec<Value> = vec![];
     for row in rows {
@@ -260,10 +263,46 @@ fn aggregate(call: &AggregateCall, rows: &[Row]) -> Value {
         AggregateKind::AvgFloat => Value::Float8(floats().sum::<f64>() / values.len() as f64),
         AggregateKind::Min => values.into_iter().min_by(weir_planner::value::compare).unwrap_or(Value::Null),
         AggregateKind::Max => values.into_iter().max_by(weir_planner::value::compare).unwrap_or(Value::Null),
+        AggregateKind::BitAnd => Value::Int8(integers().fold(-1, |all, value| all & value)),
+        AggregateKind::BitOr => Value::Int8(integers().fold(0, |all, value| all | value)),
+        AggregateKind::BitXor => Value::Int8(integers().fold(0, |all, value| all ^ value)),
         AggregateKind::BoolAnd => Value::Bool(!values.contains(&Value::Bool(false))),
         AggregateKind::BoolOr => Value::Bool(values.contains(&Value::Bool(true))),
         other => unreachable!("not generated: {other:?}"),
     }
+}
+
+/// Sorted by the keys; that rows which tie differ is an error.
+fn string_agg(call: &AggregateCall, rows: &[Row]) -> Value {
+    let context = EvalContext::default();
+    let mut kept: Vec<(Vec<Value>, Value)> = vec![];
+    for row in rows {
+        let eval = |expr: &Expr| expr.eval(Tuple::single(row), &context);
+        match call.filter.as_ref().map(eval) {
+            None | Some(Value::Bool(true)) => {}
+            Some(error @ Value::Error(_)) => return error,
+            Some(_) => continue,
+        }
+        let keys: Vec<Value> = call.order.iter().map(|key| eval(&key.expr)).collect();
+        let value = eval(&call.args[0]);
+        if let Some(error) = keys.iter().chain([&value]).find(|value| value.is_error()) {
+            return error.clone();
+        }
+        if !value.is_null() {
+            kept.push((keys, value));
+        }
+    }
+    kept.sort_by(|(a, _), (b, _)| compare_sort_keys(a, b, &call.order));
+    let ties = |a: &[Value], b: &[Value]| compare_sort_keys(a, b, &call.order) == Ordering::Equal;
+    if kept.windows(2).any(|pair| ties(&pair[0].0, &pair[1].0) && pair[0].1 != pair[1].1) {
+        return weir_planner::EvalError::unsupported("ties").into();
+    }
+    if call.distinct {
+        kept.dedup_by(|a, b| ties(&a.0, &b.0));
+    }
+    let texts = kept.iter().map(|(_, value)| if let Value::Text(text) = value { &**text } else { "" });
+    let texts: Vec<&str> = texts.collect();
+    if texts.is_empty() { Value::Null } else { Value::text(&texts.join("-")) }
 }
 
 fn window(call: &WindowCall, rows: &[Row]) -> Result<Vec<Value>, Undecided> {
@@ -352,6 +391,7 @@ fn window(call: &WindowCall, rows: &[Row]) -> Result<Vec<Value>, Undecided> {
                     args: call.args.clone(),
                     distinct: false,
                     filter: call.filter.clone(),
+                    order: vec![],
                     input: call.input.clone(),
                     output: call.output.clone(),
                 };

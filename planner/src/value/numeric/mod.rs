@@ -12,8 +12,10 @@ mod rounding;
 mod sum;
 mod text;
 mod typmod;
+mod variance;
 
 pub use sum::NumericSum;
+pub use variance::{NumericSpread, Spread};
 
 use super::EvalError;
 use num_bigint::BigInt;

@@ -28,17 +28,46 @@ struct Bucket {
 
 /// The exact sum of mantissas.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Total {
+pub(super) enum Total {
     Small(i128),
     Big(Box<BigInt>),
 }
 
 impl Total {
-    fn is_zero(&self) -> bool {
+    pub(super) fn is_zero(&self) -> bool {
         matches!(self, Total::Small(0))
     }
 
-    fn to_big(&self) -> BigInt {
+    /// Adds `weight` times `m`.
+    #[inline]
+    pub(super) fn add(&mut self, m: i128, weight: i64) {
+        let small = match self {
+            Total::Small(total) => match weight {
+                1 => total.checked_add(m),
+                -1 => total.checked_sub(m),
+                _ => m.checked_mul(weight as i128).and_then(|change| total.checked_add(change)),
+            },
+            Total::Big(_) => None,
+        };
+        match small {
+            Some(total) => *self = Total::Small(total),
+            None => self.add_big(BigInt::from(m) * weight),
+        }
+    }
+
+    pub(super) fn add_big(&mut self, change: BigInt) {
+        *self = Total::from_big(self.to_big() + change);
+    }
+
+    /// Bytes owned on the heap.
+    pub(super) fn heap_size(&self) -> usize {
+        match self {
+            Total::Small(_) => 0,
+            Total::Big(m) => size_of::<BigInt>() + (m.bits() as usize).div_ceil(8),
+        }
+    }
+
+    pub(super) fn to_big(&self) -> BigInt {
         match self {
             Total::Small(m) => BigInt::from(*m),
             Total::Big(m) => (**m).clone(),
@@ -65,7 +94,7 @@ impl NumericSum {
             View::Small(m, s) => self.add_mantissa(m, s, weight),
             View::Big(m, s) => {
                 let bucket = self.bucket(s);
-                bucket.total = Total::from_big(bucket.total.to_big() + m * weight);
+                bucket.total.add_big(m * weight);
                 bucket.count += weight;
                 self.drop_empty(s);
             }
@@ -101,18 +130,7 @@ impl NumericSum {
     fn add_mantissa(&mut self, m: i128, dscale: u16, weight: i64) {
         let bucket = self.bucket(dscale);
         bucket.count += weight;
-        let small = match &bucket.total {
-            Total::Small(total) => match weight {
-                1 => total.checked_add(m),
-                -1 => total.checked_sub(m),
-                _ => m.checked_mul(weight as i128).and_then(|change| total.checked_add(change)),
-            },
-            Total::Big(_) => None,
-        };
-        bucket.total = match small {
-            Some(total) => Total::Small(total),
-            None => Total::from_big(bucket.total.to_big() + BigInt::from(m) * weight),
-        };
+        bucket.total.add(m, weight);
         if bucket.count == 0 {
             self.drop_empty(dscale);
         }
@@ -171,6 +189,18 @@ impl NumericSum {
         Some(self.sum()?.and_then(|sum| if sum.is_finite() { sum.div(&count) } else { Ok(sum) }))
     }
 
+    /// The sum of the finite inputs as a big integer over `10^dscale`, the widest present display scale.
+    pub(super) fn exact(&self) -> (BigInt, u16) {
+        let dscale = self.buckets.iter().map(|bucket| bucket.dscale).max().unwrap_or(0);
+        let sum = self.buckets.iter().map(|bucket| bucket.total.to_big() * big_pow10(dscale - bucket.dscale)).sum();
+        (sum, dscale)
+    }
+
+    /// NaN or an infinity is present.
+    pub(super) fn has_specials(&self) -> bool {
+        self.nan != 0 || self.positive_infinity != 0 || self.negative_infinity != 0
+    }
+
     fn total(&self) -> Result<Numeric, EvalError> {
         if let [Bucket { dscale, total: Total::Small(m), .. }] = self.buckets[..] {
             return Ok(Numeric::new(m, dscale));
@@ -188,18 +218,14 @@ impl NumericSum {
         if let Some(m) = small {
             return Ok(Numeric::new(m, dscale));
         }
-        let sum = self.buckets.iter().map(|bucket| bucket.total.to_big() * big_pow10(dscale - bucket.dscale)).sum();
+        let (sum, dscale) = self.exact();
         Numeric::checked_from_big(sum, dscale)
     }
 
     /// Bytes owned on the heap, for memory accounts.
     pub fn heap_size(&self) -> usize {
         let spilled = if self.buckets.spilled() { self.buckets.capacity() * size_of::<Bucket>() } else { 0 };
-        let big = self.buckets.iter().map(|bucket| match &bucket.total {
-            Total::Small(_) => 0,
-            Total::Big(m) => size_of::<BigInt>() + (m.bits() as usize).div_ceil(8),
-        });
-        spilled + big.sum::<usize>()
+        spilled + self.buckets.iter().map(|bucket| bucket.total.heap_size()).sum::<usize>()
     }
 }
 
