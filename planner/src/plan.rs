@@ -98,8 +98,8 @@ pub struct AggregateCall {
     pub args: Vec<Expr>,
     pub distinct: bool,
     pub filter: Option<Expr>,
-    /// In which order rows are taken, for [`AggregateKind::is_listed`]; empty for all others. With `distinct` every
-    /// argument is among the keys.
+    /// In which order rows are taken, for [`AggregateKind::is_listed`] and ordered-set aggregates; empty for all others.
+    /// With `distinct` every argument is among the keys, or an image of one.
     pub order: Vec<SortKey>,
     /// Type of the first argument, where there is one.
     pub input: Option<ColumnType>,
@@ -160,6 +160,18 @@ pub enum AggregateKind {
     StringAgg,
     /// `array_agg` of an element type whose arrays are known.
     ArrayAgg,
+    /// `json_agg`, `jsonb_agg`, whose argument is an image from [`crate::functions::json_image`].
+    JsonAgg,
+    JsonbAgg,
+    /// `json_object_agg`, `jsonb_object_agg`, whose arguments are such a key and such a value.
+    JsonObjectAgg,
+    JsonbObjectAgg,
+    /// `percentile_cont`, `percentile_disc`, of the first argument by the one sort key; the second is the fraction,
+    /// without columns.
+    PercentileCont,
+    PercentileDisc,
+    /// `mode`, by the one sort key.
+    Mode,
     /// The value of the only row, NULL without rows, error 21000 with more: a scalar subquery. Not SQL's own.
     Single,
 }
@@ -167,12 +179,14 @@ pub enum AggregateKind {
 impl AggregateKind {
     /// The value is a list of what came, in an order.
     pub fn is_listed(self) -> bool {
-        matches!(self, AggregateKind::StringAgg | AggregateKind::ArrayAgg)
+        use AggregateKind::*;
+        matches!(self, StringAgg | ArrayAgg | JsonAgg | JsonbAgg | JsonObjectAgg | JsonbObjectAgg)
     }
 
     /// Rows whose first argument is NULL count for something.
     pub fn takes_nulls(self) -> bool {
-        matches!(self, AggregateKind::CountRows | AggregateKind::ArrayAgg | AggregateKind::Single)
+        use AggregateKind::*;
+        matches!(self, CountRows | Single | ArrayAgg | JsonAgg | JsonbAgg | JsonObjectAgg | JsonbObjectAgg)
     }
 }
 

@@ -3,7 +3,9 @@
 use super::distinct::DistinctValues;
 use super::float_sum::FloatSum;
 use super::listed::ListedValues;
+use super::mode::ModeValues;
 use super::ordered::OrderedValues;
+use super::ranked::RankedValues;
 use super::single::SingleValue;
 use std::sync::Arc;
 use weir_planner::eval::{EvalContext, Tuple};
@@ -47,6 +49,8 @@ enum State {
     },
     Single(Box<SingleValue>),
     Listed(Box<ListedValues>),
+    Ranked(Box<RankedValues>),
+    Mode(Box<ModeValues>),
     /// How many values there are, and how many have each bit set.
     Bits {
         count: i64,
@@ -161,6 +165,8 @@ impl Accumulator {
                 sum.add(float, weight);
             }
             State::Ordered(values) => values.add(value, weight),
+            State::Ranked(values) => values.add(value, weight),
+            State::Mode(values) => values.add(value, weight),
             State::Single(single) => single.add(value, weight),
             State::Bits { count, ones } => match integer(value) {
                 Some(integer) => {
@@ -203,14 +209,14 @@ impl Accumulator {
     }
 
     /// The aggregate's value over the rows in the group.
-    pub fn result(&mut self, call: &AggregateCall) -> Value {
+    pub fn result(&mut self, call: &AggregateCall, context: &EvalContext) -> Value {
         if let Some(failures) = &self.failures {
             return Value::Error(failures.example.clone());
         }
         match &mut self.state {
             State::Distinct { values, over } => match call.kind {
                 AggregateKind::Count => Value::Int8(values.len()),
-                _ => over.result(call),
+                _ => over.result(call, context),
             },
             State::Count(count) => Value::Int8(*count),
             State::Integer { count: 0, .. } => Value::Null,
@@ -234,6 +240,8 @@ impl Accumulator {
             }
             State::Single(single) => single.value(),
             State::Listed(listed) => listed.value(call).into(),
+            State::Ranked(values) => values.value(call, context).into(),
+            State::Mode(values) => values.value(call.order.first().is_some_and(|key| key.descending)).into(),
             State::Bits { count: 0, .. } => Value::Null,
             State::Bits { count, ones } => {
                 let is_set = |ones: i64| match call.kind {
@@ -261,6 +269,8 @@ impl Accumulator {
             State::Ordered(values) => values.bytes(),
             State::Single(single) => size_of::<SingleValue>() + single.bytes(),
             State::Listed(listed) => size_of::<ListedValues>() + listed.bytes(),
+            State::Ranked(values) => size_of::<RankedValues>() + values.bytes(),
+            State::Mode(values) => size_of::<ModeValues>() + values.bytes(),
             State::Bits { .. } => size_of::<[i64; 64]>(),
             State::Distinct { values, over } => values.bytes() + size_of::<Accumulator>() + over.heap_size(),
         }
@@ -282,7 +292,14 @@ impl State {
             AggregateKind::BitAnd | AggregateKind::BitOr | AggregateKind::BitXor => {
                 State::Bits { count: 0, ones: Box::new([0; 64]) }
             }
-            AggregateKind::StringAgg | AggregateKind::ArrayAgg => {
+            AggregateKind::PercentileCont | AggregateKind::PercentileDisc => State::Ranked(Box::default()),
+            AggregateKind::Mode => State::Mode(Box::default()),
+            AggregateKind::StringAgg
+            | AggregateKind::ArrayAgg
+            | AggregateKind::JsonAgg
+            | AggregateKind::JsonbAgg
+            | AggregateKind::JsonObjectAgg
+            | AggregateKind::JsonbObjectAgg => {
                 unreachable!("lists need their call's order and are made by Accumulator::new")
             }
             AggregateKind::BoolAnd | AggregateKind::BoolOr => State::Bool { trues: 0, falses: 0 },

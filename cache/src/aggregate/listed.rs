@@ -1,5 +1,6 @@
 //! Values in an order the call gives: `string_agg`, `array_agg`.
 
+use super::json::{json_array, json_object, jsonb_object};
 use super::ordered::image_order;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
@@ -120,7 +121,7 @@ impl ListedValues {
 
     /// Calls `f` with each row's arguments in order; with DISTINCT, whose order has all arguments as keys, with those of
     /// one row of each class. Rows that the keys leave equal and that differ have no order that could be known.
-    fn for_each<'a>(&'a self, distinct: bool, mut f: impl FnMut(&[&'a Value])) -> Result<(), EvalError> {
+    pub(super) fn for_each<'a>(&'a self, distinct: bool, mut f: impl FnMut(&[&'a Value])) -> Result<(), EvalError> {
         let mut last: Option<(&Entry, SmallVec<[&Value; 2]>)> = None;
         for (entry, count) in self.rows.iter().filter(|(_, count)| **count > 0) {
             let arguments: SmallVec<[&Value; 2]> = self.places.iter().map(|place| &entry.values[*place]).collect();
@@ -142,6 +143,10 @@ impl ListedValues {
     pub fn value(&self, call: &AggregateCall) -> Result<Value, EvalError> {
         match call.kind {
             AggregateKind::StringAgg => self.string(call.distinct),
+            AggregateKind::JsonAgg => json_array(self, call, false),
+            AggregateKind::JsonbAgg => json_array(self, call, true),
+            AggregateKind::JsonObjectAgg => json_object(self, call),
+            AggregateKind::JsonbObjectAgg => jsonb_object(self, call),
             _ => self.array(call),
         }
     }

@@ -7,8 +7,11 @@
 mod accumulator;
 mod distinct;
 mod float_sum;
+mod json;
 mod listed;
+mod mode;
 mod ordered;
+mod ranked;
 mod single;
 
 pub use accumulator::Accumulator;

@@ -17,8 +17,15 @@ pub(crate) struct OrderedValues {
     held: Option<(Value, i64)>,
 }
 
-#[derive(Debug)]
-struct ByOrder(Value);
+/// A value in [`image_order`].
+#[derive(Clone, Debug)]
+pub(super) struct ByOrder(pub Value);
+
+impl ByOrder {
+    pub fn order(&self, value: &Value) -> Ordering {
+        image_order(&self.0, value)
+    }
+}
 
 impl Ord for ByOrder {
     fn cmp(&self, other: &ByOrder) -> Ordering {

@@ -46,7 +46,7 @@ impl AggregateOperator {
         if operator.is_global() {
             // Without keys there is one row, whatever the input.
             let mut group = Group::new(&operator.calls, false);
-            group.emitted = group.output(&[], &operator.calls);
+            group.emitted = group.output(&[], &operator.calls, &EvalContext::default());
             operator.groups.get_or_insert(&[], || group);
         }
         operator
@@ -94,12 +94,13 @@ impl Group {
     }
 
     /// The group's output row. The canonical key is the image for types that have only one.
-    fn output(&mut self, key: &[Value], calls: &[AggregateCall]) -> Option<Row> {
+    fn output(&mut self, key: &[Value], calls: &[AggregateCall], eval: &EvalContext) -> Option<Row> {
         let mut values: KeyValues = match &self.images {
             None => KeyValues::from(key),
             Some(images) => KeyValues::from(&images.representative()?[..]),
         };
-        values.extend(self.accumulators.iter_mut().zip(calls).map(|(accumulator, call)| accumulator.result(call)));
+        values
+            .extend(self.accumulators.iter_mut().zip(calls).map(|(accumulator, call)| accumulator.result(call, eval)));
         Some(Row::from(values.as_slice()))
     }
 
@@ -133,7 +134,7 @@ impl Operator for AggregateOperator {
             let Some(group) = self.groups.get_mut(&key) else { continue };
             group.touched = false;
             let lives = group.rows != 0 || is_global;
-            let new = if lives { group.output(&key, &self.calls) } else { None };
+            let new = if lives { group.output(&key, &self.calls, context.eval) } else { None };
             if new != group.emitted {
                 if let Some(old) = group.emitted.take() {
                     out.rows.push((old, -1));

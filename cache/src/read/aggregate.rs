@@ -42,7 +42,7 @@ impl Run<'_> {
             row.clear();
             row.extend_from_slice(groups.key(group));
             for (state, call) in states[group * calls.len()..].iter_mut().zip(calls) {
-                match state.result(call) {
+                match state.result(call, self.context) {
                     Value::Error(error) => return fail(ReadError::Eval((*error).clone())),
                     value => row.push(value),
                 }

@@ -241,7 +241,7 @@ impl Evaluation<'_> {
             }
             let excluded = self.excluded(row, head, tail);
             excluded.iter().for_each(|range| change(&mut state, range.clone(), -1));
-            values.push(state.result(call));
+            values.push(state.result(call, self.context));
             excluded.iter().for_each(|range| change(&mut state, range.clone(), 1));
         }
         Ok(values)

@@ -75,7 +75,7 @@ pub fn evaluate(plan: &Plan, tables: &Tables, context: &EvalContext) -> Result<R
                 for call in aggregates {
                     let mut state = Accumulator::new(call);
                     rows.iter().for_each(|row| state.update(call, Tuple::single(row), 1, context));
-                    match state.result(call) {
+                    match state.result(call, context) {
                         Value::Error(error) => return Err((*error).clone()),
                         value => result.push(value),
                     }

@@ -18,6 +18,7 @@ mod extract;
 mod float;
 mod integer;
 mod interval;
+mod json_image;
 mod length;
 mod like;
 mod numeric;
@@ -27,6 +28,8 @@ mod timestamp;
 mod trim;
 mod truncate;
 mod zone;
+
+pub use json_image::{JsonRole, json_image};
 
 use crate::eval::EvalContext;
 use crate::settings::SettingSet;

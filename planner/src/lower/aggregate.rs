@@ -1,19 +1,20 @@
 //! Aggregates, GROUP BY and HAVING.
 
+use super::aggregate_kind::{aggregate_kind, ordered_set_kind, refusal};
 use super::error::{LowerError, Unsupported};
 use super::expr::{ExprLowerer, Typed};
 use super::grouping::{GroupedBy, grouping_sets};
-use super::kinds::{Representation, has_order, representation};
+use super::kinds::has_order;
 use super::parts::Reference;
 use super::select::SelectList;
 use super::{Lowering, unsupported};
-use crate::catalog::FunctionEntry;
 use crate::expr::Expr;
+use crate::functions::{JsonRole, json_image};
 use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan, SortKey};
 use crate::query::{Query, SortGroup};
 use crate::tree::Node;
-use crate::types::ColumnType;
-use crate::value::{self, array_type, element_type};
+use crate::types::{ColumnType, oid};
+use crate::value::element_type;
 
 impl ExprLowerer<'_, '_> {
     pub(super) fn aggregate(&mut self, node: &Node) -> Result<Typed, LowerError> {
@@ -21,9 +22,6 @@ impl ExprLowerer<'_, '_> {
         let signature = format!("aggregate {}", self.lowering.signature(entry));
         if node.index("agglevelsup")? != 0 {
             return unsupported("aggregate of an outer query");
-        }
-        if node.word("aggkind")? != Some("n") || !node.list("aggdirectargs")?.is_empty() {
-            return unsupported(format!("ordered-set {signature}"));
         }
         // Hidden targets are there to be sorted by.
         let mut targets = Vec::new();
@@ -34,14 +32,22 @@ impl ExprLowerer<'_, '_> {
                 target.bool("resjunk")?,
             ));
         }
-        let args: Vec<Typed> = targets.iter().filter(|(.., junk)| !junk).map(|(_, arg, _)| arg.clone()).collect();
+        let mut args: Vec<Typed> = targets.iter().filter(|(.., junk)| !junk).map(|(_, arg, _)| arg.clone()).collect();
         let input = args.first().map(|arg| arg.kind.clone());
-        let Some(kind) = aggregate_kind(entry, input.as_ref()) else {
-            if is_order_dependent(entry) {
-                return unsupported(format!("{signature}: its result depends on the order of rows"));
-            }
-            return unsupported(signature);
+        let direct = node.nodes("aggdirectargs")?;
+        let kind = match node.word("aggkind")? {
+            Some("n") if direct.is_empty() => aggregate_kind(entry, input.as_ref()),
+            Some("o") => ordered_set_kind(entry, input.as_ref()),
+            _ => None,
         };
+        let Some(kind) = kind else { return unsupported(refusal(entry, &signature, node)?) };
+        for fraction in direct {
+            let fraction = self.expr(fraction)?;
+            if fraction.kind.oid != oid::FLOAT8 || !fraction.expr.columns().is_empty() {
+                return unsupported(format!("ordered-set {signature} of several fractions"));
+            }
+            args.push(fraction);
+        }
         let collation = node.oid("inputcollid")?;
         if let (AggregateKind::Min | AggregateKind::Max, Some(input)) = (kind, &input) {
             if !has_order(input.oid) {
@@ -53,7 +59,15 @@ impl ExprLowerer<'_, '_> {
         if let (true, Some(arg)) = (distinct, args.first()) {
             self.lowering.check_equality("DISTINCT in an aggregate", &arg.kind, arg.collation)?;
         }
-        let order = if kind.is_listed() { self.aggregate_order(node, &signature, &targets)? } else { vec![] };
+        let order = match kind {
+            AggregateKind::JsonbObjectAgg => self.member_order(node, &signature, &targets)?,
+            AggregateKind::PercentileCont | AggregateKind::PercentileDisc | AggregateKind::Mode => {
+                self.aggregate_order(node, &signature, &targets)?
+            }
+            kind if kind.is_listed() => self.aggregate_order(node, &signature, &targets)?,
+            _ => vec![],
+        };
+        self.json_arguments(kind, &signature, &mut args)?;
         let filter = node.optional("aggfilter")?.map(|filter| self.expr(filter)).transpose()?;
         let result = self.typed(Expr::Const(crate::Value::Null), node.oid("aggtype")?, node.oid("aggcollid")?)?;
         if kind == AggregateKind::ArrayAgg && element_type(result.kind.oid).is_none() {
@@ -94,71 +108,44 @@ impl ExprLowerer<'_, '_> {
         }
         Ok(keys)
     }
-}
 
-/// Aggregates have no C symbol of their own: they are known by name and argument type.
-pub(super) fn aggregate_kind(entry: &FunctionEntry, input: Option<&ColumnType>) -> Option<AggregateKind> {
-    use AggregateKind::*;
-    if entry.schema != "pg_catalog" || entry.kind != 'a' {
-        return None;
+    /// `jsonb_object_agg` sorts members itself. Without ORDER BY only which of several values of one key comes last is
+    /// open: with the key as order, that is a question of rows that tie.
+    fn member_order(
+        &mut self,
+        node: &Node,
+        signature: &str,
+        targets: &[(usize, Typed, bool)],
+    ) -> Result<Vec<SortKey>, LowerError> {
+        if !node.nodes("aggdistinct")?.is_empty() || !node.nodes("aggorder")?.is_empty() {
+            return self.aggregate_order(node, signature, targets);
+        }
+        let Some((_, key, _)) = targets.first() else { return unsupported(signature.to_owned()) };
+        self.lowering.check_equality(signature, &key.kind, key.collation)?;
+        let (expr, kind) = (key.expr.clone(), key.kind.clone());
+        Ok(vec![SortKey { expr, kind, descending: false, nulls_first: false }])
     }
-    let Some(input) = input else { return (entry.name == "count").then_some(CountRows) };
-    let element = input.oid;
-    let input = representation(input.oid);
-    let exact =
-        matches!(input, Representation::Int2 | Representation::Int4 | Representation::Int8 | Representation::Numeric);
-    let spread = |deviation, sample| exact.then_some(Spread(value::Spread { deviation, sample }));
-    let integer = matches!(input, Representation::Int2 | Representation::Int4);
-    let float = matches!(input, Representation::Float4 | Representation::Float8);
-    match entry.name.as_str() {
-        "count" => Some(Count),
-        "sum" if integer => Some(SumInt),
-        "sum" if input == Representation::Int8 => Some(SumInt8),
-        "sum" if input == Representation::Numeric => Some(SumNumeric),
-        "sum" if float => Some(SumFloat),
-        "avg" if integer || input == Representation::Int8 => Some(AvgInt),
-        "avg" if input == Representation::Numeric => Some(AvgNumeric),
-        "avg" if float => Some(AvgFloat),
-        "min" => Some(Min),
-        "max" => Some(Max),
-        "bool_and" | "every" => Some(BoolAnd),
-        "bool_or" => Some(BoolOr),
-        "bit_and" if integer || input == Representation::Int8 => Some(BitAnd),
-        "bit_or" if integer || input == Representation::Int8 => Some(BitOr),
-        "bit_xor" if integer || input == Representation::Int8 => Some(BitXor),
-        "var_pop" => spread(false, false),
-        "var_samp" | "variance" => spread(false, true),
-        "stddev_pop" => spread(true, false),
-        "stddev_samp" | "stddev" => spread(true, true),
-        "string_agg" if input == Representation::Text => Some(StringAgg),
-        "array_agg" if array_type(element).is_some() => Some(ArrayAgg),
-        _ => None,
-    }
-}
 
-/// Postgres updates the state of these row by row in floating point (Youngs and Cramer; float.c): another order of rows
-/// gives another last digit.
-fn is_order_dependent(entry: &FunctionEntry) -> bool {
-    const NAMES: [&str; 17] = [
-        "var_pop",
-        "var_samp",
-        "variance",
-        "stddev_pop",
-        "stddev_samp",
-        "stddev",
-        "covar_pop",
-        "covar_samp",
-        "corr",
-        "regr_avgx",
-        "regr_avgy",
-        "regr_intercept",
-        "regr_r2",
-        "regr_slope",
-        "regr_sxx",
-        "regr_sxy",
-        "regr_syy",
-    ];
-    entry.schema == "pg_catalog" && NAMES.contains(&entry.name.as_str())
+    /// Puts JSON in the place of the arguments of JSON aggregates.
+    fn json_arguments(&mut self, kind: AggregateKind, signature: &str, args: &mut [Typed]) -> Result<(), LowerError> {
+        let roles: &[JsonRole] = match kind {
+            AggregateKind::JsonAgg => &[JsonRole::Json],
+            AggregateKind::JsonbAgg => &[JsonRole::Jsonb],
+            AggregateKind::JsonObjectAgg => &[JsonRole::Key, JsonRole::Json],
+            AggregateKind::JsonbObjectAgg => &[JsonRole::Key, JsonRole::Jsonb],
+            _ => return Ok(()),
+        };
+        for (arg, role) in args.iter_mut().zip(roles) {
+            let Some(function) = json_image(arg.kind.oid, *role) else {
+                let kind = self.lowering.type_name(arg.kind.oid);
+                return unsupported(format!("{signature} of type {kind}"));
+            };
+            let settings = self.lowering.uses.settings.union(function.settings);
+            self.lowering.uses.settings = settings;
+            arg.expr = Expr::Call { function, args: vec![arg.expr.clone()] };
+        }
+        Ok(())
+    }
 }
 
 impl Lowering<'_> {

@@ -5,6 +5,7 @@
 //! list, DISTINCT, ORDER BY, LIMIT. The result is then rewritten by [`crate::optimize`].
 
 mod aggregate;
+mod aggregate_kind;
 mod cast;
 mod constant;
 mod error;

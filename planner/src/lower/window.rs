@@ -1,6 +1,6 @@
 //! Window functions and their frames.
 
-use super::aggregate::aggregate_kind;
+use super::aggregate_kind::aggregate_kind;
 use super::error::LowerError;
 use super::expr::{Columns, ExprLowerer, Frame as ExprFrame, Typed};
 use super::kinds::{Representation, has_order, representation};

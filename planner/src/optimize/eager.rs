@@ -12,6 +12,7 @@
 //! - D outer: a row without partner makes a group of one padded row. Aggregates of an argument that is NULL there give
 //!   NULL, `count` of it 0, `count(*)` 1; the join pads NULL, which is put right by COALESCE. Other arguments are
 //!   left alone.
+//! - D may be a single row, which has the empty key; but without grouping columns there is a group whatever joins.
 //! - An argument that fails for a row of F without partner makes an error in a group that nothing joins.
 
 use super::facts::unique_keys;
@@ -41,7 +42,8 @@ enum Dimension {
 fn rewritten(plan: &Plan, catalog: &Catalog) -> Option<Plan> {
     let Node::Aggregate { input, keys, aggregates } = &plan.node else { return None };
     let Node::Join(join) = &input.node else { return None };
-    if join.residual.is_some() || join.equal.is_empty() {
+    // Without keys there is one row, also where nothing joins.
+    if keys.is_empty() || join.residual.is_some() || join.equal.is_empty() {
         return None;
     }
     let sides: &[Dimension] = match join.kind {

@@ -226,6 +226,35 @@ Aggregate by (#0): SumInt(coalesce(#2, 9))
 }
 
 #[test]
+fn aggregation_stays_above_when_there_is_a_row_without_groups() {
+    let highest = aggregate(scan(D), vec![], AggregateKind::Max, Some(col(0)));
+    let plan = join(JoinKind::Inner, scan(F), highest, vec![(col(1), col(0))], None);
+    check(
+        aggregate(plan, vec![], AggregateKind::Max, Some(col(2))),
+        "
+Aggregate by (): Max(#1)
+  InnerJoin #0 = #2
+    Scan f [1 2]
+    Aggregate by (): Max(#0)
+      Scan d [0]",
+    );
+}
+
+#[test]
+fn aggregation_stays_above_when_nulls_are_listed() {
+    // array_agg of a padded row is {NULL}.
+    let plan = join(JoinKind::Left, scan(D), scan(F), vec![(col(0), col(1))], None);
+    check(
+        aggregate(plan, vec![col(0)], AggregateKind::ArrayAgg, Some(col(5))),
+        "
+Aggregate by (#0): ArrayAgg(#2)
+  LeftJoin #0 = #1
+    Scan d [0]
+    Scan f [1 2]",
+    );
+}
+
+#[test]
 fn counting_a_column_without_nulls_counts_rows() {
     check(
         aggregate(scan(F), vec![col(1)], AggregateKind::Count, Some(col(0))),

@@ -19,12 +19,21 @@ pub(super) fn array(renderer: &Renderer, array: &Array, out: &mut Vec<u8>) -> Re
     }
     let kind = ColumnType::new(array.element);
     let mut elements = array.elements.iter();
-    nested(&array.dimensions, &mut elements, &mut |value, out| element(renderer, value, &kind, out), out)
+    let brackets = Brackets { open: b'{', close: b'}', separator: b"," };
+    nested(&brackets, &array.dimensions, &mut elements, &mut |value, out| element(renderer, value, &kind, out), out)
 }
 
 type Print<'a> = dyn FnMut(&Value, &mut Vec<u8>) -> Result<(), Unrenderable> + 'a;
 
-fn nested(
+/// How a level of nesting is written.
+pub(super) struct Brackets<'a> {
+    pub open: u8,
+    pub close: u8,
+    pub separator: &'a [u8],
+}
+
+pub(super) fn nested(
+    brackets: &Brackets<'_>,
     dimensions: &[(i32, i32)],
     elements: &mut std::slice::Iter<'_, Value>,
     print: &mut Print<'_>,
@@ -36,14 +45,14 @@ fn nested(
             None => Ok(()),
         };
     };
-    out.push(b'{');
+    out.push(brackets.open);
     for index in 0..*size {
         if index > 0 {
-            out.push(b',');
+            out.extend_from_slice(brackets.separator);
         }
-        nested(inner, elements, print, out)?;
+        nested(brackets, inner, elements, print, out)?;
     }
-    out.push(b'}');
+    out.push(brackets.close);
     Ok(())
 }
 

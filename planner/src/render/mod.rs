@@ -7,6 +7,7 @@ mod array;
 mod date_time;
 mod float;
 mod interval;
+pub mod json;
 
 use crate::datetime::Zone;
 use crate::settings::Settings;

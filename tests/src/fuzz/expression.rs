@@ -107,6 +107,13 @@ impl Scope {
             _ => format!("{column}{direction}"),
         };
         let distinct = if distinct { "DISTINCT " } else { "" };
+        match rng.random_range(0..8) {
+            0 => return (format!("json_agg({distinct}{column} ORDER BY {by})"), Kind::Other),
+            1 => return (format!("jsonb_agg({distinct}{column} ORDER BY {by})"), Kind::Other),
+            2 => return self.members(column, rng),
+            3 | 4 => return self.ordered_set(column, kind, rng),
+            _ => {}
+        }
         if kind == Kind::Text && rng.random_bool(0.7) {
             let delimiter = match self.column_of(Kind::Text, rng) {
                 Some(other) if distinct.is_empty() && rng.random_bool(0.3) => other,
@@ -120,8 +127,37 @@ impl Scope {
         (format!("array_agg({distinct}{column} ORDER BY {by})"), Kind::Other)
     }
 
+    /// A JSON object; NULL keys, which are errors, are sometimes left out.
+    fn members(&self, column: &str, rng: &mut StdRng) -> (String, Kind) {
+        let Some((key, _)) = self.plain_column(rng) else { return ("count(*)".into(), Kind::Int8) };
+        let order = if rng.random_bool(0.5) { format!(" ORDER BY {column}, {key}") } else { String::new() };
+        let name = if order.is_empty() {
+            "jsonb_object_agg"
+        } else {
+            ["json_object_agg", "jsonb_object_agg"][rng.random_range(0..2)]
+        };
+        let filter = if rng.random_bool(0.8) { format!(" FILTER (WHERE {key} IS NOT NULL)") } else { String::new() };
+        (format!("{name}({key}, {column}{order}){filter}"), Kind::Other)
+    }
+
+    fn ordered_set(&self, column: &str, kind: Kind, rng: &mut StdRng) -> (String, Kind) {
+        let direction = ["", " DESC"][rng.random_range(0..2)];
+        let fraction = ["0", "0.25", "0.5", "0.9", "1"][rng.random_range(0..5)];
+        match rng.random_range(0..3) {
+            0 if matches!(kind, Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Fixed | Kind::Float) => {
+                (format!("percentile_cont({fraction}) WITHIN GROUP (ORDER BY {column}{direction})"), Kind::Float)
+            }
+            1 => (format!("mode() WITHIN GROUP (ORDER BY {column}{direction})"), kind),
+            _ => (format!("percentile_disc({fraction}) WITHIN GROUP (ORDER BY {column}{direction})"), kind),
+        }
+    }
+
     fn filtered(&self, call: String, rng: &mut StdRng) -> String {
-        if rng.random_bool(0.2) { format!("{call} FILTER (WHERE {})", self.condition(0, rng)) } else { call }
+        if !call.contains("FILTER") && rng.random_bool(0.2) {
+            format!("{call} FILTER (WHERE {})", self.condition(0, rng))
+        } else {
+            call
+        }
     }
 
     /// An aggregate call and what it yields. `window`: as a window function, without DISTINCT.
