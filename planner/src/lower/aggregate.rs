@@ -13,7 +13,7 @@ use crate::functions::{JsonRole, json_image};
 use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan, SortKey};
 use crate::query::{Query, SortGroup};
 use crate::tree::Node;
-use crate::types::{ColumnType, oid};
+use crate::types::ColumnType;
 use crate::value::element_type;
 
 impl ExprLowerer<'_, '_> {
@@ -43,8 +43,8 @@ impl ExprLowerer<'_, '_> {
         let Some(kind) = kind else { return unsupported(refusal(entry, &signature, node)?) };
         for fraction in direct {
             let fraction = self.expr(fraction)?;
-            if fraction.kind.oid != oid::FLOAT8 || !fraction.expr.columns().is_empty() {
-                return unsupported(format!("ordered-set {signature} of several fractions"));
+            if !fraction.expr.columns().is_empty() {
+                return unsupported(format!("ordered-set {signature} of a fraction that differs from group to group"));
             }
             args.push(fraction);
         }

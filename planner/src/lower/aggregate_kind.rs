@@ -5,7 +5,7 @@ use super::kinds::{Representation, representation};
 use crate::catalog::FunctionEntry;
 use crate::plan::AggregateKind;
 use crate::tree::Node;
-use crate::types::ColumnType;
+use crate::types::{ColumnType, oid};
 use crate::value::{self, array_type};
 
 /// Aggregates have no C symbol of their own: they are known by name and argument type.
@@ -56,9 +56,12 @@ pub(super) fn ordered_set_kind(entry: &FunctionEntry, input: Option<&ColumnType>
     if entry.schema != "pg_catalog" {
         return None;
     }
+    let one_fraction = entry.argument_types.first() == Some(&oid::FLOAT8);
     match (entry.name.as_str(), representation(input?.oid)) {
-        ("percentile_cont", Representation::Float8 | Representation::Interval) => Some(AggregateKind::PercentileCont),
-        ("percentile_disc", _) => Some(AggregateKind::PercentileDisc),
+        ("percentile_cont", Representation::Float8 | Representation::Interval) if one_fraction => {
+            Some(AggregateKind::PercentileCont)
+        }
+        ("percentile_disc", _) if one_fraction => Some(AggregateKind::PercentileDisc),
         ("mode", _) => Some(AggregateKind::Mode),
         _ => None,
     }

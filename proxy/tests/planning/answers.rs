@@ -76,9 +76,10 @@ const QUERIES: &[&str] = &[
      FROM a GROUP BY ROLLUP (k)",
     "SELECT id, stddev(n) OVER (ORDER BY id ROWS 3 PRECEDING) AS a, var_pop(k) OVER (PARTITION BY f) AS b FROM a",
     "SELECT count(*) AS n, max(k) AS m, array_agg(id ORDER BY id) AS l FROM a WHERE k = (SELECT max(w) + 90 FROM c)",
-    "SELECT k, json_agg(n ORDER BY id) AS a, jsonb_agg(s ORDER BY id DESC) AS b, json_agg(DISTINCT f) AS c,
-            json_agg(ARRAY[id, k] ORDER BY id) AS d, jsonb_agg(ARRAY[s, 'x\"y'] ORDER BY id) AS e,
-            jsonb_agg(ARRAY[ARRAY[n], ARRAY[1]] ORDER BY id) AS f FROM a GROUP BY k",
+    "SELECT k, json_agg(n ORDER BY id) AS a, jsonb_agg(s ORDER BY id DESC) AS b, json_agg(DISTINCT f) AS c FROM a GROUP BY k",
+    "SELECT json_agg(l ORDER BY k) AS a, jsonb_agg(m ORDER BY k DESC) AS b, json_agg(m ORDER BY k) AS c
+     FROM (SELECT k, array_agg(id ORDER BY id) AS l, array_agg(s || '\"\\' ORDER BY id) FILTER (WHERE k > 1) AS m
+           FROM a GROUP BY k) x",
     "SELECT k, json_object_agg(id, s ORDER BY id) AS a, jsonb_object_agg(id * 3, n) AS b, jsonb_object_agg(id % 3, s ORDER BY id) AS c,
             json_object_agg(f, id ORDER BY id) FILTER (WHERE f IS NOT NULL) AS d FROM a GROUP BY k",
     "SELECT jsonb_agg(d ORDER BY d) AS a, json_agg(t ORDER BY d) AS b, json_agg(t AT TIME ZONE 'UTC' ORDER BY d) AS c,

@@ -58,7 +58,11 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT string_agg(b, ',') AS s FROM t", "aggregate string_agg(text,text) without ORDER BY"),
     (
         "SELECT percentile_cont(ARRAY[0.5]) WITHIN GROUP (ORDER BY c) AS s FROM t",
-        "ordered-set aggregate percentile_cont(double precision[],double precision) of several fractions",
+        "ordered-set aggregate percentile_cont(_float8,double precision)",
+    ),
+    (
+        "SELECT percentile_disc(a::float8) WITHIN GROUP (ORDER BY c) AS s FROM t GROUP BY a",
+        "ordered-set aggregate percentile_disc(double precision,anyelement) of a fraction that differs from group to group",
     ),
     ("SELECT rank(3) WITHIN GROUP (ORDER BY a) AS s FROM t", "ordered-set aggregate rank"),
     ("SELECT array_agg(a) AS s FROM t", "aggregate array_agg(anynonarray) without ORDER BY"),
@@ -67,7 +71,7 @@ const CASES: &[(&str, &str)] = &[
         "aggregate stddev(double precision): its result depends on the order of rows",
     ),
     ("SELECT json_agg(a) AS s FROM t", "aggregate json_agg(anyelement) without ORDER BY"),
-    ("SELECT jsonb_agg(j::json ORDER BY id) AS s FROM t", "aggregate jsonb_agg(anyelement) of type json"),
+    ("SELECT jsonb_object_agg(1, m) AS s FROM moods", "aggregate jsonb_object_agg(any,any) of type public.mood"),
     ("SELECT json_object_agg(b, t ORDER BY id) AS s FROM t", "whole-row reference"),
     ("SELECT t AS whole FROM t", "whole-row reference"),
     ("SELECT ROW(id, a) IS NULL AS r FROM t", "IS NULL of a row"),

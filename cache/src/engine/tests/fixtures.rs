@@ -124,7 +124,9 @@ pub fn aggregate_call(kind: AggregateKind, arg: Option<usize>, input: &Plan) -> 
         AggregateKind::BitAnd | AggregateKind::BitOr | AggregateKind::BitXor => oid::INT8,
         AggregateKind::StringAgg => oid::TEXT,
         AggregateKind::SumFloat | AggregateKind::AvgFloat => oid::FLOAT8,
-        AggregateKind::Min | AggregateKind::Max => input.as_ref().map_or(oid::INT8, |input| input.oid),
+        AggregateKind::Min | AggregateKind::Max | AggregateKind::Mode | AggregateKind::PercentileDisc => {
+            input.as_ref().map_or(oid::INT8, |input| input.oid)
+        }
         AggregateKind::BoolAnd | AggregateKind::BoolOr => oid::BOOL,
         _ => oid::NUMERIC,
     };

@@ -8,7 +8,10 @@ use weir_planner::plan::{
     AggregateCall, AggregateKind, Bound, Exclusion, Frame, FrameMode, JoinKind, Node, SortKey, WindowCall, WindowKind,
 };
 use weir_planner::types::oid;
+use weir_planner::value::Spread;
 use weir_planner::{ColumnType, Expr, Plan, Row, Value};
+
+const DEVIATION: AggregateKind = AggregateKind::Spread(Spread { deviation: true, sample: true });
 
 /// Columns of every random base table: a small integer, an integer that is rarely zero, a numeric with several images
 /// of the same number, a text, a float.
@@ -307,8 +310,8 @@ impl Plans<'_> {
             use AggregateKind::*;
             let index = self.any_column(&input);
             let kinds: &[AggregateKind] = match input.columns[index].oid {
-                oid::INT8 => &[Count, SumInt, SumInt8, AvgInt, Min, Max, BitAnd, BitOr, BitXor],
-                oid::NUMERIC => &[Count, SumNumeric, Min, Max],
+                oid::INT8 => &[Count, SumInt, SumInt8, AvgInt, Min, Max, BitAnd, BitOr, BitXor, DEVIATION],
+                oid::NUMERIC => &[Count, SumNumeric, Min, Max, DEVIATION],
                 oid::FLOAT8 => &[Count, SumFloat, AvgFloat, Min, Max],
                 oid::BOOL => &[Count, BoolAnd, BoolOr],
                 _ => &[Count, Min, Max],
@@ -316,9 +319,10 @@ impl Plans<'_> {
             let mut call = match self.pick(6) {
                 0 => aggregate_call(CountRows, None, &input),
                 1 if input.columns[index].oid == oid::TEXT => self.listed(index, &input),
+                2 if matches!(input.columns[index].oid, oid::TEXT | oid::INT8) => self.ordered_set(index, &input),
                 _ => aggregate_call(kinds[self.pick(kinds.len())], Some(index), &input),
             };
-            call.distinct |= !call.args.is_empty() && !call.kind.is_listed() && self.random.random_bool(0.3);
+            call.distinct |= !call.args.is_empty() && call.order.is_empty() && self.random.random_bool(0.3);
             if self.random.random_bool(0.2) {
                 call.filter = Some(self.predicate(&input, true));
             }
@@ -338,6 +342,16 @@ impl Plans<'_> {
         let mut call = aggregate_call(AggregateKind::StringAgg, Some(index), input);
         call.args.push(Expr::Const(Value::text("-")));
         AggregateCall { order: self.sort_keys(input, columns), distinct, ..call }
+    }
+
+    /// `mode` or `percentile_disc`.
+    fn ordered_set(&mut self, index: usize, input: &Plan) -> AggregateCall {
+        let kind = [AggregateKind::Mode, AggregateKind::PercentileDisc][self.pick(2)];
+        let mut call = aggregate_call(kind, Some(index), input);
+        if kind == AggregateKind::PercentileDisc {
+            call.args.push(Expr::Const(Value::Float8([0.0, 0.3, 0.5, 1.0][self.pick(4)])));
+        }
+        AggregateCall { order: self.sort_keys(input, vec![index]), ..call }
     }
 
     fn sort_keys(&mut self, plan: &Plan, columns: Vec<usize>) -> Vec<SortKey> {

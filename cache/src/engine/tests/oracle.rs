@@ -6,7 +6,7 @@ use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::plan::{
     AggregateCall, AggregateKind, Bound, Exclusion, Join, JoinKind, Node, WindowCall, WindowKind,
 };
-use weir_planner::value::{compare_nulls, compare_sort_keys};
+use weir_planner::value::{NumericSpread, compare_nulls, compare_sort_keys};
 use weir_planner::{Expr, Numeric, Plan, RelationId, Row, Value};
 
 /// Base tables by content, views by definition.
@@ -263,6 +263,33 @@ fn aggregate(call: &AggregateCall, rows: &[Row]) -> Value {
         AggregateKind::AvgFloat => Value::Float8(floats().sum::<f64>() / values.len() as f64),
         AggregateKind::Min => values.into_iter().min_by(weir_planner::value::compare).unwrap_or(Value::Null),
         AggregateKind::Max => values.into_iter().max_by(weir_planner::value::compare).unwrap_or(Value::Null),
+        AggregateKind::Spread(spread) => {
+            let mut state = NumericSpread::default();
+            for value in &values {
+                match value {
+                    Value::Numeric(value) => state.add(value, 1),
+                    Value::Int8(value) => state.add_integer(*value, 1),
+                    _ => {}
+                }
+            }
+            match state.value(spread) {
+                Some(value) => Value::Numeric(value.expect("small test values do not overflow")),
+                None => Value::Null,
+            }
+        }
+        AggregateKind::Mode | AggregateKind::PercentileDisc => {
+            let key = &call.order[0];
+            values.sort_by(|a, b| compare_nulls(a, b, key.descending, key.nulls_first));
+            let count = |value: &Value| values.iter().filter(|other| *other == value).count();
+            let most = values.iter().map(count).max();
+            match call.args.get(1) {
+                Some(Expr::Const(Value::Float8(fraction))) => {
+                    let number = (fraction * values.len() as f64).ceil() as usize;
+                    values[number.max(1) - 1].clone()
+                }
+                _ => values.iter().find(|value| Some(count(value)) == most).cloned().unwrap_or(Value::Null),
+            }
+        }
         AggregateKind::BitAnd => Value::Int8(integers().fold(-1, |all, value| all & value)),
         AggregateKind::BitOr => Value::Int8(integers().fold(0, |all, value| all | value)),
         AggregateKind::BitXor => Value::Int8(integers().fold(0, |all, value| all ^ value)),
