@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use tokio_postgres::Client;
 
 /// The installed SQL in the order it must run. Each file says what is in it.
-pub const PARTS: [(&str, &str); 15] = [
+pub const PARTS: [(&str, &str); 16] = [
     ("tables", include_str!("sql/10_tables.sql")),
     ("watch", include_str!("sql/20_watch.sql")),
     ("ask", include_str!("sql/30_ask.sql")),
@@ -14,6 +14,7 @@ pub const PARTS: [(&str, &str); 15] = [
     ("alter", include_str!("sql/50_alter.sql")),
     ("manage", include_str!("sql/55_manage.sql")),
     ("operate", include_str!("sql/56_operate.sql")),
+    ("subscriptions", include_str!("sql/57_subscriptions.sql")),
     ("status", include_str!("sql/60_status.sql")),
     ("graph", include_str!("sql/61_graph.sql")),
     ("refreshes", include_str!("sql/62_refreshes.sql")),

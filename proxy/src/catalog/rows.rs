@@ -36,6 +36,8 @@ pub struct StreamTableRow {
     pub row_security: bool,
     /// Its rows change with the time, with no write.
     pub reads_clock: bool,
+    /// Channels on which its changes are told.
+    pub channels: Vec<String>,
     /// Where its deltas are to go, or why that cannot be.
     pub sink: Result<Option<Definition>, DefinitionError>,
 }
@@ -87,7 +89,8 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
          s.sink, s.ducklake_sink_path, s.ducklake_sink_table_id, s.status = 'INITIALIZING', \
          pgtrickle.reads_clock(s.pgt_relid), \
          CASE WHEN s.schedule IS NULL THEN NULL ELSE pgtrickle.schedule_milliseconds(s.schedule) END, \
-         pgtrickle.tier_factor(s.refresh_tier) \
+         pgtrickle.tier_factor(s.refresh_tier), \
+         coalesce((SELECT array_agg(u.channel::text ORDER BY u.channel) FROM pgtrickle.pgt_subscriptions u WHERE u.pgt_id = s.pgt_id), '{}'::text[]) \
      FROM pgtrickle.pgt_stream_tables s JOIN pg_class c ON c.oid = s.pgt_relid AND c.relkind = 'v' ORDER BY s.pgt_id";
 
 /// Reads all stream tables after correcting rows whose view was dropped, renamed or restored.
@@ -113,6 +116,7 @@ pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres
             fingerprint: row.get(11),
             row_security: row.get(12),
             reads_clock: row.get(17),
+            channels: row.get(20),
             sink: Definition::from_catalog(row.get(13), row.get(14), row.get(15)),
         })
         .collect())

@@ -4,6 +4,7 @@
 use super::history::{Entry, Record, Status};
 use super::notice::Notice;
 use super::populate::{Base, Managed, Phase};
+use super::push::Subscribers;
 use super::work::Work;
 use super::{Shared, history, questions, schedule};
 use crate::catalog::install;
@@ -307,6 +308,11 @@ impl Keeper {
             evaluated_by_postgres: view.is_evaluated(),
         });
         self.shared.suspension.publish(tables.collect());
+        let subscribed = self.views.values().filter(|view| !view.row.channels.is_empty()).map(|view| {
+            let name = format!("{}.{}", view.row.schema, view.row.name);
+            (view.row.id, Subscribers { name, channels: view.row.channels.clone() })
+        });
+        self.shared.board.subscribe(subscribed.collect());
     }
 
     pub(super) fn record(&self, entry: Entry) {

@@ -2,7 +2,7 @@
 //! refreshes, writes status and history. Sessions talk to it through [`Handle`].
 //!
 //! `follow` takes capture's events: data goes to the `thread` (engine), marks to the `keeper` (catalog, `populate`,
-//! `schedule`, `full`, `questions`). Nothing is answered from memory between a mark and its reading (`suspension`).
+//! `schedule`, `full`, `questions`). Nothing is answered from memory between a mark and its reading (`suspension`). `push` tells subscribers.
 
 mod copy;
 mod demand;
@@ -17,6 +17,7 @@ mod ledger;
 mod notice;
 mod planning;
 mod populate;
+mod push;
 mod questions;
 mod reconcile;
 mod schedule;
@@ -92,6 +93,7 @@ pub(crate) struct Shared {
     /// Events arrive: what is put into the stream will be seen soon.
     stream_is_open: AtomicBool,
     suspension: suspension::Suspension,
+    board: Arc<push::Board>,
     /// Evaluations by Postgres that may run at once.
     evaluations: Semaphore,
 }
@@ -115,6 +117,7 @@ pub fn start(
     metrics: Arc<Metrics>,
 ) -> std::io::Result<Handle> {
     let (ledger, settled) = ledger::Ledger::new();
+    let board = Arc::new(push::Board::default());
     let shared = Arc::new(Shared {
         config,
         registry: registry.clone(),
@@ -122,6 +125,7 @@ pub fn start(
         ledger,
         stream_is_open: AtomicBool::new(false),
         suspension: suspension::Suspension::new(registry.clone()),
+        board: board.clone(),
         evaluations: Semaphore::new(EVALUATIONS_AT_ONCE),
     });
     let (work, queue) = mpsc::unbounded_channel();
@@ -131,7 +135,10 @@ pub fn start(
     let tending = Arc::new(AtomicBool::new(false));
     let budget_bytes = shared.config.memory_budget_bytes;
     let tended = (heat.clone(), tending.clone());
-    thread::start(queue, published.clone(), metrics, tended, budget_bytes, notices.clone())?;
+    let outputs =
+        thread::Outputs { published: published.clone(), metrics, board: board.clone(), notices: notices.clone() };
+    thread::start(queue, outputs, tended, budget_bytes)?;
+    tokio::spawn(push::run(shared.config.upstream.clone(), board));
     tokio::spawn(follow::follow(shared.clone(), followed, work.clone(), notices.clone()));
     tokio::spawn(keeper::run(keeper::Inputs { shared: shared.clone(), work: work.clone(), notices, inbox, events }));
     Ok(Handle { published, registry, work, shared, heat, tending, settled })

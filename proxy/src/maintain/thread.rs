@@ -3,6 +3,7 @@
 use super::demand::Demands;
 use super::hold::{Hold, Settlement};
 use super::notice::Notice;
+use super::push::{Board, Changed};
 use super::upkeep::{Progress, Upkeep, View};
 use super::work::{How, NewView, Work};
 use crate::capture::{Change, Commit};
@@ -47,17 +48,25 @@ pub(super) struct Thread {
     pub(super) swept: Instant,
     /// Quarantines already reported.
     reported: HashMap<RelationId, String>,
+    /// For those who subscribe to tables.
+    board: Arc<Board>,
     notices: mpsc::UnboundedSender<Notice>,
+}
+
+/// Where the thread leaves what it has done.
+pub(super) struct Outputs {
+    pub published: Arc<Published>,
+    pub metrics: Arc<Metrics>,
+    pub board: Arc<Board>,
+    pub notices: mpsc::UnboundedSender<Notice>,
 }
 
 /// Starts the thread. It ends when all senders of `work` are gone.
 pub(super) fn start(
     work: mpsc::UnboundedReceiver<Work>,
-    published: Arc<Published>,
-    metrics: Arc<Metrics>,
+    Outputs { published, metrics, board, notices }: Outputs,
     (heat, tending): (Arc<Heat>, Arc<AtomicBool>),
     budget_bytes: Option<usize>,
-    notices: mpsc::UnboundedSender<Notice>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name("weir-engine".into()).spawn(move || {
         let mut thread = Thread {
@@ -75,6 +84,7 @@ pub(super) fn start(
             tending,
             swept: Instant::now(),
             reported: HashMap::new(),
+            board,
             notices,
         };
         thread.run(work);
@@ -338,7 +348,12 @@ impl Thread {
         for view in self.views.unmoved(&self.engine) {
             self.publisher.stamp(view, self.frontier);
         }
-        self.published.publish(self.publisher.publish(self.frontier), self.views.in_error(&self.engine));
+        let snapshot = self.publisher.publish(self.frontier);
+        self.published.publish(snapshot.clone(), self.views.in_error(&self.engine));
+        for (table, inserted, deleted) in self.views.take_changes() {
+            let position = snapshot.tables.get(&table).map_or(self.frontier, |version| version.as_of);
+            self.board.note(table, Changed { inserted, deleted, position });
+        }
         let mut failed = self.engine.quarantined();
         failed.extend(self.publisher.broken());
         for (table, reason) in failed {

@@ -27,6 +27,8 @@ pub(super) struct View {
     /// Moving average over refreshes, µs.
     cost_micros: f64,
     progress: Progress,
+    /// Rows inserted and deleted since the last publication.
+    unpublished: (u64, u64),
     evaluated: Option<Evaluated>,
     /// Not to be published any more.
     withheld: bool,
@@ -78,7 +80,15 @@ impl View {
             How::Maintained { .. } => None,
             How::Evaluated { blind } => Some(Evaluated::before_the_first(*blind)),
         };
-        View { id, sources, cost_micros: 0.0, progress: Progress::none(id), evaluated, withheld: false }
+        View {
+            id,
+            sources,
+            cost_micros: 0.0,
+            progress: Progress::none(id),
+            unpublished: (0, 0),
+            evaluated,
+            withheld: false,
+        }
     }
 
     pub(super) fn is_evaluated(&self) -> bool {
@@ -164,12 +174,24 @@ impl Upkeep {
 
     pub(super) fn account(&mut self, id: RelationId, delta: &Delta) {
         let Some(view) = self.get_mut(id) else { return };
+        let (mut inserted, mut deleted) = (0, 0);
         for (_, weight) in delta {
-            match *weight > 0 {
-                true => view.progress.inserted += weight.unsigned_abs(),
-                false => view.progress.deleted += weight.unsigned_abs(),
-            }
+            let count = if *weight > 0 { &mut inserted } else { &mut deleted };
+            *count += weight.unsigned_abs();
         }
+        view.progress.inserted += inserted;
+        view.progress.deleted += deleted;
+        view.unpublished.0 += inserted;
+        view.unpublished.1 += deleted;
+    }
+
+    /// Views that have changed since this was last asked, with the rows inserted and deleted.
+    pub(super) fn take_changes(&mut self) -> impl Iterator<Item = (RelationId, u64, u64)> {
+        let changed = self.views.iter_mut().filter(|view| view.unpublished != (0, 0));
+        changed.map(|view| {
+            let (inserted, deleted) = std::mem::take(&mut view.unpublished);
+            (view.id, inserted, deleted)
+        })
     }
 
     pub(super) fn take_progress(&mut self, id: RelationId, position: Position) -> Option<Progress> {

@@ -10,4 +10,5 @@ mod manage;
 mod monitoring;
 mod rig;
 mod schedule;
+mod subscriptions;
 mod surface;
