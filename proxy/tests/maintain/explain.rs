@@ -36,7 +36,7 @@ fn lineage_names_the_columns_a_value_comes_from() {
             rig.scalar(&lineage("top")).await,
             "category <- public.by_category category, total <- public.by_category total, place <- public.by_category total"
         );
-        rig.sql("SELECT pgtrickle.create_stream_table('names', 'SELECT string_agg(name, '','' ORDER BY id) AS names FROM product', '1h')").await;
+        rig.sql("SELECT pgtrickle.create_stream_table('names', 'SELECT to_tsvector(''simple'', name)::text AS words FROM product', '1h')").await;
         rig.settle().await;
         assert_eq!(rig.refused("SELECT * FROM pgtrickle.stream_table_lineage('names')").await, "55000");
         assert_eq!(rig.refused("SELECT * FROM pgtrickle.stream_table_lineage('nothing')").await, "42P01");

@@ -4,9 +4,9 @@ use crate::rig::{Rig, run};
 use weir_proxy::maintain::PullError;
 use weir_proxy::registry::State;
 
-/// ORDER BY inside an aggregate is not maintained.
+/// Text search is Postgres' own.
 const NAMES: &str = "SELECT pgtrickle.create_stream_table('names', \
-     'SELECT g, string_agg(name, '','' ORDER BY id) AS names FROM people GROUP BY g', '1h')";
+     'SELECT g, string_agg(name, '','' ORDER BY id) AS names, length(to_tsvector(''simple'', min(name))) AS words FROM people GROUP BY g', '1h')";
 
 async fn people(rig: &Rig) {
     rig.sql(

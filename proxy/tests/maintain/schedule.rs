@@ -161,10 +161,10 @@ fn expression(rng: &mut StdRng) -> String {
     fields.join(" ")
 }
 
-/// A definition that only Postgres evaluates, so that a row in the history needs the scheduler.
+/// A definition that only Postgres evaluates (text search), so that a row in the history needs the scheduler.
 fn evaluated(name: &str, schedule: &str) -> String {
     format!(
-        "SELECT pgtrickle.create_stream_table('{name}', 'SELECT g, string_agg((10 / id)::text, '','' ORDER BY id) AS ids FROM t GROUP BY g', '{schedule}')"
+        "SELECT pgtrickle.create_stream_table('{name}', 'SELECT g, count(10 / id) AS n, length(to_tsvector(''simple'', min(g)::text)) AS words FROM t GROUP BY g', '{schedule}')"
     )
 }
 
