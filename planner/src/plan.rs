@@ -130,7 +130,7 @@ impl AggregateCall {
 pub enum AggregateKind {
     /// `count(*)`.
     CountRows,
-    /// `count(x)`.
+    /// `count(x)`; `regr_count(y, x)` of what is NULL where either is.
     Count,
     /// `sum(int2|int4)` → int8.
     SumInt,
@@ -156,7 +156,7 @@ pub enum AggregateKind {
     BitXor,
     /// `var_pop`, `var_samp`, `stddev_pop`, `stddev_samp` and their other names, of an integer type or numeric.
     Spread(Spread),
-    /// `string_agg(text, text)`.
+    /// `string_agg` of text or bytea.
     StringAgg,
     /// `array_agg` of an element type whose arrays are known.
     ArrayAgg,

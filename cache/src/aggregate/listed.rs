@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::plan::{AggregateCall, AggregateKind, SortKey};
+use weir_planner::types::oid;
 use weir_planner::value::{Array, compare_nulls, element_type};
 use weir_planner::{EvalError, Expr, Value};
 
@@ -142,7 +143,7 @@ impl ListedValues {
     /// The aggregate's value over all rows.
     pub fn value(&self, call: &AggregateCall) -> Result<Value, EvalError> {
         match call.kind {
-            AggregateKind::StringAgg => self.string(call.distinct),
+            AggregateKind::StringAgg => self.string(call),
             AggregateKind::JsonAgg => json_array(self, call, false),
             AggregateKind::JsonbAgg => json_array(self, call, true),
             AggregateKind::JsonObjectAgg => json_object(self, call),
@@ -151,18 +152,30 @@ impl ListedValues {
         }
     }
 
-    /// `string_agg_transfn` of varlena.c: each value but the first behind its own row's delimiter.
-    fn string(&self, distinct: bool) -> Result<Value, EvalError> {
-        let mut string: Option<String> = None;
-        self.for_each(distinct, |arguments| {
-            if let (Some(_), [_, Value::Text(delimiter)]) = (&string, arguments) {
-                string.get_or_insert_default().push_str(delimiter);
+    /// `string_agg_transfn`, `bytea_string_agg_transfn` of varlena.c: each value but the first behind its own row's delimiter.
+    fn string(&self, call: &AggregateCall) -> Result<Value, EvalError> {
+        let mut string: Option<Vec<u8>> = None;
+        let bytes = |value: &Value, out: &mut Vec<u8>| match value {
+            Value::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Value::Bytea(bytes) => out.extend_from_slice(bytes),
+            _ => {}
+        };
+        self.for_each(call.distinct, |arguments| {
+            let is_first = string.is_none();
+            let out = string.get_or_insert_default();
+            if let (false, Some(delimiter)) = (is_first, arguments.get(1)) {
+                bytes(delimiter, out);
             }
-            if let [Value::Text(value), ..] = arguments {
-                string.get_or_insert_default().push_str(value);
-            }
+            arguments.first().into_iter().for_each(|value| bytes(value, out));
         })?;
-        Ok(string.map_or(Value::Null, |string| Value::text(&string)))
+        match string {
+            None => Ok(Value::Null),
+            Some(bytes) if call.output.oid == oid::BYTEA => Ok(Value::Bytea(bytes.into())),
+            Some(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Ok(Value::text(&text)),
+                Err(_) => Err(EvalError::unsupported("string_agg of what is no text")),
+            },
+        }
     }
 
     /// `array_agg_transfn` of array_userfuncs.c.

@@ -4,7 +4,7 @@ use super::aggregate_kind::{aggregate_kind, ordered_set_kind, refusal};
 use super::error::{LowerError, Unsupported};
 use super::expr::{ExprLowerer, Typed};
 use super::grouping::{GroupedBy, grouping_sets};
-use super::kinds::has_order;
+use super::kinds::has_extremes;
 use super::parts::Reference;
 use super::select::SelectList;
 use super::{Lowering, unsupported};
@@ -48,14 +48,23 @@ impl ExprLowerer<'_, '_> {
             }
             args.push(fraction);
         }
+        // `regr_count` (`int8inc_float8_float8`) counts the rows that have both.
+        if let ("regr_count", [y, x]) = (entry.name.as_str(), &args[..]) {
+            let missing = (Expr::IsNull(Box::new(y.expr.clone())), Expr::Const(crate::Value::Null));
+            let pair = Expr::Case { branches: vec![missing], otherwise: Box::new(x.expr.clone()) };
+            args = vec![Typed { expr: pair, ..x.clone() }];
+        }
         let collation = node.oid("inputcollid")?;
         if let (AggregateKind::Min | AggregateKind::Max, Some(input)) = (kind, &input) {
-            if !has_order(input.oid) {
+            if !has_extremes(input.oid) {
                 return unsupported(signature);
             }
             self.lowering.check_order(&signature, collation)?;
         }
         let distinct = !node.list("aggdistinct")?.is_empty();
+        if distinct && entry.name == "regr_count" {
+            return unsupported(format!("DISTINCT in {signature}"));
+        }
         if let (true, Some(arg)) = (distinct, args.first()) {
             self.lowering.check_equality("DISTINCT in an aggregate", &arg.kind, arg.collation)?;
         }
@@ -67,6 +76,11 @@ impl ExprLowerer<'_, '_> {
             kind if kind.is_listed() => self.aggregate_order(node, &signature, &targets)?,
             _ => vec![],
         };
+        // What an order does not change is not sorted; but an expression to sort by may fail.
+        let hidden = |(_, target, junk): &(usize, Typed, bool)| *junk && !matches!(target.expr, Expr::Column(_));
+        if order.is_empty() && targets.iter().any(hidden) {
+            return unsupported(format!("ORDER BY in {signature}"));
+        }
         self.json_arguments(kind, &signature, &mut args)?;
         let filter = node.optional("aggfilter")?.map(|filter| self.expr(filter)).transpose()?;
         let result = self.typed(Expr::Const(crate::Value::Null), node.oid("aggtype")?, node.oid("aggcollid")?)?;

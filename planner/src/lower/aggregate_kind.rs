@@ -22,7 +22,7 @@ pub(super) fn aggregate_kind(entry: &FunctionEntry, input: Option<&ColumnType>) 
     let numeric = input == Representation::Numeric;
     let spread = |deviation, sample| (integer || numeric).then_some(Spread(value::Spread { deviation, sample }));
     match entry.name.as_str() {
-        "count" => Some(Count),
+        "count" | "regr_count" => Some(Count),
         "sum" if input == Representation::Int8 => Some(SumInt8),
         "sum" if integer => Some(SumInt),
         "sum" if numeric => Some(SumNumeric),
@@ -41,7 +41,7 @@ pub(super) fn aggregate_kind(entry: &FunctionEntry, input: Option<&ColumnType>) 
         "var_samp" | "variance" => spread(false, true),
         "stddev_pop" => spread(true, false),
         "stddev_samp" | "stddev" => spread(true, true),
-        "string_agg" if input == Representation::Text => Some(StringAgg),
+        "string_agg" if matches!(input, Representation::Text | Representation::Bytea) => Some(StringAgg),
         "array_agg" if array_type(element).is_some() => Some(ArrayAgg),
         "json_agg" => Some(JsonAgg),
         "jsonb_agg" => Some(JsonbAgg),

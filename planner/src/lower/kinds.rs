@@ -59,6 +59,14 @@ pub fn has_order(type_oid: u32) -> bool {
     has_equality(type_oid)
 }
 
+/// `min` and `max` of this base type are known, collation apart.
+pub(super) fn has_extremes(type_oid: u32) -> bool {
+    has_order(type_oid) || BIG_ENDIAN.contains(&type_oid)
+}
+
+/// Unsigned numbers whose binary images, most significant byte first, are in their order: oid, tid, pg_lsn, xid8.
+const BIG_ENDIAN: &[u32] = &[oid::OID, 27, 3220, 5069];
+
 const C_COLLATION: u32 = 950;
 const POSIX_COLLATION: u32 = 951;
 const DEFAULT_COLLATION: u32 = 100;

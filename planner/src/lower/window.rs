@@ -3,7 +3,7 @@
 use super::aggregate_kind::aggregate_kind;
 use super::error::LowerError;
 use super::expr::{Columns, ExprLowerer, Frame as ExprFrame, Typed};
-use super::kinds::{Representation, has_order, representation};
+use super::kinds::{Representation, has_extremes, representation};
 use super::parts::{Reference, WindowPart};
 use super::select::SelectList;
 use super::{Level, Lowering, unsupported};
@@ -77,10 +77,10 @@ impl ExprLowerer<'_, '_> {
     ) -> Result<WindowKind, LowerError> {
         if entry.kind == 'a' {
             let what = format!("aggregate {} as a window function", self.lowering.signature(entry));
-            let kind = aggregate_kind(entry, input).filter(|kind| !kind.is_listed());
+            let kind = aggregate_kind(entry, input).filter(|kind| !kind.is_listed() && entry.name != "regr_count");
             let Some(kind) = kind else { return unsupported(what) };
             if let (AggregateKind::Min | AggregateKind::Max, Some(input)) = (kind, input) {
-                if !has_order(input.oid) {
+                if !has_extremes(input.oid) {
                     return unsupported(what);
                 }
                 self.lowering.check_order(&what, node.oid("inputcollid")?)?;

@@ -93,6 +93,8 @@ const QUERIES: &[&str] = &[
             percentile_cont(0.5) WITHIN GROUP (ORDER BY id * interval '7 hours') AS g,
             percentile_disc(0) WITHIN GROUP (ORDER BY id) FILTER (WHERE id > 90) AS h,
             percentile_cont(NULL) WITHIN GROUP (ORDER BY id) AS i FROM a GROUP BY k",
+    "SELECT k, string_agg(CASE WHEN id > 9 THEN '\\x01'::bytea ELSE '\\xff' END, '\\x2f00' ORDER BY id) AS b, regr_count(n::float8, k::float8) AS r FROM a GROUP BY k",
+    "SELECT k, sum(id ORDER BY n) AS s, max(s ORDER BY id DESC) AS m FROM a GROUP BY k",
     "SELECT id, (SELECT array_agg(v ORDER BY b.id) FROM b WHERE a_id = a.id) AS l FROM a",
     "SELECT k, v FROM (SELECT k, k + 1 AS v FROM a) x INTERSECT SELECT v, k FROM b, c",
     "SELECT k FROM a INTERSECT ALL SELECT v FROM b",

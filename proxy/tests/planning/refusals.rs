@@ -64,6 +64,11 @@ const CASES: &[(&str, &str)] = &[
         "SELECT percentile_disc(a::float8) WITHIN GROUP (ORDER BY c) AS s FROM t GROUP BY a",
         "ordered-set aggregate percentile_disc(double precision,anyelement) of a fraction that differs from group to group",
     ),
+    ("SELECT sum(a ORDER BY 1 / id) AS s FROM t", "ORDER BY in aggregate sum(integer)"),
+    (
+        "SELECT regr_count(DISTINCT a, id) AS s FROM t",
+        "DISTINCT in aggregate regr_count(double precision,double precision)",
+    ),
     ("SELECT rank(3) WITHIN GROUP (ORDER BY a) AS s FROM t", "ordered-set aggregate rank"),
     ("SELECT array_agg(a) AS s FROM t", "aggregate array_agg(anynonarray) without ORDER BY"),
     (

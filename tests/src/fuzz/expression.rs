@@ -163,7 +163,7 @@ impl Scope {
     /// An aggregate call and what it yields. `window`: as a window function, without DISTINCT.
     pub fn aggregate(&self, window: bool, rng: &mut StdRng) -> (String, Kind) {
         let Some((column, kind)) = self.any_column(rng) else { return ("count(*)".into(), Kind::Int8) };
-        if !window && kind != Kind::Other && rng.random_bool(0.2) {
+        if !window && !matches!(kind, Kind::Oid | Kind::Other) && rng.random_bool(0.2) {
             let (call, result) = self.listed(&column, kind, rng);
             return (self.filtered(call, rng), result);
         }
@@ -176,6 +176,9 @@ impl Scope {
             (1, Kind::Bool) => (format!("bool_and({column})"), Kind::Bool),
             (2, Kind::Bool) => (format!("every({distinct}{column})"), Kind::Bool),
             (3, Kind::Bool) => (format!("bool_or({column})"), Kind::Bool),
+            (6, Kind::Float) if !window => {
+                (format!("regr_count({column}, {})", self.simple(Kind::Int4, rng)), Kind::Int8)
+            }
             (7, kind) if kind.is_integer() => {
                 let name = ["bit_and", "bit_or", "bit_xor"][rng.random_range(0..3)];
                 (format!("{name}({distinct}{column})"), kind)

@@ -289,7 +289,7 @@ fn combine(query: &mut Query, relations: &[Relation], depth: usize, rng: &mut St
         .targets
         .iter()
         .map(|(_, kind)| match kind {
-            Kind::Float | Kind::Loose | Kind::Other => (format!("NULL::{}", kind.sql()), *kind),
+            Kind::Float | Kind::Loose | Kind::Oid | Kind::Other => (format!("NULL::{}", kind.sql()), *kind),
             kind => (scope.expr(*kind, 1, rng), *kind),
         })
         .collect();

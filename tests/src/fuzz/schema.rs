@@ -21,6 +21,8 @@ pub enum Kind {
     Date,
     Timestamp,
     Uuid,
+    /// Of it there are only extremes.
+    Oid,
     /// Compared as bytes on the wire, otherwise only passed on.
     Other,
 }
@@ -52,17 +54,18 @@ impl Kind {
             Kind::Date => "date",
             Kind::Timestamp => "timestamp",
             Kind::Uuid => "uuid",
+            Kind::Oid => "oid",
         }
     }
 
     /// Equal values look alike: any of them may stand for its class.
     pub fn is_plain(self) -> bool {
-        !matches!(self, Kind::Loose | Kind::Float | Kind::Other)
+        !matches!(self, Kind::Loose | Kind::Float | Kind::Oid | Kind::Other)
     }
 
     /// `min` and `max` take it.
     pub fn has_extremes(self) -> bool {
-        self.is_plain() && !matches!(self, Kind::Bool | Kind::Uuid)
+        self == Kind::Oid || self.is_plain() && !matches!(self, Kind::Bool | Kind::Uuid)
     }
 
     pub fn is_integer(self) -> bool {
@@ -83,6 +86,7 @@ impl Kind {
             Kind::Bool => format!("{}", rng.random_bool(0.5)),
             Kind::Date => format!("date '2024-02-{:02}'", 27 + small.clamp(0, 2)),
             Kind::Timestamp => format!("timestamp '2024-02-28 {:02}:00:00.5'", 22 + small.clamp(0, 1)),
+            Kind::Oid => format!("{}::oid", rng.random_range(0..5) * 1_000_000_000i64),
             Kind::Uuid => format!("uuid '00000000-0000-4000-8000-00000000000{}'", small.clamp(0, 3)),
         }
     }
@@ -112,8 +116,11 @@ impl Schema {
         for table in 0..3 {
             let mut columns = vec![("k".to_owned(), Kind::Int4)];
             for column in 0..rng.random_range(2..6) {
-                let kind =
-                    if rng.random_bool(0.07) { Kind::Float } else { *Kind::STORED.choose(rng).expect("not empty") };
+                let kind = match rng.random_range(0..100) {
+                    0..7 => Kind::Float,
+                    7..11 => Kind::Oid,
+                    _ => *Kind::STORED.choose(rng).expect("not empty"),
+                };
                 columns.push((format!("{}{column}", ["x", "y", "z"][table]), kind));
             }
             tables.push(Relation { name: format!("t{table}{RUN}"), columns });
