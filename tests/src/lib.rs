@@ -9,6 +9,7 @@ pub mod fuzz;
 pub mod grafana;
 pub mod guard;
 pub mod hostile;
+pub mod nexmark;
 pub mod oracle;
 pub mod pair;
 pub mod postgres;

@@ -46,35 +46,40 @@ impl Changes {
         )
     }
 
-    /// Orders and line items change in what the queries group, filter and sum by; so do some rows of the other tables.
+    /// Orders and line items change in what the queries group, filter and sum by; so do rows of the other tables. New
+    /// values do not depend on how often a row has changed, so that many cycles leave the data much as it was.
     pub fn update(self) -> String {
-        let hash = |key: &str| format!("(hashint8extended({key}, {}) & 1023)::int", self.cycle);
+        let hash = |key: &str| format!("(hashint8extended({key}, {}) & 8191)::int", self.cycle);
         let (order, line) = (hash("o_orderkey"), hash("l_orderkey * 8::bigint + l_linenumber"));
         format!(
-            "BEGIN; UPDATE orders SET o_orderdate = o_orderdate + {order} % 61 - 30, o_totalprice = o_totalprice + {order}, \
+            "BEGIN; UPDATE orders SET o_orderdate = o_orderdate + {order} % 61 - 30, \
+             o_totalprice = o_totalprice + {order}, \
              o_custkey = 1 + (o_custkey + {order}) % (SELECT count(*)::int FROM customer), \
              o_orderstatus = substr('FOP', 1 + {order} % 3, 1), \
              o_orderpriority = (ARRAY['1-URGENT', '2-HIGH', '3-MEDIUM', '4-NOT SPECIFIED', '5-LOW'])[1 + {order} % 5], \
-             o_comment = CASE WHEN {order} % 4 = 0 THEN 'special requests' ELSE o_comment END WHERE {orders}; \
+             o_comment = CASE WHEN {order} % 8 = 0 THEN 'special requests' ELSE 'none' END WHERE {orders}; \
              UPDATE lineitem SET l_quantity = 1 + {line} % 50, l_extendedprice = l_extendedprice + {line} / 100.0, \
              l_discount = ({line} % 11) / 100.0, l_shipdate = l_shipdate + {line} % 61 - 30, \
              l_commitdate = l_commitdate + {line} % 31 - 15, l_returnflag = substr('RAN', 1 + {line} % 3, 1), \
              l_shipmode = (ARRAY['MAIL', 'SHIP', 'AIR', 'AIR REG', 'RAIL'])[1 + {line} % 5] WHERE {lines}; \
-             UPDATE customer SET c_acctbal = c_acctbal + {customer} - 500, c_nationkey = (c_nationkey + 7) % 25 WHERE {customers}; \
-             UPDATE supplier SET s_acctbal = s_acctbal - 1, s_nationkey = (s_nationkey + 3) % 25, \
-             s_comment = CASE WHEN s_comment LIKE '%Complaints%' THEN 'none' ELSE 'Customer Complaints' END WHERE {suppliers}; \
-             UPDATE part SET p_brand = 'Brand#23', p_container = 'MED BOX', p_size = 1 + p_size % 50, p_name = 'forest green' \
-             WHERE {parts}; \
-             UPDATE partsupp SET ps_availqty = ps_availqty / 2, ps_supplycost = ps_supplycost + {cost} / 10.0 WHERE {stock}; \
+             UPDATE customer SET c_acctbal = {customer} - 1000, c_nationkey = (c_nationkey + 7) % 25 WHERE {customers}; \
+             UPDATE supplier SET s_acctbal = {supplier}, s_nationkey = (s_nationkey + 3) % 25, \
+             s_comment = CASE WHEN {supplier} % 16 = 0 THEN 'Customer Complaints' ELSE 'none' END WHERE {suppliers}; \
+             UPDATE part SET p_brand = 'Brand#' || 1 + {part} % 5 || 1 + {part} / 5 % 5, p_size = 1 + p_size % 50, \
+             p_container = (ARRAY['MED BOX', 'MED BAG', 'SM CASE', 'LG BOX', 'JUMBO JAR'])[1 + {part} % 5], \
+             p_name = (ARRAY['forest green', 'lemon', 'red', 'green', 'forest'])[1 + {part} % 5] WHERE {parts}; \
+             UPDATE partsupp SET ps_availqty = 1 + ps_availqty * 7 % 9999, ps_supplycost = {stock} / 8.0 WHERE {stocks}; \
              COMMIT",
             orders = self.takes("o_orderkey", 3),
             lines = self.takes("l_orderkey", 3),
             customer = hash("c_custkey"),
             customers = self.takes("c_custkey", 4),
+            supplier = hash("s_suppkey"),
             suppliers = self.takes("s_suppkey", 5),
+            part = hash("p_partkey"),
             parts = self.takes("p_partkey", 6),
-            cost = hash("ps_suppkey"),
-            stock = self.takes("ps_partkey", 7),
+            stock = hash("ps_suppkey"),
+            stocks = self.takes("ps_partkey", 7),
         )
     }
 
