@@ -37,7 +37,7 @@ pub fn create(name: &str, query: &str) -> String {
 
 /// Inserts the events with these numbers (multiples of 50), 20 to a second; all of it follows from the numbers.
 pub fn events(from: u64, to: u64) -> String {
-    assert!(from % GROUP == 0 && to % GROUP == 0, "events come in whole groups");
+    assert!(from.is_multiple_of(GROUP) && to.is_multiple_of(GROUP), "events come in whole groups");
     let hash = |salt: u32| format!("(hashint8extended(n, {salt}) & 2147483647)");
     let recent = |made: &str, salt: u32| format!("greatest({made} - {} % {RECENT}, 0)", hash(salt));
     let moment = "timestamp '2024-02-28 23:50:00' + n * interval '50 milliseconds'";
