@@ -3,7 +3,7 @@
 use super::upkeep::Progress;
 use crate::control;
 use crate::upstream::Upstream;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tokio_postgres::Client;
 
@@ -11,6 +11,9 @@ use tokio_postgres::Client;
 const BATCH_WAIT: Duration = Duration::from_millis(50);
 /// Pause before another attempt to reach Postgres.
 const RETRY: Duration = Duration::from_secs(1);
+/// Days that the history reaches back (pg_trickle's default), and how often older rows are looked for.
+const KEPT_DAYS: i32 = 90;
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 /// Entries kept while Postgres cannot be reached; older ones are dropped, the history is not worth the memory.
 const LONGEST_BACKLOG: usize = 10_000;
 
@@ -111,6 +114,7 @@ pub(super) enum Record {
 pub(super) async fn write(upstream: Upstream, mut records: mpsc::UnboundedReceiver<Record>) {
     let mut client: Option<Client> = None;
     let mut backlog: Vec<Record> = Vec::new();
+    let mut pruned: Option<Instant> = None;
     while let Some(first) = records.recv().await {
         backlog.push(first);
         tokio::time::sleep(BATCH_WAIT).await;
@@ -119,6 +123,14 @@ pub(super) async fn write(upstream: Upstream, mut records: mpsc::UnboundedReceiv
         }
         if client.as_ref().is_none_or(Client::is_closed) {
             client = control::connect(&upstream, "history").await.ok();
+        }
+        if let Some(client) = &client
+            && pruned.is_none_or(|when| when.elapsed() > PRUNE_EVERY)
+        {
+            pruned = Some(Instant::now());
+            if let Err(error) = prune(client).await {
+                tracing::warn!(error = crate::catalog::install::describe(&error), "old refresh history stays");
+            }
         }
         let result = match &client {
             Some(client) => write_batch(client, &backlog).await,
@@ -160,6 +172,12 @@ async fn write_batch(client: &Client, records: &[Record]) -> Result<(), tokio_po
     fresh.reverse();
     fresh.dedup_by_key(|fresh| fresh.pgt_id);
     if fresh.is_empty() { Ok(()) } else { write_freshness(client, &fresh).await }
+}
+
+async fn prune(client: &Client) -> Result<(), tokio_postgres::Error> {
+    const DELETE: &str =
+        "DELETE FROM pgtrickle.pgt_refresh_history WHERE start_time < now() - make_interval(days => $1)";
+    client.execute(DELETE, &[&KEPT_DAYS]).await.map(|_| ())
 }
 
 async fn write_entries(client: &Client, entries: &[&Entry]) -> Result<(), tokio_postgres::Error> {

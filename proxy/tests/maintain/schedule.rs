@@ -55,6 +55,25 @@ fn history_has_a_row_per_cadence_in_which_something_changed() {
 }
 
 #[test]
+fn the_history_reaches_back_ninety_days() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.sql(
+            "INSERT INTO pgtrickle.pgt_refresh_history (pgt_id, start_time, action, status, initiated_by) \
+             SELECT 0, now() - days * interval '1 day', 'NO_DATA', 'COMPLETED', 'SCHEDULER' FROM unnest(ARRAY[89, 91, 400]) days",
+        )
+        .await;
+        rig.sql(
+            "CREATE TABLE t (id int); SELECT pgtrickle.create_stream_table('n', 'SELECT count(*) AS n FROM t', '1s')",
+        )
+        .await;
+        let old = "SELECT count(*) FROM pgtrickle.pgt_refresh_history WHERE pgt_id = 0";
+        rig.until("what is older is gone", async || rig.scalar(old).await == "1").await;
+        rig.until("the population is in it", async || history(&rig, "n").await == "FULL INITIAL 1 0").await;
+    });
+}
+
+#[test]
 fn an_idle_weir_writes_almost_nothing() {
     run(async {
         let rig = Rig::start().await;
