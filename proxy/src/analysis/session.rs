@@ -40,7 +40,7 @@ const ENTER: &str = "SELECT set_config('lock_timeout', '100ms', true), set_confi
 const READ_TREE: &str = "SELECT prosqlbody::text FROM pg_catalog.pg_proc
     WHERE pronamespace = pg_catalog.pg_my_temp_schema() AND proname = 'weir_analysis'";
 
-/// Parsing a literal of a domain (or of an array or range of one) evaluates its CHECK. If that calls a function that
+/// Parsing a literal of an array, range or row with a domain in it evaluates the domain's CHECK. If that calls a function that
 /// users wrote, the function could `RESET ROLE` to Weir's own.
 const DOMAINS_THAT_RUN_CODE: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint c
     JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid = c.oid

@@ -47,6 +47,11 @@ impl Conversation {
         self.queue.front()
     }
 
+    #[inline]
+    pub(super) fn back(&self) -> Option<&Expected> {
+        self.queue.back()
+    }
+
     /// May the next reply be of this kind?
     pub(super) fn accepts(&self, tag: u8) -> bool {
         let next = self.queue.iter().find(|expected| !matches!(expected, Expected::CopyEnd));
@@ -62,7 +67,7 @@ impl Conversation {
             // "Ignore Flush/Sync for the convenience of client libraries" (CopyGetData in copyfromparse.c): such a Sync
             // has no ReadyForQuery.
             Expected::Sync { hold } if self.is_copying_in() => self.queue.push_back(Expected::SyncWithinCopy { hold }),
-            Expected::Sync { .. } => {
+            Expected::Sync { .. } | Expected::Cut { .. } => {
                 self.skipping = false;
                 self.queue.push_back(expected);
             }
@@ -197,13 +202,19 @@ impl Conversation {
                 query.answered = true;
                 return false;
             }
-            Some(Expected::Sync { .. } | Expected::FunctionCall | Expected::Startup) => return false,
+            Some(Expected::Sync { .. } | Expected::Cut { .. } | Expected::FunctionCall | Expected::Startup) => {
+                return false;
+            }
             Some(Expected::Parse { injected: false, outcome: ParseOutcome::Named(name, _) }) => name.is_empty(),
             Some(_) => false,
         };
-        let synced = self.queue.iter().position(|expected| matches!(expected, Expected::Sync { .. }));
+        let synced =
+            self.queue.iter().position(|expected| matches!(expected, Expected::Sync { .. } | Expected::Cut { .. }));
         self.skipping = synced.is_none();
         self.queue.drain(..synced.unwrap_or(self.queue.len()));
+        if let Some(Expected::Cut { failed }) = self.queue.front_mut() {
+            *failed = true;
+        }
         unnamed
     }
 
@@ -212,9 +223,10 @@ impl Conversation {
         self.end_copy();
         self.skip_copy_ends();
         let ready = match self.queue.pop_front() {
-            Some(Expected::Sync { hold }) => Ready { hold, simple: Certainty::No },
-            Some(Expected::Query(query)) => Ready { hold: query.hold, simple: query.readable.into() },
-            Some(Expected::FunctionCall | Expected::Startup) => Ready { hold: false, simple: Certainty::No },
+            Some(Expected::Sync { hold }) => Ready { hold, simple: Certainty::No, cut: None },
+            Some(Expected::Cut { failed }) => Ready { hold: false, simple: Certainty::No, cut: Some(failed) },
+            Some(Expected::Query(query)) => Ready { hold: query.hold, simple: query.readable.into(), cut: None },
+            Some(Expected::FunctionCall | Expected::Startup) => Ready { hold: false, simple: Certainty::No, cut: None },
             other => return self.surprise("ReadyForQuery", other),
         };
         self.skip_copy_ends();

@@ -26,6 +26,9 @@ pub enum Expected {
     /// A Sync sent while the server was in copy-in mode, as far as was known: ignored, unless the copy had failed before
     /// the server read it.
     SyncWithinCopy { hold: bool },
+    /// A Sync that Weir put in behind a BEGIN, so that the read sent with it finds its block open. Answered by
+    /// ReadyForQuery, which is not for the client. `failed`: what precedes it failed.
+    Cut { failed: bool },
     /// Answered by results and ReadyForQuery.
     Query(Query),
     /// Answered by FunctionCallResponse and ReadyForQuery.
@@ -61,6 +64,8 @@ pub struct Ready {
     pub hold: bool,
     /// It ends a simple query, which has destroyed the unnamed statement.
     pub simple: Certainty,
+    /// It answers a Sync of Weir's; true where what preceded it failed.
+    pub cut: Option<bool>,
 }
 
 /// Whether a reply meant something, where several conversations may be the true one.
@@ -117,7 +122,7 @@ impl Expected {
             b'E' => !matches!(self, Expected::Close { injected: true, .. }),
             b'V' => matches!(self, Expected::FunctionCall),
             b'Z' => match self {
-                Expected::Sync { .. } | Expected::FunctionCall | Expected::Startup => true,
+                Expected::Sync { .. } | Expected::Cut { .. } | Expected::FunctionCall | Expected::Startup => true,
                 Expected::Query(query) => query.answered,
                 _ => false,
             },

@@ -25,6 +25,7 @@ impl Relay {
     }
 
     pub(super) fn forward_bind(&mut self, kind: Kind) -> Verdict {
+        self.note_opening(kind);
         self.count(kind);
         self.within_batch(kind == Kind::Maintenance);
         self.owed.push(Expected::Bind { injected: false });

@@ -6,13 +6,10 @@ use super::judge::Verdict;
 use super::reason;
 use super::relay::Relay;
 use crate::wire::buffer::Buffer;
-use crate::wire::frame::{self, HEADER_BYTES};
+use crate::wire::frame::{self, HEADER_BYTES, MAX_SHORT_MESSAGE_BYTES};
 
 /// A batch that has not reached its Sync within this many bytes is forwarded.
 const MAX_BATCH_BYTES: usize = 256 * 1024;
-
-/// `PQ_SMALL_MESSAGE_LIMIT` of `src/include/libpq/libpq.h`, for messages that hold no text or values of the client's.
-const MAX_SHORT_MESSAGE_BYTES: usize = 10_000;
 
 /// Where the client's stream of messages stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +24,8 @@ pub(super) enum Mode {
     Declined { reason: &'static str },
     /// As `Open`, but what had to precede the next message upstream has been done.
     Prepared,
+    /// The batch has failed, and Weir has ended it upstream: the rest of it is dropped.
+    Skipping,
 }
 
 /// What to do next with the client's input.
@@ -63,8 +62,14 @@ impl Relay {
     fn walk(&mut self, input: &mut Buffer, pass: &mut usize) -> ClientStep {
         loop {
             let n = self.client_body_left.min(input.len() - *pass);
-            *pass += n;
             self.client_body_left -= n;
+            if self.client_body_dropped {
+                input.move_to(*pass, &mut self.upstream.output);
+                input.consume(n);
+                *pass = 0;
+            } else {
+                *pass += n;
+            }
             if self.client_body_left > 0 {
                 return ClientStep::Wait;
             }
@@ -121,12 +126,22 @@ impl Relay {
                 Verdict::MendFirst => return ClientStep::MendFirst,
                 Verdict::Attempt => return ClientStep::Attempt(header.total),
                 Verdict::Collect => self.mode = Mode::Collecting { bytes: 0 },
+                Verdict::Drop => {
+                    input.move_to(*pass, &mut self.upstream.output);
+                    *pass = 0;
+                    let present = header.total.min(input.len());
+                    input.consume(present);
+                    self.client_body_left = header.total - present;
+                    self.client_body_dropped = true;
+                }
                 Verdict::Pass => {
+                    self.client_body_dropped = false;
                     let present = header.total.min(rest.len());
                     *pass += present;
                     self.client_body_left = header.total - present;
                 }
                 Verdict::PassAfter(first) => {
+                    self.client_body_dropped = false;
                     let present = header.total.min(rest.len());
                     input.move_to(*pass, &mut self.upstream.output);
                     self.upstream.output.extend(&first);

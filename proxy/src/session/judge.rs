@@ -3,10 +3,11 @@
 
 use super::expected::{Expected, ParseOutcome};
 use super::frontend::Mode;
+use super::opening::Opening;
 use super::relay::Relay;
 use super::scan::{self, Kind};
 use super::statements::{Statement, Unnamed};
-use crate::wire::frame::{HEADER_BYTES, Header};
+use crate::wire::frame::{HEADER_BYTES, Header, MAX_SHORT_MESSAGE_BYTES};
 use crate::wire::frontend;
 use bytes::BytesMut;
 use std::sync::Arc;
@@ -34,11 +35,23 @@ pub(super) enum Verdict {
     Attempt,
     ProbeFirst,
     MendFirst,
+    /// Neither upstream nor Weir has a use for it.
+    Drop,
 }
 
 impl Relay {
     pub(super) fn judge(&mut self, header: Header, rest: &[u8]) -> Verdict {
         let whole = rest.get(HEADER_BYTES..header.total);
+        if self.owed.is_cutting() {
+            // Whether the block is open, or what follows is to be skipped, is not known yet.
+            return Verdict::Later;
+        }
+        if self.mode == Mode::Skipping && is_skipped(header) {
+            return Verdict::Drop;
+        }
+        if !matches!(header.tag, b'P' | b'B' | b'E') {
+            self.opening = Opening::None;
+        }
         if matches!(header.tag, b'Q' | b'P' | b'B') && self.owed.is_ambiguous() && self.mode == Mode::Open {
             if self.owed.should_ask() {
                 return Verdict::LaterAfter(self.ask_what_is_owed());
@@ -110,6 +123,7 @@ impl Relay {
         if !tried {
             match kind {
                 Kind::Read | Kind::Show(_) if self.is_idle() => return Verdict::Attempt,
+                Kind::Read if self.waits_for_closing() => return Verdict::Later,
                 Kind::Show(_) if self.mode == Mode::Open && self.may_wait() => return Verdict::Later,
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
                 _ => {}
@@ -123,19 +137,33 @@ impl Relay {
         self.state.status != 0 && self.owed.comes_by_itself()
     }
 
+    /// Behind a Close whose end the client did not wait for (drivers that drop a statement and go on), a read is looked at
+    /// when the Close has been answered, which is at once; answers come in the order of the questions.
+    fn waits_for_closing(&self) -> bool {
+        self.mode == Mode::Open && self.state.status != 0 && self.owed.is_closing() && !self.owed.is_idle()
+    }
+
     fn judge_parse(&mut self, body: &[u8]) -> Verdict {
-        let Ok(parse) = frontend::parse(body) else { return self.forward_parse(ParseOutcome::Nothing) };
+        let Ok(parse) = frontend::parse(body) else {
+            self.opening = Opening::None;
+            return self.forward_parse(ParseOutcome::Nothing);
+        };
         let text = std::str::from_utf8(parse.text);
         let kind = text.map_or(Kind::Plain, |text| scan::classify(text, &self.context.registry.peek()));
         if self.mode == Mode::Open {
             match kind {
                 Kind::Read if parse.name.is_empty() && self.is_idle() => return Verdict::Collect,
+                Kind::Read if parse.name.is_empty() && self.waits_for_closing() => return Verdict::Later,
                 Kind::Show(_) if self.is_idle() => return Verdict::Collect,
                 Kind::Show(_) if self.may_wait() => return Verdict::Later,
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
                 _ => {}
             }
         }
+        if kind == Kind::Read && parse.name.is_empty() && self.cuts_before_read() {
+            return self.cut();
+        }
+        self.note_opening(kind);
         let statement = match (kind, text) {
             (Kind::Plain | Kind::NotARead | Kind::Show(_), _) | (_, Err(_)) => None,
             (_, Ok(text)) => Some(Arc::new(Statement::new(text, parse.types, kind))),
@@ -170,11 +198,15 @@ impl Relay {
         if self.mode == Mode::Open {
             match kind {
                 Kind::Read if portal.is_empty() && self.is_idle() => return Verdict::Collect,
+                Kind::Read if portal.is_empty() && self.waits_for_closing() => return Verdict::Later,
                 Kind::Show(_) if self.is_idle() => return Verdict::Collect,
                 Kind::Show(_) if self.may_wait() => return Verdict::Later,
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
                 _ => {}
             }
+        }
+        if kind == Kind::Read && portal.is_empty() && self.cuts_before_read() {
+            return self.cut();
         }
         if name.is_empty() && self.must_wait_for_unnamed() {
             return Verdict::Later;
@@ -193,6 +225,7 @@ impl Relay {
     fn judge_execute(&mut self, body: Option<&[u8]>) -> Verdict {
         let of_unnamed = |body| frontend::execute(body).is_ok_and(|execute| execute.portal.is_empty());
         let first = if body.is_some_and(of_unnamed) { self.mend_portal() } else { None };
+        self.opening = if self.opening == Opening::Begun { Opening::Executed } else { Opening::None };
         self.within_batch(false);
         self.owed.push(Expected::Execute { injected: false });
         first.map_or(Verdict::Pass, Verdict::PassAfter)
@@ -235,5 +268,14 @@ impl Relay {
         }
         self.owed.push(Expected::Close { injected: false, unnamed_statement });
         Verdict::Pass
+    }
+}
+
+/// What the server reads and ignores behind an error, up to the Sync. Anything else ends the session at its header.
+fn is_skipped(header: Header) -> bool {
+    match header.tag {
+        b'P' | b'B' | b'Q' | b'F' | b'd' | b'f' => true,
+        b'D' | b'E' | b'C' | b'H' | b'c' => header.total <= MAX_SHORT_MESSAGE_BYTES,
+        _ => false,
     }
 }

@@ -26,6 +26,7 @@ mod judge;
 mod listener;
 mod login;
 mod mend;
+mod opening;
 mod owed;
 mod parameters;
 mod prelude;

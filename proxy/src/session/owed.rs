@@ -40,6 +40,19 @@ impl Owed {
         self.all().any(Conversation::is_copying_in)
     }
 
+    /// Nothing is owed but the ends of statements and portals that the client has closed. They come at once, and change
+    /// nothing that a read could see.
+    pub(super) fn is_closing(&self) -> bool {
+        let closing = |e: &Expected| matches!(e, Expected::Close { .. } | Expected::Sync { hold: false });
+        !self.is_ambiguous() && self.comes_by_itself() && self.likeliest.iter().all(closing)
+    }
+
+    /// The last word upstream was a Sync of Weir's behind a BEGIN.
+    #[inline]
+    pub(super) fn is_cutting(&self) -> bool {
+        matches!(self.likeliest.back(), Some(Expected::Cut { .. }))
+    }
+
     /// Several conversations may be the true one.
     #[inline]
     pub(super) fn is_ambiguous(&self) -> bool {
@@ -183,7 +196,7 @@ impl Owed {
         let mut ready = self.likeliest.ready()?;
         for other in &mut self.others {
             let otherwise = other.ready()?;
-            if otherwise.hold != ready.hold {
+            if (otherwise.hold, otherwise.cut) != (ready.hold, ready.cut) {
                 return Err(AMBIGUOUS);
             }
             ready.simple = ready.simple.or(otherwise.simple);
@@ -205,7 +218,7 @@ mod tests {
     use super::super::expected::Query;
     use super::*;
 
-    const READY: Ready = Ready { hold: false, simple: Certainty::No };
+    const READY: Ready = Ready { hold: false, simple: Certainty::No, cut: None };
 
     fn sync() -> Expected {
         Expected::Sync { hold: false }
@@ -258,7 +271,7 @@ mod tests {
         let mut owed = owed([bind(), query(), sync()]);
         owed.bind_complete().unwrap();
         owed.error().unwrap();
-        assert_eq!(owed.ready(), Ok(Ready { hold: false, simple: Certainty::Yes }));
+        assert_eq!(owed.ready(), Ok(Ready { hold: false, simple: Certainty::Yes, cut: None }));
         assert_eq!(owed.ready(), Ok(READY));
         assert!(owed.is_idle());
     }
@@ -324,7 +337,7 @@ mod tests {
             assert!(!owed.is_ambiguous(), "{ignored}");
             owed.described().unwrap();
             owed.completed().unwrap();
-            assert_eq!(owed.ready(), Ok(Ready { hold: false, simple: Certainty::Yes }));
+            assert_eq!(owed.ready(), Ok(Ready { hold: false, simple: Certainty::Yes, cut: None }));
             assert!(owed.is_idle());
         }
     }
@@ -341,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_copy_by_simple_query_ends_with_the_querys_own_ready() {
-        let held = Ready { hold: true, simple: Certainty::Yes };
+        let held = Ready { hold: true, simple: Certainty::Yes, cut: None };
         let mut copying = owed([Expected::Query(Query { hold: true, readable: true, answered: false })]);
         copying.copy_in();
         copying.push(Expected::CopyEnd);
@@ -352,8 +365,28 @@ mod tests {
         let mut copying = owed([query(), Expected::CopyEnd]);
         copying.copy_in();
         copying.error().unwrap();
-        assert_eq!(copying.ready(), Ok(Ready { hold: false, simple: Certainty::Yes }));
+        assert_eq!(copying.ready(), Ok(Ready { hold: false, simple: Certainty::Yes, cut: None }));
         assert!(copying.is_idle());
+    }
+
+    #[test]
+    fn a_failure_before_a_cut_is_told_at_its_end() {
+        let mut cut = owed([parse(false), bind(), execute(), Expected::Cut { failed: false }]);
+        cut.error().unwrap();
+        assert_eq!(cut.ready(), Ok(Ready { cut: Some(true), ..READY }));
+        assert!(cut.is_idle());
+        let mut cut = owed([bind(), execute(), Expected::Cut { failed: false }]);
+        cut.bind_complete().unwrap();
+        cut.completed().unwrap();
+        assert_eq!(cut.ready(), Ok(Ready { cut: Some(false), ..READY }));
+    }
+
+    #[test]
+    fn closing_is_all_that_is_owed() {
+        let close = || Expected::Close { injected: false, unnamed_statement: false };
+        assert!(owed([close(), sync()]).is_closing());
+        assert!(!owed([close(), execute(), sync()]).is_closing());
+        assert!(!owed([query()]).is_closing());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::environment::State;
 use super::expected::Expected;
 use super::frontend::{ClientStep, Mode};
 use super::login::LoggedIn;
+use super::opening::Opening;
 use super::owed::Owed;
 use super::privilege::Questions;
 use super::reason::{self, Route};
@@ -49,10 +50,13 @@ pub(super) struct Relay {
     pub(super) client_is_garbled: bool,
     /// Bytes of the message being streamed that have not arrived yet, per direction.
     pub(super) client_body_left: usize,
+    /// That message is not for upstream, which knows nothing of the batch any more.
+    pub(super) client_body_dropped: bool,
     pub(super) upstream_body_left: usize,
     /// That message answers something of Weir's own and is not for the client.
     pub(super) upstream_body_swallowed: bool,
     pub(super) mode: Mode,
+    pub(super) opening: Opening,
     pub(super) owed: Owed,
     pub(super) statements: Statements,
     pub(super) state: State,
@@ -84,9 +88,11 @@ impl Relay {
             raw,
             client_is_garbled: false,
             client_body_left: 0,
+            client_body_dropped: false,
             upstream_body_left: 0,
             upstream_body_swallowed: false,
             mode: Mode::Open,
+            opening: Opening::default(),
             owed,
             statements: Statements::default(),
             state: State::default(),

@@ -2,6 +2,7 @@
 //! to messages Weir put in, and whether anything came unasked.
 
 use super::expected::{Certainty, ParseOutcome, Surprise};
+use super::frontend::Mode;
 use super::owed::{self, Owed};
 use super::relay::{Relay, SessionError};
 use super::statements::Unnamed;
@@ -66,7 +67,7 @@ impl Relay {
                 self.distrust(surprise);
                 false
             });
-            let swallow = injected && !owed::is_for_the_client(header.tag);
+            let mut swallow = injected && !owed::is_for_the_client(header.tag);
             match header.tag {
                 b'1' => match self.owed.parse_complete() {
                     Ok((injected, outcome)) => self.parsed(injected, outcome),
@@ -94,6 +95,10 @@ impl Relay {
                     let hold = match self.owed.ready() {
                         Ok(ready) => {
                             self.unnamed_is_destroyed(ready.simple);
+                            swallow = ready.cut.is_some();
+                            if ready.cut == Some(true) {
+                                self.mode = Mode::Skipping;
+                            }
                             ready.hold
                         }
                         Err(surprise) => {
@@ -170,6 +175,9 @@ impl Relay {
 
     /// The conversation is not understood any more: from here on it is only passed on.
     fn distrust(&mut self, Surprise(reply): Surprise) {
+        if self.state.distrusted {
+            return;
+        }
         tracing::warn!(reply, "upstream's replies do not match the messages forwarded; this session is only forwarded");
         self.state.distrusted = true;
         self.raw = true;

@@ -4,6 +4,9 @@
 /// Type byte and length word.
 pub const HEADER_BYTES: usize = 5;
 
+/// `PQ_SMALL_MESSAGE_LIMIT` of `src/include/libpq/libpq.h`, for messages that hold no text or values of the client's.
+pub const MAX_SHORT_MESSAGE_BYTES: usize = 10_000;
+
 /// Postgres itself refuses longer messages (`MaxAllocSize`, 1 GiB - 1, in `src/include/utils/memutils.h`).
 pub const MAX_MESSAGE_BYTES: usize = 0x3fff_ffff;
 

@@ -58,7 +58,9 @@ fn exchange(rng: &mut StdRng, known: &mut Known, steps: &mut Vec<Step>) {
     let query = |texts: &[&str], rng: &mut StdRng| Step::Query((*texts.choose(rng).expect("not empty")).to_owned());
     match rng.random_range(0..100) {
         0..18 => steps.push(query(&CACHED_QUERIES, rng)),
-        18..48 => batch(rng, known, steps),
+        18..42 => batch(rng, known, steps),
+        42..46 => opening(rng, known, steps),
+        46..48 => closing(rng, known, steps),
         48..60 => named(rng, known, steps),
         60..70 => steps.push(query(&TRANSACTIONS, rng)),
         70..77 => steps.push(query(&SETTINGS, rng)),
@@ -126,6 +128,61 @@ fn named(rng: &mut StdRng, known: &mut Known, steps: &mut Vec<Step>) {
     if rng.random_range(0..5) == 0 {
         steps.push(Step::Close { kind: 'S', name });
         end(rng, steps);
+    }
+}
+
+/// BEGIN in one flight with the block's first statements, as pgjdbc sends it with autocommit off.
+fn opening(rng: &mut StdRng, known: &mut Known, steps: &mut Vec<Step>) {
+    let begin = match rng.random_range(0..8) {
+        0 => "BEGIN READ ONLY",
+        1 => "START TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        2 => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        _ => "BEGIN",
+    };
+    let name = *STATEMENT_NAMES.choose(rng).expect("not empty");
+    if name.is_empty() || rng.random_range(0..3) > 0 {
+        steps.push(Step::Parse { name, sql: begin.to_owned(), types: vec![] });
+    }
+    // One that BEGIN has no parameter for is an error, and what follows is skipped.
+    let values = if rng.random_range(0..12) == 0 { vec![Some(b"1".to_vec())] } else { vec![] };
+    let portal = if rng.random_range(0..8) == 0 { "p1" } else { "" };
+    steps.push(Step::Bind { portal, statement: name, formats: vec![], values, results: vec![] });
+    if rng.random_range(0..10) == 0 {
+        steps.push(Step::Describe { kind: 'P', name: portal });
+    }
+    steps.push(Step::Execute { portal, rows: 0 });
+    match known.get("s2") {
+        Some(statement) if rng.random_range(0..3) == 0 => run(rng, "s2", statement, steps),
+        _ => {
+            let statement = any_statement(rng);
+            steps.push(parse(rng, "", statement));
+            known.statements.push(("", statement));
+            run(rng, "", statement, steps);
+        }
+    }
+    end(rng, steps);
+    if rng.random_range(0..3) > 0 {
+        steps.push(Step::Wait);
+    }
+    for _ in 0..rng.random_range(0..3) {
+        batch(rng, known, steps);
+        steps.push(Step::Wait);
+    }
+    let end = ["COMMIT", "ROLLBACK", "COMMIT"].choose(rng).expect("not empty");
+    if rng.random_range(0..4) > 0 {
+        steps.push(Step::Query((*end).to_owned()));
+    }
+}
+
+/// A statement closed, and the next read asked without waiting, as tokio-postgres does.
+fn closing(rng: &mut StdRng, known: &mut Known, steps: &mut Vec<Step>) {
+    let kind = if rng.random_range(0..4) == 0 { 'P' } else { 'S' };
+    let name = *STATEMENT_NAMES.choose(rng).expect("not empty");
+    steps.extend([Step::Close { kind, name }, Step::Sync]);
+    match rng.random_range(0..3) {
+        0 => steps.push(Step::Query((*CACHED_QUERIES.choose(rng).expect("not empty")).to_owned())),
+        1 => named(rng, known, steps),
+        _ => batch(rng, known, steps),
     }
 }
 
