@@ -47,11 +47,12 @@ pub(super) fn write(output: &Path, costs: &[Cost], cycles: u32) -> std::io::Resu
          All figures are processor time of one thread in one run: *refresh* is that of Weir's engine thread per \
          transaction, from the decoded rows to the published snapshot; *query* is that of a Postgres backend which \
          evaluates the query once (the fastest of three), without parallel query, with the foreign keys indexed. The \
-         Weir of each query maintains that query alone.\n\n\
+         Weir of each query maintains that query alone. Load average of the machine at the end: {load}.\n\n\
          **Of {count} queries, {refreshes} are refreshed after a change of 1 % in less time than the query takes, and \
          {cycles_within} take less for the whole cycle.**\n\n\
          | query | refresh | query in Postgres | ratio | cycle of three | ratio | rows | memory of Weir |\n\
          |---|---|---|---|---|---|---|---|\n",
+        load = load_average(),
         count = costs.len(),
         refreshes = within(1.0),
         cycles_within = within(TRANSACTIONS),
@@ -62,4 +63,11 @@ pub(super) fn write(output: &Path, costs: &[Cost], cycles: u32) -> std::io::Resu
     }
     std::fs::create_dir_all(output)?;
     std::fs::write(output.join("tpch.md"), text)
+}
+
+/// Of the last quarter of an hour, beside the number of cores: how far others used the machine too.
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{} on {cores} cores", text.split(' ').nth(2).unwrap_or("unknown"))
 }

@@ -332,3 +332,17 @@ Filter textlike(#0, '%green%')
     Scan f [1]",
     );
 }
+
+#[test]
+fn an_or_says_nothing_of_an_input_that_one_branch_does_not_mention() {
+    let plan = join(JoinKind::Inner, scan(D), scan(F), vec![(col(0), col(0))], None);
+    let of_both = Expr::And(vec![call("int4eq", vec![col(1), int(1)]), call("int4eq", vec![col(4), int(2)])]);
+    check(
+        filter(plan, vec![Expr::Or(vec![of_both, call("int4eq", vec![col(4), int(3)])])]),
+        "
+InnerJoin #0 = #3 when ((int4eq(#1, 1) and int4eq(#4, 2)) or int4eq(#4, 3))
+  Scan d [0 1 2]
+  Filter (int4eq(#1, 2) or int4eq(#1, 3))
+    Scan f [0 1 2]",
+    );
+}
