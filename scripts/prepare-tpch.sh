@@ -1,6 +1,6 @@
 #!/bin/sh
 # TPC-H data of the given scale factor in the given directory, one CSV file per table, from the dbgen that DuckDB's tpch
-# extension contains (byte for byte the specification's). Both come from PyPI, in pinned versions that belong together.
+# extension contains. Both come from PyPI, in pinned versions that belong together.
 set -eu
 SCALE=$1
 DIRECTORY=$2
