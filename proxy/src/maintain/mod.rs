@@ -12,6 +12,7 @@ mod full;
 mod hidden;
 mod history;
 mod hold;
+mod intake;
 mod keeper;
 mod ledger;
 mod notice;

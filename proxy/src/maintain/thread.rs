@@ -2,6 +2,7 @@
 
 use super::demand::Demands;
 use super::hold::{Hold, Settlement};
+use super::intake::IntakeLimit;
 use super::notice::Notice;
 use super::push::{Board, Changed};
 use super::upkeep::{Progress, Upkeep, View};
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use weir_cache::engine::{Content, EngineError, TableChange};
@@ -21,11 +22,6 @@ use weir_cache::read::Heat;
 use weir_cache::read::hot::is_hidden;
 use weir_cache::{Delta, Engine, Position, Publisher, Snapshot};
 use weir_planner::{RelationId, Row};
-
-/// Work taken in before a step: bounds how long a reader waits behind a burst.
-const WORK_PER_STEP: usize = 256;
-/// Applying base changes for longer than this ends the intake of a step.
-const INTAKE_MICROS: u128 = 3_000;
 
 pub(super) struct Thread {
     pub(super) engine: Engine,
@@ -44,6 +40,8 @@ pub(super) struct Thread {
     pub(super) heat: Arc<Heat>,
     /// A [`Work::Tend`] is on its way.
     tending: Arc<AtomicBool>,
+    /// How long the last step took, its intake apart.
+    last_step: Duration,
     /// When idle hidden views were last looked for.
     pub(super) swept: Instant,
     /// Quarantines already reported.
@@ -82,6 +80,7 @@ pub(super) fn start(
             newest_commit_micros: 0,
             heat,
             tending,
+            last_step: Duration::ZERO,
             swept: Instant::now(),
             reported: HashMap::new(),
             board,
@@ -119,16 +118,19 @@ impl Thread {
     }
 
     fn turn(&mut self, first: Work, work: &mut mpsc::UnboundedReceiver<Work>) {
+        let intake = IntakeLimit::after(self.last_step);
         let started = Instant::now();
         self.take(first);
-        for _ in 1..WORK_PER_STEP {
-            if started.elapsed().as_micros() > INTAKE_MICROS {
+        for taken in 1.. {
+            if intake.is_reached(taken, started.elapsed()) {
                 break;
             }
             let Ok(next) = work.try_recv() else { break };
             self.take(next);
         }
+        let started = Instant::now();
         self.step();
+        self.last_step = started.elapsed();
     }
 
     pub(super) fn take(&mut self, work: Work) {
