@@ -6,7 +6,7 @@ use bytes::{BufMut, BytesMut};
 use postgres_protocol::message::frontend;
 use rand::Rng;
 use rand::rngs::StdRng;
-use weir_tests::oracle::{Order, compare_from_memory, compare_tables};
+use weir_tests::oracle::{Order, compare, compare_from_memory, compare_tables};
 use weir_tests::postgres::TestServer;
 use weir_tests::rng;
 use weir_tests::weir::TestWeir;
@@ -171,6 +171,10 @@ fn constants_and_columns() {
         let value = array(&mut random, kind, &of);
         let test = ["= ANY", "<> ALL", "> ANY", "<= ALL"][random.random_range(0..4)];
         let sql = format!("SELECT {column}, id FROM items WHERE {column} {test} ({value})");
-        compare_from_memory(&mut through, &mut direct, &sql, Order::Any).unwrap();
+        // A date of before Christ is not read out of text: then the answer must be right, wherever it comes from.
+        match value.contains("BC") {
+            true => compare(&mut through, &mut direct, &sql, Order::Any).unwrap(),
+            false => compare_from_memory(&mut through, &mut direct, &sql, Order::Any).unwrap(),
+        }
     }
 }
