@@ -268,6 +268,14 @@ fn found_before() -> Vec<Sequence> {
             &read[..],
         ]
         .concat(),
+        // SET TRANSACTION comes too late behind a read of its block, also in the middle of a batch.
+        [
+            &[Query("BEGIN".into()), Wait],
+            &read[..],
+            &[Parse { name: "s1", sql: "SAVEPOINT a".into(), types: vec![] }],
+            &[Query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE".into()), Sync],
+        ]
+        .concat(),
         // A read right behind a Close.
         [&read[..], &[Step::Close { kind: 'S', name: "" }, Sync], &read[..]].concat(),
         // A Sync within a copy that fails.

@@ -50,6 +50,13 @@ impl Relay {
                 self.state.read_in_block = false;
                 return;
             }
+            Kind::NoQuery => {
+                // Upstream has still not seen a query in this block.
+                let read_in_block = self.state.read_in_block;
+                self.count(Kind::Plain);
+                self.state.read_in_block = read_in_block;
+                return;
+            }
             Kind::Read => {
                 self.state.reads_stream_tables = true;
                 if self.declined.is_empty() { reason::PIPELINED } else { self.declined }

@@ -129,7 +129,11 @@ impl Relay {
                 _ => {}
             }
         }
-        self.forward_query(kind, true)
+        let first = self.mend_query(kind);
+        match (first, self.forward_query(kind, true)) {
+            (Some(first), Verdict::Pass) => Verdict::PassAfter(first),
+            (_, verdict) => verdict,
+        }
     }
 
     /// The session will be idle without a further word from the client.
@@ -165,7 +169,7 @@ impl Relay {
         }
         self.note_opening(kind);
         let statement = match (kind, text) {
-            (Kind::Plain | Kind::NotARead | Kind::Show(_), _) | (_, Err(_)) => None,
+            (Kind::Plain | Kind::NoQuery | Kind::NotARead | Kind::Show(_), _) | (_, Err(_)) => None,
             (_, Ok(text)) => Some(Arc::new(Statement::new(text, parse.types, kind))),
         };
         let known = self.statements.get(parse.name).is_some() || self.owed.statement_under_way(parse.name).is_some();
@@ -211,7 +215,12 @@ impl Relay {
         if name.is_empty() && self.must_wait_for_unnamed() {
             return Verdict::Later;
         }
-        let first = if name.is_empty() { self.mend_unnamed() } else { None };
+        let mut first = self.mend_query(kind);
+        if name.is_empty()
+            && let Some(unnamed) = self.mend_unnamed()
+        {
+            first.get_or_insert_default().extend_from_slice(&unnamed);
+        }
         if portal.is_empty() {
             // Replaced; should the Bind fail, the block fails with it, and no portal can be run.
             self.statements.portal_lacking = None;

@@ -4,6 +4,7 @@
 use super::expected::{Expected, ParseOutcome};
 use super::frontend::Mode;
 use super::relay::{Relay, SessionError};
+use super::scan::Kind;
 use super::statements::Unnamed;
 use crate::wire::frontend;
 use bytes::BytesMut;
@@ -75,6 +76,24 @@ impl Relay {
         frontend::say_flush(&mut out);
         self.owed.ask();
         out
+    }
+
+    /// A SET in the middle of a batch, where nothing can be asked apart: Parse takes the snapshot that a read from memory in
+    /// this block would have taken (see `prelude`).
+    pub(super) fn mend_query(&mut self, kind: Kind) -> Option<BytesMut> {
+        const STATEMENT: &str = "weir_seen";
+        let lacks = kind == Kind::Set && self.state.status == b'T' && self.state.read_in_block;
+        if !lacks || self.owed.is_copying_in() {
+            return None;
+        }
+        self.state.read_in_block = false;
+        let mut out = BytesMut::new();
+        frontend::say_parse(&mut out, STATEMENT, "SELECT 1", &[]);
+        frontend::say_close_statement(&mut out, STATEMENT);
+        let outcome = ParseOutcome::Named(STATEMENT.as_bytes().into(), None);
+        self.owed.push(Expected::Parse { injected: true, outcome });
+        self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
+        Some(out)
     }
 
     /// What must be said so that upstream has the unnamed portal that memory ran to its end in this block.

@@ -26,6 +26,8 @@ pub enum Kind {
     Maintenance,
     /// Nothing Weir has to do with.
     Plain,
+    /// Neither, and no query to Postgres either: empty, or a savepoint.
+    NoQuery,
 }
 
 /// What `SHOW` can be asked of Weir itself.
@@ -44,7 +46,7 @@ const MAINTENANCE_CALLS: [&str; 6] = ["create_", "alter_", "drop_", "refresh", "
 
 pub fn classify(text: &str, tables: &Tables) -> Kind {
     let mut words = Words { rest: text.as_bytes() };
-    let Some(first) = words.next() else { return Kind::Plain };
+    let Some(first) = words.next() else { return Kind::NoQuery };
     let mut lowered = String::with_capacity(MAX_IDENTIFIER_BYTES);
     first.lower_into(&mut lowered);
     match lowered.as_str() {
@@ -59,6 +61,7 @@ pub fn classify(text: &str, tables: &Tables) -> Kind {
             mentioned => mentioned,
         },
         "" => Kind::Plain,
+        "savepoint" | "release" if plain_words(text).is_some() => Kind::NoQuery,
         _ => mentions(words, tables, Kind::NotARead),
     }
 }
@@ -229,9 +232,9 @@ mod tests {
             ("select * from \"odd\"\"name\"", Kind::Read),
             ("select * from top_tenth, atop_ten", Kind::Plain),
             ("select 1", Kind::Plain),
-            ("", Kind::Plain),
-            (";", Kind::Plain),
-            ("-- top_ten", Kind::Plain),
+            ("", Kind::NoQuery),
+            (";", Kind::NoQuery),
+            ("-- top_ten", Kind::NoQuery),
             ("insert into log select * from top_ten", Kind::NotARead),
             ("begin", Kind::Begin),
             ("START TRANSACTION READ ONLY;", Kind::Begin),
