@@ -17,7 +17,7 @@ fi
 PYTHON=$CACHE/python/bin/python
 if [ ! -e "$CACHE/duckdb-$DUCKDB.done" ]; then
     python3 -m venv "$CACHE/python"
-    "$CACHE/python/bin/pip" install --quiet --disable-pip-version-check --retries 10 \
+    "$CACHE/python/bin/pip" install --quiet --disable-pip-version-check --timeout 15 --retries 3 \
         "duckdb==$DUCKDB" "duckdb-extension-tpch==$DUCKDB"
     touch "$CACHE/duckdb-$DUCKDB.done"
 fi

@@ -27,6 +27,7 @@ pub fn rounds(short: usize, long: usize) -> usize {
     if is_long() { long } else { short }
 }
 
-fn is_long() -> bool {
+/// Within `make test-long`.
+pub fn is_long() -> bool {
     std::env::var_os("WEIR_LONG").is_some()
 }

@@ -85,14 +85,25 @@ fn cycles(scale: Scale, cycles: u32) {
     }
 }
 
+/// Whether there is data to check with. `make test-long` fails without; `make test` does not hang on a download.
+fn has_data(scale: Scale) -> bool {
+    let Err(reason) = tpch::fetch(scale) else { return true };
+    assert!(!rng::is_long(), "{reason}");
+    eprintln!("TPC-H IS NOT CHECKED: {reason}");
+    false
+}
+
 #[test]
 fn all_queries_are_maintained_at_scale_001() {
+    if !has_data(HUNDREDTH) {
+        return;
+    }
     cycles(HUNDREDTH, 2);
 }
 
 #[test]
 fn all_queries_are_maintained_at_scale_01() {
-    if rng::rounds(0, 1) == 1 {
+    if rng::is_long() {
         cycles(TENTH, 3);
     }
 }
@@ -101,6 +112,9 @@ fn all_queries_are_maintained_at_scale_01() {
 /// leave, whichever of the two changes is looked at first.
 #[test]
 fn q04_with_orders_and_line_items_in_one_transaction() {
+    if !has_data(HUNDREDTH) {
+        return;
+    }
     let mut stage = Stage::new(HUNDREDTH);
     let query = [QUERIES[3]];
     stage.maintain(&query, HUNDREDTH);

@@ -9,10 +9,15 @@ use std::process::Command;
 
 const TABLES: [&str; 8] = ["region", "nation", "supplier", "customer", "part", "partsupp", "orders", "lineitem"];
 
+/// Has the data ready for [`load`]; says what is in the way when dbgen cannot be fetched.
+pub fn fetch(scale: Scale) -> Result<(), String> {
+    fetched(scale).map(drop)
+}
+
 /// Makes the tables with their rows, keys and indexes and the view of q15, directly in Postgres. Panics when the data
 /// cannot be had.
 pub async fn load(server: &TestServer, scale: Scale) {
-    let directory = fetched(scale);
+    let directory = fetched(scale).unwrap_or_else(|error| panic!("{error}"));
     let client = connect(&server.config()).await;
     client.batch_execute(include_str!("../../tpch/schema.sql")).await.expect("the schema is Postgres'");
     for table in TABLES {
@@ -27,7 +32,7 @@ pub async fn load(server: &TestServer, scale: Scale) {
     client.batch_execute(include_str!("../../tpch/indexes.sql")).await.expect("the indexes");
 }
 
-fn fetched(scale: Scale) -> PathBuf {
+fn fetched(scale: Scale) -> Result<PathBuf, String> {
     let cache = std::env::var_os("WEIR_TPCH_CACHE").map_or_else(default_cache, PathBuf::from);
     std::fs::create_dir_all(&cache).unwrap_or_else(|error| panic!("cannot make {}: {error}", cache.display()));
     let directory = cache.join(format!("sf{}", scale.factor));
@@ -35,9 +40,9 @@ fn fetched(scale: Scale) -> PathBuf {
     let lock = File::create(cache.join("lock")).expect("the cache is writable");
     lock.lock().expect("a file can be locked");
     if !directory.exists() {
-        generate(&cache, &directory, scale);
+        generate(&cache, &directory, scale)?;
     }
-    directory
+    Ok(directory)
 }
 
 fn default_cache() -> PathBuf {
@@ -45,13 +50,16 @@ fn default_cache() -> PathBuf {
     PathBuf::from(home).join(".cache/weir-tpch")
 }
 
-fn generate(cache: &Path, directory: &Path, scale: Scale) {
+fn generate(cache: &Path, directory: &Path, scale: Scale) -> Result<(), String> {
     // Made under another name and renamed, so that what was cut short is never used.
     let partial = cache.join(format!("partial.{}", std::process::id()));
     let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/prepare-tpch.sh"));
     script.arg(scale.factor).arg(&partial).env("WEIR_TPCH_CACHE", cache);
     let done = script.output().expect("the script can be run");
-    assert!(done.status.success(), "no TPC-H data: {}", String::from_utf8_lossy(&done.stderr));
+    if !done.status.success() {
+        return Err(format!("no TPC-H data: {}", String::from_utf8_lossy(&done.stderr)));
+    }
     std::fs::rename(&partial, directory)
         .unwrap_or_else(|error| panic!("cannot rename {} to {}: {error}", partial.display(), directory.display()));
+    Ok(())
 }

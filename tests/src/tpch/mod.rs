@@ -8,7 +8,7 @@ mod changes;
 mod data;
 
 pub use changes::Changes;
-pub use data::load;
+pub use data::{fetch, load};
 
 /// Every query and the name of its stream table.
 pub const QUERIES: [(&str, &str); 22] = [
