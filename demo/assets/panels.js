@@ -1,8 +1,8 @@
 // Panels and tables. A cell is written only when its text has changed, and then it lights up.
 
 const BADGES = {
-  HIGH: "bad", BREACH: "bad", ERROR: "bad", SUSPENDED: "bad", FAILED: "bad",
-  MEDIUM: "warning", ELEVATED: "warning", WARNING: "warning", WARN: "warning", INITIALIZING: "warning",
+  HIGH: "bad", BREACH: "bad", OUT_OF_STOCK: "bad", ERROR: "bad", SUSPENDED: "bad", FAILED: "bad",
+  MEDIUM: "warning", ELEVATED: "warning", WARNING: "warning", WARN: "warning", LOW_STOCK: "warning", INITIALIZING: "warning",
   LOW: "good", STANDARD: "good", OK: "good", ACTIVE: "good", COMPLETED: "good",
 };
 
@@ -22,6 +22,8 @@ export function format(value, look) {
 }
 
 function time(text) {
+  const [day, clock] = text.split(" ");
+  if (!clock || /^00:00:00([+-]|$)/.test(clock)) return day;
   const moment = new Date(text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00"));
   return Number.isNaN(moment.getTime()) ? text : moment.toLocaleTimeString();
 }
