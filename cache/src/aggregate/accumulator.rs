@@ -236,7 +236,7 @@ impl Accumulator {
             State::Float { count, sum } => float_result(sum, *count, call),
             State::Ordered(values) => {
                 let extreme = if call.kind == AggregateKind::Min { values.min() } else { values.max() };
-                extreme.unwrap_or(Value::Null)
+                extreme.into()
             }
             State::Single(single) => single.value(),
             State::Listed(listed) => listed.value(call).into(),

@@ -3,8 +3,8 @@
 use crate::delta::hash_values;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use weir_planner::Value;
 use weir_planner::value::compare;
+use weir_planner::{EvalError, Value};
 
 /// What a tree entry costs beyond the value's own heap: the value, its count, and the tree's slack.
 const ENTRY_BYTES: usize = (size_of::<Value>() + size_of::<i64>()) * 3 / 2;
@@ -85,17 +85,30 @@ impl OrderedValues {
         }
     }
 
-    pub fn min(&mut self) -> Option<Value> {
+    /// NULL when there is nothing.
+    pub fn min(&mut self) -> Result<Value, EvalError> {
         self.flush();
-        self.counts.first_key_value().map(|(key, _)| key.0.clone())
+        settled(self.counts.keys())
     }
 
-    pub fn max(&mut self) -> Option<Value> {
+    /// NULL when there is nothing.
+    pub fn max(&mut self) -> Result<Value, EvalError> {
         self.flush();
-        self.counts.last_key_value().map(|(key, _)| key.0.clone())
+        settled(self.counts.keys().rev())
     }
 
     pub fn bytes(&self) -> usize {
         self.counts.len() * ENTRY_BYTES
+    }
+}
+
+/// The first value, unless its equal looks different (1.0 and 1.00): Postgres' choice is then the order of rows'.
+fn settled<'v>(mut outermost: impl Iterator<Item = &'v ByOrder>) -> Result<Value, EvalError> {
+    match (outermost.next(), outermost.next()) {
+        (None, _) => Ok(Value::Null),
+        (Some(value), Some(next)) if compare(&value.0, &next.0) == Ordering::Equal => {
+            Err(EvalError::unsupported("an extreme that is one of several looks of equal values"))
+        }
+        (Some(value), _) => Ok(value.0.clone()),
     }
 }

@@ -72,9 +72,7 @@ impl Search<'_> {
     fn view(&mut self, entry: &Node) -> bool {
         let Ok(relation) = entry.oid("relid") else { return false };
         let Some(text) = definition(self.catalog, relation) else { return false };
-        // Nothing that could be found is in most of them, and parsing takes time.
-        let worth = ["COALESCE", "CASE", "SETOPERATIONSTMT", "RANGETBLENTRY"].iter().any(|label| text.contains(label));
-        if !worth || self.open.contains(&relation) {
+        if self.open.contains(&relation) {
             return false;
         }
         let Ok(tree) = parse(text) else { return true };

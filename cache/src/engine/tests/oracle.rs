@@ -6,7 +6,7 @@ use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::plan::{
     AggregateCall, AggregateKind, Bound, Exclusion, Join, JoinKind, Node, WindowCall, WindowKind,
 };
-use weir_planner::value::{NumericSpread, compare_nulls, compare_sort_keys};
+use weir_planner::value::{NumericSpread, compare, compare_nulls, compare_sort_keys};
 use weir_planner::{Expr, Numeric, Plan, RelationId, Row, Value};
 
 /// Base tables by content, views by definition.
@@ -227,7 +227,8 @@ fn aggregate(call: &AggregateCall, rows: &[Row]) -> Value {
             _ => values.push(value),
         }
     }
-    if call.distinct {
+    let is_extreme = matches!(call.kind, AggregateKind::Min | AggregateKind::Max);
+    if call.distinct && !is_extreme {
         let mut distinct: Vec<Value> = vec![];
         for value in values {
             if !distinct.iter().any(|other| other.canonical() == value.canonical()) {
@@ -261,8 +262,14 @@ fn aggregate(call: &AggregateCall, rows: &[Row]) -> Value {
         AggregateKind::SumNumeric => Value::Numeric(numerics()),
         AggregateKind::SumFloat => Value::Float8(floats().sum()),
         AggregateKind::AvgFloat => Value::Float8(floats().sum::<f64>() / values.len() as f64),
-        AggregateKind::Min => values.into_iter().min_by(weir_planner::value::compare).unwrap_or(Value::Null),
-        AggregateKind::Max => values.into_iter().max_by(weir_planner::value::compare).unwrap_or(Value::Null),
+        AggregateKind::Min | AggregateKind::Max => {
+            values.sort_by(compare);
+            let outermost = if call.kind == AggregateKind::Min { &values[0] } else { &values[values.len() - 1] };
+            match values.iter().any(|other| compare(other, outermost).is_eq() && other != outermost) {
+                true => weir_planner::EvalError::unsupported("several looks of the extreme").into(),
+                false => outermost.clone(),
+            }
+        }
         AggregateKind::Spread(spread) => {
             let mut state = NumericSpread::default();
             for value in &values {
