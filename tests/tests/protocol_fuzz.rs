@@ -276,6 +276,36 @@ fn found_before() -> Vec<Sequence> {
             &[Query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE".into()), Sync],
         ]
         .concat(),
+        [
+            &[Query(totals.into()), parse("BEGIN"), bind(""), execute(0), parse(lines), Sync],
+            &[Parse { name: "s1", sql: "SAVEPOINT a".into(), types: vec![] }, bind("s1")][..],
+            &[Query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE".into()), Sync],
+        ]
+        .concat(),
+        // The portal of a read in a block that has failed since, and in one whose end is under way.
+        [
+            &[Query(totals.into()), Wait, parse("BEGIN"), bind(""), execute(0)],
+            &read[..],
+            &[parse("SELEC 1"), Sync, Wait, Describe { kind: 'P', name: "" }, Sync, Wait, execute(0), Sync],
+        ]
+        .concat(),
+        [&[Query("BEGIN".into()), Wait], &read[..], &[Query("ROLLBACK".into()), execute(0), Sync]].concat(),
+        [
+            &[Parse { name: "end", sql: "ROLLBACK".into(), types: vec![] }, Sync, Query("BEGIN".into()), Wait],
+            &read[..],
+            &[Bind { portal: "p", statement: "end", formats: vec![], values: vec![], results: vec![] }],
+            &[Execute { portal: "p", rows: 0 }, execute(0), Sync],
+        ]
+        .concat(),
+        // A portal that memory made and closed, where upstream has another; and one that a description outlives.
+        [
+            &[Query(totals.into()), Wait, parse("BEGIN"), bind(""), execute(0), parse(totals), bind(""), execute(0)],
+            &[Step::Close { kind: 'P', name: "" }, Sync, Wait, execute(0), Sync, Wait][..],
+            &[Query("ROLLBACK".into()), Wait, Query("BEGIN".into()), Wait],
+            &read[..],
+            &[parse(totals), Describe { kind: 'S', name: "" }, Sync, Wait, Describe { kind: 'P', name: "" }, Sync],
+        ]
+        .concat(),
         // A read right behind a Close.
         [&read[..], &[Step::Close { kind: 'S', name: "" }, Sync], &read[..]].concat(),
         // A Sync within a copy that fails.

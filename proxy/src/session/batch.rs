@@ -4,7 +4,7 @@
 use super::attempt::Refusal;
 use super::reason;
 use super::scan::{self, Kind};
-use super::statements::{LackingPortal, Statement, Statements, Unnamed};
+use super::statements::{LackingPortal, Statement, Statements, Unnamed, UnnamedPortal};
 use crate::registry::Tables;
 use crate::wire::frame;
 use crate::wire::frontend::{self, Bind, Malformed};
@@ -49,8 +49,8 @@ pub(super) struct Names {
     unnamed: Option<Option<Arc<Statement>>>,
     /// Statements that only Weir knows (`SHOW weir.…`).
     owned: Vec<(Box<[u8]>, Arc<Statement>)>,
-    /// The unnamed portal at its end, when that outlives it.
-    portal: Option<LackingPortal>,
+    /// What becomes of the unnamed portal, if the candidate touched it.
+    portal: Option<UnnamedPortal>,
 }
 
 impl From<Malformed> for Refusal {
@@ -74,6 +74,7 @@ pub(super) fn read<'a>(
             b'Q' => {
                 let statement = of_interest(frontend::query(body)?, &[], statements, tables)?;
                 names.unnamed = Some(None);
+                names.portal = Some(UnnamedPortal::Stale);
                 let (general, literals) = statement.simple();
                 ops.push(Op::Simple { statement: general, literals, exact: statement });
             }
@@ -119,7 +120,8 @@ pub(super) fn read<'a>(
                 let target = frontend::target(body)?;
                 match target.kind {
                     b'P' if target.name.is_empty() && portal.as_ref().is_none_or(|portal| portal.executed) => {
-                        portal = None
+                        portal = None;
+                        names.portal = Some(UnnamedPortal::Stale);
                     }
                     b'S' if target.name.is_empty() => names.unnamed = Some(None),
                     _ => return Err(reason::BATCH.into()),
@@ -134,11 +136,18 @@ pub(super) fn read<'a>(
     }
     match portal {
         Some(portal) if !portal.executed => return Err(reason::PORTAL.into()),
-        Some(portal) if in_block => {
-            names.portal =
-                Some(LackingPortal { statement: portal.statement, bound: frontend::bound(portal.body)?.into() });
+        Some(portal) => {
+            names.portal = Some(UnnamedPortal::Lacking(LackingPortal {
+                statement: portal.statement,
+                bound: frontend::bound(portal.body)?.into(),
+                may_be_gone: false,
+            }));
         }
-        _ => {}
+        None => {}
+    }
+    if !in_block && names.portal.is_some() {
+        // It ends with its transaction, and upstream has none either.
+        names.portal = Some(UnnamedPortal::Same);
     }
     Ok((ops, names))
 }
@@ -218,7 +227,9 @@ pub(super) fn adopt(names: Names, statements: &mut Statements) {
         statements.unnamed_upstream = if unnamed.is_some() { Unnamed::Lacking } else { Unnamed::Stale };
         statements.set(b"", unnamed);
     }
-    statements.portal_lacking = names.portal;
+    if let Some(portal) = names.portal {
+        statements.unnamed_portal = portal;
+    }
 }
 
 #[cfg(test)]
@@ -289,7 +300,7 @@ mod tests {
             let mut statements = Statements::default();
             let (_, names) = read(&out, &mut statements, &tables(), in_block).unwrap();
             adopt(names, &mut statements);
-            assert_eq!(statements.portal_lacking.is_some(), in_block);
+            assert_eq!(matches!(statements.unnamed_portal, UnnamedPortal::Lacking(_)), in_block);
         }
     }
 }

@@ -6,7 +6,7 @@ use super::judge::Verdict;
 use super::reason;
 use super::relay::Relay;
 use crate::wire::buffer::Buffer;
-use crate::wire::frame::{self, HEADER_BYTES, MAX_SHORT_MESSAGE_BYTES};
+use crate::wire::frame::{self, HEADER_BYTES, Header, MAX_SHORT_MESSAGE_BYTES};
 
 /// A batch that has not reached its Sync within this many bytes is forwarded.
 const MAX_BATCH_BYTES: usize = 256 * 1024;
@@ -129,10 +129,13 @@ impl Relay {
                 Verdict::Drop => {
                     input.move_to(*pass, &mut self.upstream.output);
                     *pass = 0;
-                    let present = header.total.min(input.len());
-                    input.consume(present);
-                    self.client_body_left = header.total - present;
-                    self.client_body_dropped = true;
+                    self.drop_message(header, input);
+                }
+                Verdict::Instead(other) => {
+                    input.move_to(*pass, &mut self.upstream.output);
+                    self.upstream.output.extend(&other);
+                    *pass = 0;
+                    self.drop_message(header, input);
                 }
                 Verdict::Pass => {
                     self.client_body_dropped = false;
@@ -150,6 +153,14 @@ impl Relay {
                 }
             }
         }
+    }
+
+    /// The message at the start of the input is not for upstream, nor is what of it has not arrived.
+    fn drop_message(&mut self, header: Header, input: &mut Buffer) {
+        let present = header.total.min(input.len());
+        input.consume(present);
+        self.client_body_left = header.total - present;
+        self.client_body_dropped = true;
     }
 
     /// Memory does not answer what lies at the start of the input: it is forwarded from there on.

@@ -6,7 +6,7 @@ use super::frontend::Mode;
 use super::opening::Opening;
 use super::relay::Relay;
 use super::scan::{self, Kind};
-use super::statements::{Statement, Unnamed};
+use super::statements::{Statement, Unnamed, UnnamedPortal};
 use crate::wire::frame::{HEADER_BYTES, Header, MAX_SHORT_MESSAGE_BYTES};
 use crate::wire::frontend;
 use bytes::BytesMut;
@@ -31,6 +31,8 @@ pub(super) enum Verdict {
     Later,
     /// Say this upstream, and look again when Postgres has answered everything.
     LaterAfter(BytesMut),
+    /// Say this upstream in its place.
+    Instead(BytesMut),
     Collect,
     Attempt,
     ProbeFirst,
@@ -97,7 +99,7 @@ impl Relay {
                 self.owed.push(Expected::CopyEnd);
                 Verdict::Pass
             }
-            (b'E', None) if self.statements.portal_lacking.is_some() && header.total <= MAX_NAMES_BYTES => {
+            (b'E', None) if !self.statements.unnamed_portal.is_same() && header.total <= MAX_NAMES_BYTES => {
                 Verdict::Need(header.total)
             }
             (b'E', body) => self.judge_execute(body),
@@ -169,7 +171,7 @@ impl Relay {
         }
         self.note_opening(kind);
         let statement = match (kind, text) {
-            (Kind::Plain | Kind::NoQuery | Kind::NotARead | Kind::Show(_), _) | (_, Err(_)) => None,
+            (Kind::Plain | Kind::NotARead | Kind::Show(_), _) | (_, Err(_)) => None,
             (_, Ok(text)) => Some(Arc::new(Statement::new(text, parse.types, kind))),
         };
         let known = self.statements.get(parse.name).is_some() || self.owed.statement_under_way(parse.name).is_some();
@@ -184,7 +186,7 @@ impl Relay {
         let interesting = !self.statements.is_empty()
             || self.owed.names_under_way()
             || self.statements.unnamed_upstream != Unnamed::Same
-            || self.statements.portal_lacking.is_some();
+            || !self.statements.unnamed_portal.is_same();
         if !interesting {
             return self.forward_bind(Kind::Plain);
         }
@@ -223,7 +225,7 @@ impl Relay {
         }
         if portal.is_empty() {
             // Replaced; should the Bind fail, the block fails with it, and no portal can be run.
-            self.statements.portal_lacking = None;
+            self.statements.unnamed_portal = UnnamedPortal::Same;
         }
         match (first, self.forward_bind(kind)) {
             (Some(first), Verdict::Pass) => Verdict::PassAfter(first),
@@ -233,15 +235,18 @@ impl Relay {
 
     fn judge_execute(&mut self, body: Option<&[u8]>) -> Verdict {
         let of_unnamed = |body| frontend::execute(body).is_ok_and(|execute| execute.portal.is_empty());
-        let first = if body.is_some_and(of_unnamed) { self.mend_portal() } else { None };
+        let verdict = if body.is_some_and(of_unnamed) { self.mend_portal() } else { Verdict::Pass };
+        if matches!(verdict, Verdict::Later | Verdict::LaterAfter(_)) {
+            return verdict;
+        }
         self.opening = if self.opening == Opening::Begun { Opening::Executed } else { Opening::None };
         self.within_batch(false);
         self.owed.push(Expected::Execute { injected: false });
-        first.map_or(Verdict::Pass, Verdict::PassAfter)
+        verdict
     }
 
     fn judge_describe(&mut self, body: Option<&[u8]>) -> Verdict {
-        let first = match body.map(frontend::target) {
+        let verdict = match body.map(frontend::target) {
             Some(Ok(target)) if target.kind == b'S' && target.name.is_empty() => {
                 if self.must_wait_for_unnamed() {
                     return Verdict::Later;
@@ -249,14 +254,17 @@ impl Relay {
                 if self.mends_unnamed_apart() {
                     return if self.is_idle() { Verdict::MendFirst } else { Verdict::Later };
                 }
-                self.mend_unnamed()
+                self.mend_unnamed().map_or(Verdict::Pass, Verdict::PassAfter)
             }
             Some(Ok(target)) if target.kind == b'P' && target.name.is_empty() => self.mend_portal(),
-            _ => None,
+            _ => Verdict::Pass,
         };
+        if matches!(verdict, Verdict::Later | Verdict::LaterAfter(_)) {
+            return verdict;
+        }
         self.within_batch(false);
         self.owed.push(Expected::Describe);
-        first.map_or(Verdict::Pass, Verdict::PassAfter)
+        verdict
     }
 
     fn judge_close(&mut self, body: Option<&[u8]>) -> Verdict {
@@ -271,7 +279,7 @@ impl Relay {
                     self.statements.set(target.name, None);
                 }
             }
-            Some(Ok(target)) if target.name.is_empty() => self.statements.portal_lacking = None,
+            Some(Ok(target)) if target.name.is_empty() => self.statements.unnamed_portal = UnnamedPortal::Same,
             Some(_) => {}
             None => self.statements.forget_named(),
         }

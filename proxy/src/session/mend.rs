@@ -3,9 +3,10 @@
 
 use super::expected::{Expected, ParseOutcome};
 use super::frontend::Mode;
+use super::judge::Verdict;
 use super::relay::{Relay, SessionError};
 use super::scan::Kind;
-use super::statements::Unnamed;
+use super::statements::{Unnamed, UnnamedPortal};
 use crate::wire::frontend;
 use bytes::BytesMut;
 
@@ -96,25 +97,52 @@ impl Relay {
         Some(out)
     }
 
-    /// What must be said so that upstream has the unnamed portal that memory ran to its end in this block.
-    pub(super) fn mend_portal(&mut self) -> Option<BytesMut> {
+    /// The verdict on a Describe or Execute of the unnamed portal. Where memory ran it to its end in this block, upstream
+    /// must have it first; in a block that has failed since, it can only be refused.
+    pub(super) fn mend_portal(&mut self) -> Verdict {
         const STATEMENT: &str = "weir_portal";
-        if self.state.status != b'T' || self.owed.is_copying_in() {
-            return None;
+        if self.statements.unnamed_portal.is_same() || !self.owed.is_attentive() {
+            return Verdict::Pass;
         }
-        let lacking = self.statements.portal_lacking.take()?;
-        // From here on the portals of this block are upstream's.
-        self.touch();
-        let mut out = BytesMut::new();
-        frontend::say_parse(&mut out, STATEMENT, &lacking.statement.text, &lacking.statement.types);
-        frontend::say_bound(&mut out, STATEMENT, &lacking.bound);
-        frontend::say_execute(&mut out);
-        frontend::say_close_statement(&mut out, STATEMENT);
-        let outcome = ParseOutcome::Named(STATEMENT.as_bytes().into(), None);
-        self.owed.push(Expected::Parse { injected: true, outcome });
-        self.owed.push(Expected::Bind { injected: true });
-        self.owed.push(Expected::Execute { injected: true });
-        self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
-        Some(out)
+        if !self.owed.is_idle() {
+            // What is under way may end the block, or the portal.
+            let mut flush = BytesMut::new();
+            frontend::say_flush(&mut flush);
+            return Verdict::LaterAfter(flush);
+        }
+        match (self.state.status, std::mem::take(&mut self.statements.unnamed_portal)) {
+            (b'T' | b'E', UnnamedPortal::Stale) => {
+                let mut first = BytesMut::new();
+                frontend::say_close_portal(&mut first, "");
+                self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
+                Verdict::PassAfter(first)
+            }
+            (b'T', UnnamedPortal::Lacking(lacking)) => {
+                // From here on the portals of this block are upstream's.
+                self.touch();
+                let mut first = BytesMut::new();
+                frontend::say_parse(&mut first, STATEMENT, &lacking.statement.text, &lacking.statement.types);
+                frontend::say_bound(&mut first, STATEMENT, &lacking.bound);
+                frontend::say_execute(&mut first);
+                frontend::say_close_statement(&mut first, STATEMENT);
+                let outcome = ParseOutcome::Named(STATEMENT.as_bytes().into(), None);
+                self.owed.push(Expected::Parse { injected: true, outcome });
+                self.owed.push(Expected::Bind { injected: true });
+                self.owed.push(Expected::Execute { injected: true });
+                self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
+                Verdict::PassAfter(first)
+            }
+            (b'E', UnnamedPortal::Lacking(lacking)) if !lacking.may_be_gone => {
+                // A Parse is refused as it is: 25P02. Upstream's own unnamed portal, if any, is not the client's.
+                let mut instead = BytesMut::new();
+                frontend::say_parse(&mut instead, STATEMENT, "SELECT 1", &[]);
+                self.statements.unnamed_portal = UnnamedPortal::Lacking(lacking);
+                Verdict::Instead(instead)
+            }
+            (_, portal) => {
+                self.statements.unnamed_portal = portal;
+                Verdict::Pass
+            }
+        }
     }
 }

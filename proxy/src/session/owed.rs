@@ -59,6 +59,11 @@ impl Owed {
         !self.others.is_empty()
     }
 
+    /// The server reads and answers what it is sent now.
+    pub(super) fn is_attentive(&self) -> bool {
+        !self.is_ambiguous() && self.likeliest.is_attentive()
+    }
+
     /// What is owed comes without a further word from the client.
     pub(super) fn comes_by_itself(&self) -> bool {
         self.all().all(Conversation::is_attentive) && (!self.is_ambiguous() || self.asked)

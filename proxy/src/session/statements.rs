@@ -119,12 +119,31 @@ pub enum Unnamed {
     Stale,
 }
 
+/// Where upstream's unnamed portal stands against what the client believes, inside a block.
+#[derive(Debug, Default)]
+pub enum UnnamedPortal {
+    #[default]
+    Same,
+    /// Memory ran the client's: upstream must be given it before it is used there.
+    Lacking(LackingPortal),
+    /// Memory ended the client's: upstream must close its own before it is used there.
+    Stale,
+}
+
+impl UnnamedPortal {
+    pub fn is_same(&self) -> bool {
+        matches!(self, UnnamedPortal::Same)
+    }
+}
+
 /// The unnamed portal as the client believes in it: run to its end from memory, inside a block, unknown upstream.
 #[derive(Debug)]
 pub struct LackingPortal {
     pub statement: Arc<Statement>,
     /// The client's Bind behind its two names: formats, values, result formats.
     pub bound: Box<[u8]>,
+    /// A simple query has failed since: it has destroyed the portal if it came as far as its execution.
+    pub may_be_gone: bool,
 }
 
 #[derive(Debug, Default)]
@@ -136,7 +155,7 @@ pub struct Statements {
     pub unnamed_upstream: Unnamed,
     /// This batch has already said upstream what its unnamed statement is.
     pub unnamed_is_settled: bool,
-    pub portal_lacking: Option<LackingPortal>,
+    pub unnamed_portal: UnnamedPortal,
     texts: HashMap<Arc<str>, Arc<Statement>>,
     text_bytes: usize,
     /// Texts without their literals.

@@ -5,7 +5,7 @@ use super::expected::{Certainty, ParseOutcome, Surprise};
 use super::frontend::Mode;
 use super::owed::{self, Owed};
 use super::relay::{Relay, SessionError};
-use super::statements::Unnamed;
+use super::statements::{Unnamed, UnnamedPortal};
 use crate::wire::buffer::Buffer;
 use crate::wire::frame::{self, HEADER_BYTES};
 
@@ -20,6 +20,12 @@ pub(super) enum UpstreamStep {
 /// Messages that are looked into, and so must be there whole: all are a few bytes long.
 fn is_looked_into(tag: u8) -> bool {
     matches!(tag, b'Z' | b'K')
+}
+
+/// The tag of a statement that may have ended the block (ROLLBACK TO has the same one; a portal made behind the savepoint
+/// ends with it, too).
+fn ends_block(tag: &[u8]) -> bool {
+    matches!(tag, b"COMMIT\0" | b"ROLLBACK\0" | b"PREPARE TRANSACTION\0")
 }
 
 impl Relay {
@@ -57,7 +63,9 @@ impl Relay {
             let input = buffer.filled();
             let rest = &input[pass..];
             let Some(header) = frame::header(rest)? else { break };
-            if is_looked_into(header.tag) && rest.len() < header.total {
+            let is_looked_into =
+                is_looked_into(header.tag) || (header.tag == b'C' && !self.statements.unnamed_portal.is_same());
+            if is_looked_into && rest.len() < header.total {
                 let missing = header.total - rest.len();
                 buffer.make_room(missing);
                 break;
@@ -80,9 +88,12 @@ impl Relay {
                 },
                 b'T' | b'n' => self.expect(Owed::described),
                 b'C' | b's' | b'I' => {
-                    if header.tag == b'C' && self.owed.is_answering_query() {
-                        // A simple query runs in the unnamed portal.
-                        self.statements.portal_lacking = None;
+                    // A simple query runs in the unnamed portal, and no portal survives its block.
+                    if header.tag == b'C'
+                        && !self.statements.unnamed_portal.is_same()
+                        && (self.owed.is_answering_query() || ends_block(&rest[HEADER_BYTES..header.total]))
+                    {
+                        self.statements.unnamed_portal = UnnamedPortal::Same;
                     }
                     self.expect(Owed::completed);
                 }
@@ -90,7 +101,7 @@ impl Relay {
                     let status = rest[HEADER_BYTES];
                     self.state.status = status;
                     if status == b'I' {
-                        self.statements.portal_lacking = None;
+                        self.statements.unnamed_portal = UnnamedPortal::Same;
                     }
                     let hold = match self.owed.ready() {
                         Ok(ready) => {
@@ -119,6 +130,9 @@ impl Relay {
                     self.register_key(&key);
                 }
                 b'E' => {
+                    if let UnnamedPortal::Lacking(lacking) = &mut self.statements.unnamed_portal {
+                        lacking.may_be_gone |= self.owed.is_answering_query();
+                    }
                     match self.owed.error() {
                         Ok(unnamed) => self.unnamed_is_destroyed(unnamed),
                         Err(surprise) => self.distrust(surprise),

@@ -182,6 +182,10 @@ pub fn say_close_statement(out: &mut BytesMut, name: &str) {
     say(out, extended::Close::new(b'S', Some(name.to_owned())));
 }
 
+pub fn say_close_portal(out: &mut BytesMut, name: &str) {
+    say(out, extended::Close::new(b'P', Some(name.to_owned())));
+}
+
 pub fn say_flush(out: &mut BytesMut) {
     out.extend_from_slice(b"H\0\0\0\x04");
 }
