@@ -170,13 +170,14 @@ async fn installation(client: &Client) -> Result<Vec<Finding>, tokio_postgres::E
     }
     let unwatched = client
         .query(
-            "SELECT b::text, pgtrickle.watch_obstacle(b), bool_or(pg_has_role(c.relowner, 'USAGE')), pg_get_userbyid(c.relowner)::text \
-             FROM pgtrickle.pgt_stream_tables s, pg_class v, pgtrickle.base_tables(v.oid) b, pg_class c \
-             WHERE v.oid = s.pgt_relid AND v.relkind = 'v' AND c.oid = b \
+            "SELECT c.oid::regclass::text, pgtrickle.watch_obstacle(c.oid), pg_has_role(c.relowner, 'USAGE'), \
+                 pg_get_userbyid(c.relowner)::text \
+             FROM pg_class c \
+             WHERE c.oid IN (SELECT d.source_relid FROM pgtrickle.pgt_dependencies d WHERE d.source_type <> 'STREAM_TABLE') \
                AND (NOT EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid \
-                        WHERE p.pubname = 'weir' AND r.prrelid = b) \
-                    OR EXISTS (SELECT FROM pgtrickle.unwatched_leaves(b))) \
-             GROUP BY b, c.relowner ORDER BY 1",
+                        WHERE p.pubname = 'weir' AND r.prrelid = c.oid) \
+                    OR EXISTS (SELECT FROM pgtrickle.unwatched_leaves(c.oid))) \
+             ORDER BY 1",
             &[],
         )
         .await?;

@@ -34,8 +34,6 @@ pub struct StreamTableRow {
     pub fingerprint: String,
     /// A relation below has row-level security.
     pub row_security: bool,
-    /// Its rows change with the time, with no write.
-    pub reads_clock: bool,
     /// Channels on which its changes are told.
     pub channels: Vec<String>,
     /// Where its deltas are to go, or why that cannot be.
@@ -59,6 +57,7 @@ const REIDENTIFY: &str = "UPDATE pgtrickle.pgt_stream_tables s SET pgt_relid = c
             AND NOT EXISTS (SELECT FROM pg_class o JOIN pg_namespace m ON m.oid = o.relnamespace \
                 WHERE m.nspname = s.pgt_schema AND o.relname = s.pgt_name)))";
 
+/// Aggregated once for all tables: a subquery per table would walk everything below all of them each time.
 const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
          SELECT s.pgt_id, s.pgt_relid FROM pgtrickle.pgt_stream_tables s \
          UNION \
@@ -66,7 +65,7 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
          JOIN pg_rewrite r ON r.ev_class = b.relid AND r.rulename = '_RETURN' \
          JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \
              AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class), \
-     prints (relid, print, secured) AS ( \
+     prints (relid, print, secured) AS MATERIALIZED ( \
          SELECT c.oid, concat_ws('|', c.oid, c.relkind, c.relpersistence, c.relrowsecurity, \
              (SELECT md5(r.ev_action::text) FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN'), \
              (SELECT string_agg(concat_ws(':', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated, \
@@ -78,20 +77,24 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
               JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_proc'::regclass \
               JOIN pg_proc p ON p.oid = d.refobjid WHERE r.ev_class = c.oid)), \
              c.relrowsecurity \
-         FROM pg_class c WHERE c.oid IN (SELECT relid FROM below)) \
+         FROM pg_class c WHERE c.oid IN (SELECT relid FROM below)), \
+     made_of (pgt_id, print, secured) AS MATERIALIZED ( \
+         SELECT b.pgt_id, string_agg(p.print, E'\\n' ORDER BY p.relid), bool_or(p.secured) \
+         FROM below b JOIN prints p ON p.relid = b.relid GROUP BY b.pgt_id), \
+     reads (pgt_id, sources) AS MATERIALIZED ( \
+         SELECT d.pgt_id, array_agg(d.source_relid ORDER BY d.source_relid) FROM pgtrickle.pgt_dependencies d GROUP BY d.pgt_id), \
+     told (pgt_id, channels) AS MATERIALIZED ( \
+         SELECT u.pgt_id, array_agg(u.channel::text ORDER BY u.channel) FROM pgtrickle.pgt_subscriptions u GROUP BY u.pgt_id) \
      SELECT s.pgt_id, s.pgt_relid, s.pgt_schema, s.pgt_name, \
          s.schedule, \
          s.requested_refresh_mode, s.status = 'SUSPENDED', s.initialize, s.last_refresh_at IS NOT NULL, s.pinned_settings::text, \
-         coalesce((SELECT array_agg(d.source_relid ORDER BY d.source_relid) FROM pgtrickle.pgt_dependencies d WHERE d.pgt_id = s.pgt_id), '{}'::oid[]), \
-         md5(concat_ws('|', s.requested_refresh_mode, s.pinned_settings, (SELECT string_agg(p.print, E'\\n' ORDER BY p.relid) \
-             FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id))), \
-         coalesce((SELECT bool_or(p.secured) FROM below b JOIN prints p ON p.relid = b.relid WHERE b.pgt_id = s.pgt_id), false), \
+         coalesce(r.sources, '{}'::oid[]), md5(concat_ws('|', s.requested_refresh_mode, s.pinned_settings, m.print)), \
+         coalesce(m.secured, false), \
          s.sink, s.ducklake_sink_path, s.ducklake_sink_table_id, s.status = 'INITIALIZING', \
-         pgtrickle.reads_clock(s.pgt_relid), \
          CASE WHEN s.schedule IS NULL THEN NULL ELSE pgtrickle.schedule_milliseconds(s.schedule) END, \
-         pgtrickle.tier_factor(s.refresh_tier), \
-         coalesce((SELECT array_agg(u.channel::text ORDER BY u.channel) FROM pgtrickle.pgt_subscriptions u WHERE u.pgt_id = s.pgt_id), '{}'::text[]) \
-     FROM pgtrickle.pgt_stream_tables s JOIN pg_class c ON c.oid = s.pgt_relid AND c.relkind = 'v' ORDER BY s.pgt_id";
+         pgtrickle.tier_factor(s.refresh_tier), coalesce(t.channels, '{}'::text[]) \
+     FROM pgtrickle.pgt_stream_tables s JOIN pg_class c ON c.oid = s.pgt_relid AND c.relkind = 'v' \
+     LEFT JOIN made_of m USING (pgt_id) LEFT JOIN reads r USING (pgt_id) LEFT JOIN told t USING (pgt_id) ORDER BY s.pgt_id";
 
 /// Reads all stream tables after correcting rows whose view was dropped, renamed or restored.
 pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres::Error> {
@@ -105,7 +108,7 @@ pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres
             id: RelationId(row.get(1)),
             schema: row.get(2),
             name: row.get(3),
-            schedule: Schedule::from_catalog(row.get(4), row.get(18), row.get(19)),
+            schedule: Schedule::from_catalog(row.get(4), row.get(17), row.get(18)),
             requested_mode: row.get(5),
             suspended: row.get(6),
             initializing: row.get(16),
@@ -115,8 +118,7 @@ pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres
             sources: row.get::<_, Vec<u32>>(10).into_iter().map(RelationId).collect(),
             fingerprint: row.get(11),
             row_security: row.get(12),
-            reads_clock: row.get(17),
-            channels: row.get(20),
+            channels: row.get(19),
             sink: Definition::from_catalog(row.get(13), row.get(14), row.get(15)),
         })
         .collect())

@@ -72,7 +72,7 @@ impl Keeper {
         };
         let may_be_full = match row.requested_mode.as_str() {
             // Its rows change with no write; its creator was told that it is evaluated on its schedule.
-            "DIFFERENTIAL" => row.reads_clock,
+            "DIFFERENTIAL" => self.reads_clock(row.id).await?,
             mode => mode != "IMMEDIATE",
         };
         if !may_be_full {
@@ -91,6 +91,7 @@ impl Keeper {
         if let Some(obstacle) = obstacle {
             return Ok(Decision::out("depends on the reader", Some(format!("{reason}; {obstacle}"))));
         }
+        let reads_clock = self.reads_clock(row.id).await?;
         let known: HashSet<RelationId> = self.system_stream_tables(&row.sources);
         if known.iter().any(|id| self.views.get(id).is_none_or(|view| matches!(view.phase, Phase::Out(_)))) {
             return Ok(Decision::out("reads a table that is not in memory", Some(reason)));
@@ -104,7 +105,7 @@ impl Keeper {
                 .iter()
                 .map(|column| self.column_type(column.type_oid, column.typmod, column.collation))
                 .collect(),
-            how: Maintenance::ByPostgres { blind: followed.len() < below.len() || row.reads_clock },
+            how: Maintenance::ByPostgres { blind: followed.len() < below.len() || reads_clock },
             sources: followed.into_iter().chain(known).collect(),
             // What the definition depends on is not known: every setting must be the creator's.
             depends_on: SettingSet::TIME_ZONE
@@ -112,11 +113,17 @@ impl Keeper {
                 .union(SettingSet::INTERVAL_STYLE)
                 .union(SettingSet::EXTRA_FLOAT_DIGITS)
                 .union(SettingSet::BYTEA_OUTPUT)
-                .union(if row.reads_clock { SettingSet::CLOCK } else { SettingSet::NONE }),
+                .union(if reads_clock { SettingSet::CLOCK } else { SettingSet::NONE }),
             reason: Some(reason),
             out: None,
             failed: false,
         })
+    }
+
+    /// Its rows change with the time, with no write.
+    async fn reads_clock(&self, view: RelationId) -> Result<bool, KeeperError> {
+        let sql = "SELECT pgtrickle.reads_clock($1::oid::regclass)";
+        Ok(self.client.query_one(sql, &[&view.0]).await?.get(0))
     }
 
     fn system_stream_tables(&self, sources: &[RelationId]) -> HashSet<RelationId> {

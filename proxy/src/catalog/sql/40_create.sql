@@ -32,12 +32,23 @@ BEGIN
 END
 $body$;
 
+-- The stored queries of a view and of the views below it. Materialised: a caller's regular expression, pushed below the
+-- join, would read every view of the database.
+CREATE OR REPLACE FUNCTION pgtrickle.stored_queries(relation regclass) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    WITH trees AS MATERIALIZED (
+        SELECT r.ev_action::text AS tree
+        FROM pgtrickle.relations_below(relation) v JOIN pg_rewrite r ON r.ev_class = v AND r.rulename = '_RETURN'
+    )
+    SELECT tree FROM trees
+$body$;
+
 -- Functions called by a view or by the views below it.
 CREATE OR REPLACE FUNCTION pgtrickle.called_functions(relation regclass) RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT DISTINCT (m.part)[1]::oid
-    FROM pgtrickle.relations_below(relation) v JOIN pg_rewrite r ON r.ev_class = v AND r.rulename = '_RETURN',
-        LATERAL regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS m (part)
+    FROM pgtrickle.stored_queries(relation) tree,
+        LATERAL regexp_matches(tree, ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS m (part)
 $body$;
 
 -- Why the view `relation` cannot be maintained from deltas, as far as Postgres can tell; NULL when nothing was found.
@@ -59,8 +70,7 @@ CREATE OR REPLACE FUNCTION pgtrickle.reads_clock(relation regclass) RETURNS bool
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT EXISTS (SELECT FROM pgtrickle.called_functions(relation) f JOIN pg_proc p ON p.oid = f
             WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN ('now', 'transaction_timestamp', 'statement_timestamp'))
-        OR EXISTS (SELECT FROM pgtrickle.relations_below(relation) v JOIN pg_rewrite r ON r.ev_class = v AND r.rulename = '_RETURN'
-            WHERE r.ev_action::text ~ '\{SQLVALUEFUNCTION :op [0-8] ')
+        OR EXISTS (SELECT FROM pgtrickle.stored_queries(relation) tree WHERE tree ~ '\{SQLVALUEFUNCTION :op [0-8] ')
 $body$;
 
 -- Why one evaluation of the view `relation` cannot serve every reader; NULL when it can. Built-in functions that read
@@ -80,8 +90,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
                 AND p.proname !~ '^(date|timestamp|timestamptz)_(lt|le|eq|ne|ge|gt)_(date|timestamp|timestamptz)$')
          ORDER BY 1 LIMIT 1),
         (SELECT 'it reads the current user or schema'
-         FROM pgtrickle.relations_below(relation) v JOIN pg_rewrite r ON r.ev_class = v AND r.rulename = '_RETURN'
-         WHERE r.ev_action::text ~ '\{SQLVALUEFUNCTION :op ([9]|[1-9][0-9]) ' LIMIT 1))
+         FROM pgtrickle.stored_queries(relation) tree WHERE tree ~ '\{SQLVALUEFUNCTION :op ([9]|[1-9][0-9]) ' LIMIT 1))
 $body$;
 
 -- What CREATE VIEW accepts and a stream table must not be; raises.

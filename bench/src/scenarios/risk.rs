@@ -1,0 +1,137 @@
+//! `risk_scores`, of which one transaction truly changes a tenth of the rows, beside a thousand inserts a second.
+
+use super::report;
+use crate::latencies::Latencies;
+use crate::metrics::metric;
+use crate::processor;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use weir_tests::postgres::TestServer;
+use weir_tests::scenario::FRAUD;
+use weir_tests::weir::TestWeir;
+use weir_tests::wire::RawClient;
+
+/// Rows that `risk_scores` starts with.
+const TRANSACTIONS: u32 = 100_000;
+const WRITERS: u32 = 4;
+/// Inserts a second of all writers together.
+const RATE: u32 = 1_000;
+/// Between two reads of the freshness.
+const LOOK: Duration = Duration::from_millis(250);
+/// The tables fall behind, and do not come back, if the last commit takes longer to be seen.
+const CATCH_UP_GOAL: Duration = Duration::from_secs(2);
+const POPULATION: Duration = Duration::from_secs(120);
+
+/// One run.
+pub(super) struct KeepingUp {
+    pub users: u32,
+    pub merchants: u32,
+    pub inserts: u32,
+    pub elapsed: Duration,
+    /// A read of `alert_summary` at `latest`, four a second while the writers write: how far behind memory is.
+    pub behind: Latencies,
+    /// From the last commit until all nine tables had it.
+    pub caught_up: Duration,
+    /// Processor time of the engine's thread and of all of Weir over the run.
+    pub engine: Duration,
+    pub weir: Duration,
+    pub refreshes: f64,
+    pub rows_changed: f64,
+    pub resident: u64,
+}
+
+impl KeepingUp {
+    pub(super) fn keeps_up(&self) -> bool {
+        self.caught_up <= CATCH_UP_GOAL
+    }
+}
+
+pub fn measure(seconds: u32, output: &Path) -> std::io::Result<()> {
+    // The seed's people and shops, and ten times as many.
+    let runs = [(30, 15), (300, 150)].map(|(users, merchants)| {
+        let run = keep_up(users, merchants, seconds);
+        println!("{}", report::risk_line(&run));
+        run
+    });
+    report::risk(output, &runs, RATE, TRANSACTIONS)
+}
+
+fn keep_up(users: u32, merchants: u32, seconds: u32) -> KeepingUp {
+    let server = TestServer::options().conf("max_wal_size = 4GB").conf("autovacuum = off").start();
+    let mut direct = RawClient::superuser(&server.address());
+    direct.execute(FRAUD.schema);
+    direct.execute(&crate::dataset::fill(u64::from(TRANSACTIONS), u64::from(users), u64::from(merchants)));
+    let weir = TestWeir::start(&server);
+    let mut through = RawClient::superuser(&weir.address());
+    through.execute(FRAUD.stream_tables);
+    weir.wait_until_live_within(FRAUD.tables, POPULATION);
+    let mut reader = RawClient::superuser(&weir.address());
+    reader.execute("SET weir.consistency = 'latest'");
+    let total = "SELECT SUM(txn_count) FROM alert_summary";
+    let spent = |thread| processor::spent(weir.process_id(), thread);
+    let counters = || [metric(&weir, "weir_refreshes_total"), metric(&weir, "weir_rows_changed_total")];
+    reader.execute(total);
+    let before = (spent(Some("weir-engine")), spent(None), counters());
+    let started = Instant::now();
+    let mut behind = Latencies::default();
+    let each = RATE * seconds / WRITERS;
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let address = weir.address();
+                scope.spawn(move || write(&address, writer, each, users, merchants))
+            })
+            .collect();
+        while !writers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            let asked = Instant::now();
+            reader.execute(total);
+            behind.record(asked.elapsed());
+            std::thread::sleep(LOOK.saturating_sub(asked.elapsed()));
+        }
+    });
+    let elapsed = started.elapsed();
+    let asked = Instant::now();
+    let expected = (TRANSACTIONS + each * WRITERS).to_string();
+    for sql in [
+        total,
+        "SELECT COUNT(*) FROM risk_scores",
+        "SELECT SUM(total_txns) FROM top_risky_merchants",
+        "SELECT SUM(txn_count) FROM user_velocity",
+        "SELECT SUM(txn_count) FROM category_volume",
+    ] {
+        assert_eq!(reader.execute(sql).scalar(), expected, "{sql}");
+    }
+    let after = counters();
+    KeepingUp {
+        users,
+        merchants,
+        inserts: each * WRITERS,
+        elapsed,
+        behind,
+        caught_up: asked.elapsed(),
+        engine: spent(Some("weir-engine")) - before.0,
+        weir: spent(None) - before.1,
+        refreshes: after[0] - before.2[0],
+        rows_changed: after[1] - before.2[1],
+        resident: processor::resident_bytes(weir.process_id()),
+    }
+}
+
+/// `count` single inserts, evenly over the time that the rate gives them; late ones follow at once.
+fn write(address: &str, writer: u32, count: u32, users: u32, merchants: u32) {
+    let mut client = RawClient::superuser(address);
+    let mut rng = StdRng::seed_from_u64(u64::from(writer));
+    let interval = Duration::from_secs(1) * WRITERS / RATE;
+    let started = Instant::now();
+    for at in 0..count {
+        std::thread::sleep((interval * at).saturating_sub(started.elapsed()));
+        client.execute(&format!(
+            "INSERT INTO transactions (user_id, merchant_id, amount) VALUES ({}, {}, {}.25)",
+            rng.random_range(1..=users),
+            rng.random_range(1..=merchants),
+            rng.random_range(10..900)
+        ));
+    }
+}
