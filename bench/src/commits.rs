@@ -36,7 +36,7 @@ pub fn engine(dataset: &Dataset, read: &str, commits: u32) -> Engine {
     client.execute(&sql);
     let counters = || {
         ["commits_applied", "engine_nanoseconds", "refresh_microseconds", "rows_changed"]
-            .map(|name| metric(dataset, &format!("weir_{name}_total")))
+            .map(|name| metric(&dataset.weir, &format!("weir_{name}_total")))
     };
     let thread = || processor::spent(dataset.weir.process_id(), Some("weir-engine"));
     let (before, thread_before) = (counters(), thread());

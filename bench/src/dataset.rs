@@ -83,7 +83,7 @@ impl Dataset {
     }
 }
 
-fn fill(transactions: u64, users: u64, merchants: u64) -> String {
+pub fn fill(transactions: u64, users: u64, merchants: u64) -> String {
     format!(
         "TRUNCATE transactions RESTART IDENTITY; \
          INSERT INTO users (name, country) SELECT 'User ' || n, (ARRAY['US','UK','DE','JP','CN','BR','IN','FR'])[1 + n % 8] \

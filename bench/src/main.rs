@@ -2,7 +2,8 @@
 //!
 //! `dataset` fills the fraud scenario; `load` drives clients (each a `session`) and collects `latencies`, `metrics`
 //! reads Weir's counters, `processor` what processes cost; `reads`, `writes`, `commits` and `forwarding` are the
-//! measurements, `tpch` another over tables of its own; `report` writes the Markdown table and `plot` the picture.
+//! measurements, `tpch` and `scenarios` others over tables of their own; `report` writes the Markdown table and `plot` the
+//! picture.
 
 mod commits;
 mod dataset;
@@ -14,6 +15,7 @@ mod plot;
 mod processor;
 mod reads;
 mod report;
+mod scenarios;
 mod session;
 mod tpch;
 mod writes;
@@ -40,7 +42,7 @@ struct Arguments {
     /// Every measurement is made this often; the targets take turns.
     #[arg(long, default_value_t = 2)]
     repetitions: u32,
-    /// What to measure; everything but `tpch` by default.
+    /// What to measure; by default everything that reads the data set: neither `tpch` nor `finance`, `risk`, `many`.
     #[arg(long, alias = "only", value_delimiter = ',')]
     parts: Vec<Part>,
     /// Queries of TPC-H to measure (q01 …); all by default.
@@ -49,6 +51,17 @@ struct Arguments {
     /// Cycles of changes per query of TPC-H.
     #[arg(long, default_value_t = 3)]
     cycles: u32,
+    /// Price ticks of `finance`.
+    #[arg(long, default_value_t = 1_000)]
+    ticks: u32,
+    /// Seconds of writing of `risk`.
+    #[arg(long, default_value_t = 20)]
+    risk_seconds: u32,
+    /// Stream tables of `many`, and the base tables below them.
+    #[arg(long, default_value_t = 500)]
+    tables: u32,
+    #[arg(long, default_value_t = 50)]
+    bases: u32,
     /// Where the results go.
     #[arg(long, default_value = "bench/results")]
     output: PathBuf,
@@ -68,6 +81,19 @@ enum Part {
     Reads,
     /// Refreshes of TPC-H's queries against the queries.
     Tpch,
+    /// A price tick through the finance chain.
+    Finance,
+    /// `risk_scores` beside a thousand inserts a second.
+    Risk,
+    /// Hundreds of stream tables.
+    Many,
+}
+
+impl Part {
+    /// It fills a server of its own instead of reading the data set.
+    fn stands_alone(self) -> bool {
+        matches!(self, Part::Tpch | Part::Forwarding | Part::Finance | Part::Risk | Part::Many)
+    }
 }
 
 fn main() -> std::io::Result<()> {
@@ -77,13 +103,19 @@ fn main() -> std::io::Result<()> {
     if arguments.parts.contains(&Part::Tpch) {
         tpch::measure(&arguments.queries, arguments.cycles, &arguments.output)?;
     }
-    if arguments.parts == [Part::Tpch] {
-        return Ok(());
+    if arguments.parts.contains(&Part::Finance) {
+        scenarios::finance::measure(arguments.ticks, &arguments.output)?;
+    }
+    if arguments.parts.contains(&Part::Risk) {
+        scenarios::risk::measure(arguments.risk_seconds, &arguments.output)?;
+    }
+    if arguments.parts.contains(&Part::Many) {
+        scenarios::many::measure(arguments.tables, arguments.bases, &arguments.output)?;
     }
     if wants(Part::Forwarding) {
         forwarding::measure(slice, arguments.repetitions.max(3), &arguments.output)?;
     }
-    if arguments.parts == [Part::Forwarding] {
+    if !arguments.parts.is_empty() && arguments.parts.iter().all(|part| part.stands_alone()) {
         return Ok(());
     }
     let mut report = Report::new(arguments.transactions, arguments.users, arguments.merchants);

@@ -114,7 +114,7 @@ fn fill(dataset: &Dataset, query: &Query, cell: &mut Cell, slice: Duration) {
         assert_from_memory(dataset, &sql.replace("{}", "7"));
     }
     let statement = Statement { sql, keys: query.by_key.then_some(dataset.users) };
-    let answered = || metric(dataset, "weir_statements_answered_total");
+    let answered = || metric(&dataset.weir, "weir_statements_answered_total");
     let before = answered();
     let latencies = run(&address, &statement, cell.protocol, cell.clients, slice);
     if target == Target::Memory {
