@@ -206,7 +206,8 @@ impl Engine {
 
     fn emit_from_table(&mut self, node: NodeId, mut delta: Delta, mut consolidated: bool) {
         // One changed row that was updated to itself is the only way a single change repeats a row.
-        if let [(old, _), (new, _)] = delta.as_slice()
+        if let [(old, removed), (new, added)] = delta.as_slice()
+            && removed + added == 0
             && old == new
         {
             delta.clear();

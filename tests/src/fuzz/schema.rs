@@ -181,6 +181,15 @@ impl Schema {
         };
         match rng.random_range(0..20) {
             0 => format!("TRUNCATE {}", table.name),
+            // Equal rows, and nothing else, are what a commit may consist of.
+            1 if !self.keyed[at] => format!(
+                "INSERT INTO {0} SELECT * FROM {0} WHERE ctid IN (SELECT min(ctid) FROM {0} WHERE {condition})",
+                table.name
+            ),
+            2 if !self.keyed[at] => format!(
+                "INSERT INTO {0} SELECT t.* FROM {0} t, generate_series(1, 2) WHERE t.ctid IN (SELECT min(ctid) FROM {0})",
+                table.name
+            ),
             1..4 => format!("DELETE FROM {} WHERE {condition}", table.name),
             4..9 => {
                 let (target, kind) = &table.columns[rng.random_range(1..table.columns.len())];

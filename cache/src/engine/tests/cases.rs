@@ -26,6 +26,20 @@ fn dividing_filter() -> Plan {
 }
 
 #[test]
+fn two_equal_rows_that_come_or_go_together_count_as_two() {
+    let mut bench = bench();
+    bench.view(VIEW, &scan(TABLE, int_columns(2)));
+    bench.commit(TABLE, vec![insert(ints(&[1, 3])), insert(ints(&[1, 3]))]);
+    bench.refresh(&[VIEW]);
+    assert_eq!(bench.published.rows(VIEW), vec![ints(&[1, 3]), ints(&[1, 3])]);
+    bench.commit(TABLE, vec![update(&[1, 3], &[1, 3])]);
+    bench.refresh(&[VIEW]);
+    bench.commit(TABLE, vec![delete(ints(&[1, 3])), delete(ints(&[1, 3]))]);
+    bench.refresh(&[VIEW]);
+    assert_eq!(bench.published.rows(VIEW), vec![]);
+}
+
+#[test]
 fn an_undecided_row_puts_the_view_and_its_readers_in_error_until_it_leaves() {
     let mut bench = bench();
     bench.commit(TABLE, vec![insert(ints(&[1, 3])), insert(ints(&[2, 1]))]);

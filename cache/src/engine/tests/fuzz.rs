@@ -77,13 +77,23 @@ impl Walk {
                 rows.clear();
                 changes.push(TableChange::Truncate);
             } else if rows.is_empty() || (choice < 9 && rows.len() < MAX_ROWS) {
-                let new = self.row(table);
+                // A pair of equal rows comes more often than chance would have it; more of them would swell the joins.
+                let pair = changes.last().and_then(|change| match change {
+                    TableChange::Row { old: None, new: Some(new) } if table != KEYED => Some(new.clone()),
+                    _ => None,
+                });
+                let pair = pair.filter(|new| rows.iter().filter(|row| *row == new).count() == 1);
+                let new = pair.unwrap_or_else(|| self.row(table));
                 if table != KEYED || !rows.iter().any(|row| row[0] == new[0]) {
                     rows.push(new.clone());
                     changes.push(insert(new));
                 }
             } else {
-                let index = self.random.random_range(0..rows.len());
+                let equal = changes.last().and_then(|change| match change {
+                    TableChange::Row { old: Some(old), new: None } => rows.iter().position(|row| row == old),
+                    _ => None,
+                });
+                let index = equal.unwrap_or_else(|| self.random.random_range(0..rows.len()));
                 // A decoded old row is never the stored allocation.
                 let old = row(rows.swap_remove(index).to_vec());
                 let update = choice < 14 && rows.len() < MAX_ROWS;
