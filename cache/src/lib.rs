@@ -13,4 +13,4 @@ pub(crate) mod window;
 pub use delta::Delta;
 pub use engine::Engine;
 pub use position::Position;
-pub use snapshot::{Publisher, Snapshot, TableVersion};
+pub use snapshot::{Difference, Publisher, Snapshot, TableVersion};

@@ -39,6 +39,9 @@ pub struct Metrics {
     pub forwarded_by_reason: DashMap<&'static str, AtomicU64>,
     /// Statements that mention no stream table.
     pub passed_through: Counter,
+    /// Subscriptions begun, and rows that ended ones were told.
+    pub subscriptions: AtomicU64,
+    pub subscription_rows: AtomicU64,
     /// Statements analysed, successfully or not.
     pub analyses: AtomicU64,
     /// Client connections accepted.
@@ -78,6 +81,12 @@ impl Metrics {
             ("weir_statements_answered_total", "Statements answered from memory.", self.answered.get()),
             ("weir_statements_passed_total", "Statements that mention no stream table.", self.passed_through.get()),
             ("weir_client_connections_total", "Client connections accepted.", get(&self.connections)),
+            ("weir_subscriptions_total", "Subscriptions begun.", get(&self.subscriptions)),
+            (
+                "weir_subscription_rows_total",
+                "Rows and changes that subscribers were told.",
+                get(&self.subscription_rows),
+            ),
             ("weir_commits_applied_total", "Committed transactions applied.", get(&self.commits_applied)),
             ("weir_changes_applied_total", "Row changes applied.", get(&self.changes_applied)),
             ("weir_refreshes_total", "Refreshes done.", get(&self.refreshes)),

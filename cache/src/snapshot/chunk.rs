@@ -98,6 +98,14 @@ impl Chunk {
         })
     }
 
+    /// Offsets of live slots without those that `other` shows just so: both look at the same slots and count each once.
+    pub(super) fn live_besides<'a>(&'a self, other: Option<&Chunk>) -> impl Iterator<Item = usize> + use<'a> {
+        let is_comparable =
+            |other: &&Chunk| Arc::ptr_eq(&self.slots, &other.slots) && self.counts.is_none() && other.counts.is_none();
+        let shown = other.filter(is_comparable).map_or([0; WORDS], |other| other.live);
+        self.live().filter(move |offset| shown[offset / 64] >> (offset % 64) & 1 == 0)
+    }
+
     /// Bytes of the slots and of one version's view, without the rows.
     pub(super) fn bytes(&self) -> usize {
         self.slots.0.len() * size_of::<OnceLock<(Row, RowId)>>()

@@ -6,6 +6,7 @@
 
 mod chunk;
 mod demand;
+mod difference;
 mod directory;
 mod id_map;
 mod identity;
@@ -20,6 +21,7 @@ mod tree;
 mod version;
 
 pub use demand::{DEMANDS_TO_BUILD, INDEX_MIN_ROWS};
+pub use difference::Difference;
 pub(crate) use directory::RowId;
 pub(crate) use index::Index;
 pub use index::IndexSpec;

@@ -92,6 +92,21 @@ impl Store {
         })
     }
 
+    /// Rows of a chunk as [`Store::iter_chunk`] gives them, without those that are seen at a glance to stand in the same place of
+    /// another store.
+    pub(super) fn iter_chunk_besides<'a>(
+        &'a self,
+        number: usize,
+        other: &Store,
+    ) -> impl Iterator<Item = (RowId, &'a Row, u64)> + use<'a> {
+        let chunk = self.chunk(number);
+        let beside = (number < other.chunks()).then(|| other.chunk(number));
+        chunk.live_besides(beside).map(move |offset| {
+            let (row, id) = chunk.entry(offset);
+            (*id, row, chunk.count(offset))
+        })
+    }
+
     /// Ids in use are below this.
     pub(super) fn ids_end(&self) -> usize {
         self.directory.end()

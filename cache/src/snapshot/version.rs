@@ -48,7 +48,7 @@ pub struct TableVersion {
 /// What versions that differ only in their positions share.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    store: Store,
+    pub(super) store: Store,
     indexes: Vec<Index>,
     demands: Arc<DemandBoard>,
     has_errors: bool,

@@ -7,6 +7,7 @@ use super::environment::Probed;
 use super::frontend::Mode;
 use super::reason::{self, Route};
 use super::relay::{Relay, SessionError};
+use super::subscription::Request;
 use crate::analysis::literals;
 use crate::wire::backend;
 use smallvec::SmallVec;
@@ -39,6 +40,10 @@ impl From<SessionError> for Refusal {
 impl Relay {
     /// Answers the first `bytes` of the client's input from memory, or leaves them there to be forwarded.
     pub(super) async fn attempt(&mut self, bytes: usize) -> Result<(), SessionError> {
+        if let Some(request) = Request::read(&self.client.input.filled()[..bytes], &self.statements) {
+            // It may last for days; without this every session would be as large as one.
+            return Box::pin(self.subscribe(request, bytes)).await;
+        }
         // Nothing is read from the client meanwhile.
         let input = std::mem::take(&mut self.client.input);
         let candidate = &input.filled()[..bytes];
@@ -136,7 +141,7 @@ impl Relay {
     }
 
     /// The session's state is that of the last probe, or a new one is made where that is possible.
-    async fn ensure_known(&mut self) -> Result<(), Refusal> {
+    pub(super) async fn ensure_known(&mut self) -> Result<(), Refusal> {
         if self.state.is_known(self.context.registry.epoch()) {
             return Ok(());
         }
@@ -147,7 +152,7 @@ impl Relay {
     }
 
     /// What no statement of this session may be answered under.
-    fn admit(&self, probed: &Probed) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, probed: &Probed) -> Result<(), Refusal> {
         let in_block = self.state.status == b'T';
         let refusals = [
             (!probed.utf8, reason::CLIENT_ENCODING),

@@ -5,10 +5,12 @@ use super::context::SessionContext;
 use crate::upstream::UpstreamError;
 use crate::wire::endpoint::Endpoint;
 use dashmap::DashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// Postgres closes the connection as soon as it has read a cancel request; past this the request is lost, as it may
 /// be without Weir.
@@ -34,16 +36,39 @@ impl Cancel {
 
     /// Runs `wait`; `None` when a cancel request arrived first.
     pub(super) async fn guard<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
-        // Created first: it hears of every request from here on.
-        let cancelled = self.notify.notified();
-        self.waiting.store(true, Ordering::Release);
-        let result = tokio::select! {
+        let mut heed = self.heed();
+        tokio::select! {
             biased;
             value = wait => Some(value),
-            () = cancelled => None,
-        };
-        self.waiting.store(false, Ordering::Release);
-        result
+            () = heed.heard() => None,
+        }
+    }
+
+    /// From here on until it is dropped, cancel requests are heard here.
+    pub(super) fn heed(&self) -> Heed<'_> {
+        // Created first: it hears of every request from here on.
+        let cancelled = Box::pin(self.notify.notified());
+        self.waiting.store(true, Ordering::Release);
+        Heed { cancel: self, cancelled }
+    }
+}
+
+/// A time in which cancel requests are not passed on.
+pub(super) struct Heed<'a> {
+    cancel: &'a Cancel,
+    cancelled: Pin<Box<Notified<'a>>>,
+}
+
+impl Heed<'_> {
+    /// Ready when a cancel request has arrived.
+    pub(super) async fn heard(&mut self) {
+        self.cancelled.as_mut().await;
+    }
+}
+
+impl Drop for Heed<'_> {
+    fn drop(&mut self) {
+        self.cancel.waiting.store(false, Ordering::Release);
     }
 }
 

@@ -57,7 +57,7 @@ impl Relay {
                 self.state.read_in_block = read_in_block;
                 return;
             }
-            Kind::Read => {
+            Kind::Read | Kind::Subscription => {
                 self.state.reads_stream_tables = true;
                 if self.declined.is_empty() { reason::PIPELINED } else { self.declined }
             }

@@ -124,9 +124,11 @@ impl Relay {
         let tried = matches!(self.mode, Mode::Declined { .. } | Mode::Prepared);
         if !tried {
             match kind {
-                Kind::Read | Kind::Show(_) if self.is_idle() => return Verdict::Attempt,
+                Kind::Read | Kind::Subscription | Kind::Show(_) if self.is_idle() => return Verdict::Attempt,
                 Kind::Read if self.waits_for_closing() => return Verdict::Later,
-                Kind::Show(_) if self.mode == Mode::Open && self.may_wait() => return Verdict::Later,
+                Kind::Subscription | Kind::Show(_) if self.mode == Mode::Open && self.may_wait() => {
+                    return Verdict::Later;
+                }
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
                 _ => {}
             }
@@ -158,8 +160,9 @@ impl Relay {
         let kind = text.map_or(Kind::Plain, |text| scan::classify(text, &self.context.registry.peek()));
         if self.mode == Mode::Open {
             match kind {
-                Kind::Read if parse.name.is_empty() && self.is_idle() => return Verdict::Collect,
+                Kind::Read | Kind::Subscription if parse.name.is_empty() && self.is_idle() => return Verdict::Collect,
                 Kind::Read if parse.name.is_empty() && self.waits_for_closing() => return Verdict::Later,
+                Kind::Subscription if parse.name.is_empty() && self.may_wait() => return Verdict::Later,
                 Kind::Show(_) if self.is_idle() => return Verdict::Collect,
                 Kind::Show(_) if self.may_wait() => return Verdict::Later,
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
@@ -203,7 +206,8 @@ impl Relay {
         let kind = statement.map_or(Kind::Plain, |statement| statement.kind);
         if self.mode == Mode::Open {
             match kind {
-                Kind::Read if portal.is_empty() && self.is_idle() => return Verdict::Collect,
+                Kind::Read | Kind::Subscription if portal.is_empty() && self.is_idle() => return Verdict::Collect,
+                Kind::Subscription if portal.is_empty() && self.may_wait() => return Verdict::Later,
                 Kind::Read if portal.is_empty() && self.waits_for_closing() => return Verdict::Later,
                 Kind::Show(_) if self.is_idle() => return Verdict::Collect,
                 Kind::Show(_) if self.may_wait() => return Verdict::Later,

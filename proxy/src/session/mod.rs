@@ -2,7 +2,7 @@
 //! of the `workers`, with two endpoints and no lock on its way; `relay` moves bytes, `frontend` (with `judge` and
 //! `forward`) and `upstream` look at message headers, `attempt` decides whether memory answers a collected read (with
 //! `resolve`: may it at all, and `freshness`: as of when), and everything it cannot prove is forwarded with a reason
-//! from `reason`. What a message looks like is `wire`'s business; what a plan yields is the cache's.
+//! from `reason`. A subscription is `subscription`'s. What a message looks like is `wire`'s business; what a plan yields is the cache's.
 
 mod answer;
 mod attempt;
@@ -41,6 +41,7 @@ mod shape;
 mod show;
 mod startup;
 mod statements;
+mod subscription;
 mod unix;
 mod upstream;
 mod workers;

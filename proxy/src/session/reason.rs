@@ -75,6 +75,8 @@ pub const EVALUATION: &str = "evaluation failed";
 pub const TOO_LARGE: &str = "answer too large";
 /// The cache cannot evaluate this plan as a read.
 pub const READ_UNSUPPORTED: &str = "read not supported in memory";
+/// It would keep the block open, and what a subscription asks again and again is asked outside of one.
+pub const SUBSCRIPTION_IN_BLOCK: &str = "subscription in transaction block";
 /// The read was waiting for its bookmark in a transaction block when it was cancelled.
 pub const CANCELLED: &str = "cancelled";
 

@@ -91,7 +91,7 @@ impl Relay {
     }
 
     /// Every relation is a stream table that memory may speak for, to a reader with these settings.
-    fn check_tables(&self, tables: &[RelationId], probed: &Probed) -> Result<(), Refusal> {
+    pub(super) fn check_tables(&self, tables: &[RelationId], probed: &Probed) -> Result<(), Refusal> {
         let known = self.context.registry.peek();
         for id in tables {
             let table = known.by_id.get(id).ok_or(reason::UNKNOWN_TABLE)?;

@@ -1,6 +1,7 @@
 //! A look at a statement's text that costs less than a microsecond: its first word, and whether it names anything Weir
 //! has to do with. It errs only towards forwarding; what a statement really means is decided by Postgres' own analysis.
 
+use super::subscription::is_subscription;
 use crate::registry::Tables;
 use weir_planner::types;
 
@@ -24,6 +25,8 @@ pub enum Kind {
     Set,
     /// Calls a function of the `pgtrickle` schema that takes effect in Weir.
     Maintenance,
+    /// Asks for a stream table's rows and then its changes.
+    Subscription,
     /// Nothing Weir has to do with.
     Plain,
     /// Neither, and no query to Postgres either: empty, or a savepoint.
@@ -61,6 +64,7 @@ pub fn classify(text: &str, tables: &Tables) -> Kind {
             mentioned => mentioned,
         },
         "" => Kind::Plain,
+        "copy" if is_subscription(text) => Kind::Subscription,
         "savepoint" | "release" if plain_words(text).is_some() => Kind::NoQuery,
         _ => mentions(words, tables, Kind::NotARead),
     }
@@ -251,6 +255,8 @@ mod tests {
             ("show timezone", Kind::Plain),
             ("select pgtrickle.create_stream_table('top_ten', 'select 1')", Kind::Maintenance),
             ("select * from pgtrickle.pgt_status()", Kind::Plain),
+            ("copy (select * from pgtrickle.subscribe('top_ten')) to stdout", Kind::Subscription),
+            ("copy (select * from top_ten) to stdout", Kind::NotARead),
             ("call pgtrickle.refresh_stream_table('x')", Kind::Maintenance),
         ] {
             assert_eq!(classify(text, &tables), expected, "{text}");

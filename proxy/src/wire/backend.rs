@@ -58,6 +58,20 @@ pub fn close_complete(out: &mut Vec<u8>) {
     frame(out, b'3', |_| ());
 }
 
+/// Describe of a statement without rows.
+pub fn no_data(out: &mut Vec<u8>) {
+    frame(out, b'n', |_| ());
+}
+
+/// CopyOutResponse: all columns in one format.
+pub fn copy_out_response(out: &mut Vec<u8>, is_binary: bool, columns: usize) {
+    frame(out, b'H', |out| {
+        out.put_u8(is_binary.into());
+        out.put_u16(columns as u16);
+        (0..columns).for_each(|_| out.put_u16(is_binary.into()));
+    });
+}
+
 pub fn parameter_description(out: &mut Vec<u8>, types: &[u32]) {
     frame(out, b't', |out| {
         out.put_u16(types.len() as u16);

@@ -34,6 +34,18 @@ BEGIN
 END
 $body$;
 
+-- The rows and then the changes, streamed: Weir answers COPY of it. What comes here is refused as a read of the table would be,
+-- and otherwise by name.
+CREATE OR REPLACE FUNCTION pgtrickle.subscribe(stream_table text) RETURNS TABLE ("position" pg_lsn, change text) LANGUAGE plpgsql VOLATILE AS $body$
+DECLARE
+    st pgtrickle.pgt_stream_tables := pgtrickle.find_stream_table(stream_table);
+BEGIN
+    EXECUTE format('SELECT FROM %s LIMIT 0', st.pgt_relid::regclass);
+    RAISE EXCEPTION USING ERRCODE = '0A000', MESSAGE = 'a subscription is streamed by Weir, over COPY and outside of a transaction block',
+        HINT = format('Send COPY (SELECT * FROM pgtrickle.subscribe(%L)) TO STDOUT. Where that was sent, SHOW weir.last_route says why it was not answered.', stream_table);
+END
+$body$;
+
 -- False: there was no such subscription.
 CREATE OR REPLACE FUNCTION pgtrickle.unsubscribe(stream_table text, channel text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $body$
 DECLARE
