@@ -8,6 +8,7 @@ mod statement;
 mod view;
 
 pub use analyser::Analyser;
+pub use statement::REFUSED;
 pub use view::{PlanError, PlannedView, Sources, plan_view};
 
 use std::sync::Arc;

@@ -16,6 +16,9 @@ use weir_planner::value::element_type;
 /// Longer texts are forwarded: they are loads or generated code, and their trees are a hundred times as long.
 const MAX_STATEMENT_BYTES: usize = 64 * 1024;
 
+/// Postgres raises an error for the statement: it will say so itself.
+pub const REFUSED: &str = "refused by Postgres";
+
 /// Why there is no plan.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -38,9 +41,7 @@ impl Failure {
             None => Failure::Broken(error.to_string()),
             Some(answer) if ends_session(answer.code()) => Failure::Broken(error.to_string()),
             Some(answer) if is_transient(answer.code()) => Failure::Transient(error.to_string()),
-            Some(answer) => {
-                Failure::unsupported("refused by Postgres", format!("{} {}", answer.code().code(), answer.message()))
-            }
+            Some(answer) => Failure::unsupported(REFUSED, format!("{} {}", answer.code().code(), answer.message())),
         }
     }
 }

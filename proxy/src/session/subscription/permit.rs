@@ -1,7 +1,7 @@
 //! What a subscription may tell: asked before it begins as for a read of the whole table from memory, and again while it
 //! lasts, whenever the catalogue has changed and after a verdict's life in any case.
 
-use crate::analysis::{AnalysisKey, Lookup, Prepared};
+use crate::analysis::{AnalysisKey, Lookup, Prepared, REFUSED};
 use crate::session::attempt::Refusal;
 use crate::session::environment::{Consistency, Probed};
 use crate::session::privilege::{PrivilegeKey, VERDICT_LIFE};
@@ -29,6 +29,26 @@ pub(super) struct Permit {
 }
 
 impl Relay {
+    /// As [`Relay::permit`] for a table that is being told of; `None`: it has been dropped. That is known from the catalogue a
+    /// moment after Postgres refuses its name.
+    pub(super) async fn renewed_permit(
+        &mut self,
+        name: &[String],
+        table: RelationId,
+    ) -> Option<Result<Permit, Refusal>> {
+        let started = Instant::now();
+        loop {
+            let asked = self.permit(name).await;
+            match &asked {
+                Err(Refusal::Forward(_)) if !self.context.registry.peek().by_id.contains_key(&table) => return None,
+                Err(Refusal::Forward(REFUSED)) if started.elapsed() < PATIENCE => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                _ => return Some(asked),
+            }
+        }
+    }
+
     /// Asks until there is an answer that lasts: what passes by itself (a table being populated) is waited for.
     pub(super) async fn permit(&mut self, name: &[String]) -> Result<Permit, Refusal> {
         let started = Instant::now();

@@ -20,7 +20,7 @@ use weir_cache::{Delta, Difference, Position, TableVersion};
 
 /// How often a client hears that nothing has changed: often enough to know how far it is, and to notice that it has gone.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
-/// A table that cannot be brought to the present, or is in no snapshot, is waited for so long.
+/// A table that is in no snapshot is waited for so long.
 const ABSENCE: Duration = Duration::from_secs(10);
 /// What the client and upstream say during a subscription waits in their queues; more than this stays in the sockets.
 const MAX_UNREAD_BYTES: usize = 64 * 1024;
@@ -165,15 +165,17 @@ impl Relay {
             let version = snapshot.tables.get(&stream.permit.table).cloned();
             let is_in_error = self.context.published.is_in_error(stream.permit.table);
             drop(snapshot);
-            match version.filter(|version| !is_in_error && !version.has_errors()) {
+            match version {
+                _ if is_in_error => return Err(ended(reason::EVALUATION).into()),
+                Some(version) if version.has_errors() => return Err(ended(reason::EVALUATION).into()),
                 Some(version) => {
                     absent_since = None;
                     self.tell(stream, version).await?;
                 }
                 None => {
                     let since = *absent_since.get_or_insert_with(Instant::now);
-                    if is_in_error || since.elapsed() > ABSENCE {
-                        return Err(ended("a row of it raises an error, or it is out of service").into());
+                    if since.elapsed() > ABSENCE {
+                        return Err(ended(reason::OUT_OF_SERVICE).into());
                     }
                 }
             }
@@ -231,19 +233,19 @@ impl Relay {
         if self.context.registry.epoch() == permit.epoch && Instant::now() < permit.until {
             return Ok(());
         }
-        let renewed = match self.permit(stream.name).await {
-            Ok(renewed) => renewed,
-            Err(Refusal::Session(error)) => return Err(error.into()),
-            Err(Refusal::Forward(reason::PRIVILEGE)) => {
-                let message = format!("permission denied for stream table {}", stream.name.join("."));
-                return Err(End::Error { sqlstate: "42501", message }.into());
-            }
-            Err(Refusal::Forward(_)) if !self.context.registry.peek().by_id.contains_key(&stream.permit.table) => {
+        let renewed = match self.renewed_permit(stream.name, permit.table).await {
+            Some(Ok(renewed)) => renewed,
+            None => {
                 let message = format!("stream table \"{}\" was dropped", stream.name.join("."));
                 return Err(End::Error { sqlstate: "42P01", message }.into());
             }
-            Err(Refusal::Forward(reason)) => return Err(ended(reason).into()),
-            Err(Refusal::Cancelled) => return Err(End::cancelled(CANCELLED).into()),
+            Some(Err(Refusal::Session(error))) => return Err(error.into()),
+            Some(Err(Refusal::Forward(reason::PRIVILEGE))) => {
+                let message = format!("permission denied for stream table {}", stream.name.join("."));
+                return Err(End::Error { sqlstate: "42501", message }.into());
+            }
+            Some(Err(Refusal::Forward(reason))) => return Err(ended(reason).into()),
+            Some(Err(Refusal::Cancelled)) => return Err(End::cancelled(CANCELLED).into()),
         };
         if renewed.prepared.columns != stream.writer.columns
             || renewed.prepared.plan.columns[..] != stream.writer.types[..]
