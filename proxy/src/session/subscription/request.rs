@@ -3,7 +3,7 @@
 use super::text::{self, Subscription};
 use crate::session::relay::Relay;
 use crate::session::scan::Kind;
-use crate::session::statements::{Statement, Statements, Unnamed};
+use crate::session::statements::{Statement, Statements, Unnamed, UnnamedPortal};
 use crate::wire::backend;
 use crate::wire::frame;
 use crate::wire::frontend;
@@ -90,7 +90,8 @@ impl Relay {
             self.statements.unnamed_upstream = upstream;
             self.statements.set(b"", unnamed.clone());
         }
-        self.statements.portal_lacking = None;
+        // Outside of a block no portal outlives its batch.
+        self.statements.unnamed_portal = UnnamedPortal::Same;
     }
 }
 
