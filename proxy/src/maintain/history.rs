@@ -232,12 +232,12 @@ async fn write_freshness(client: &Client, fresh: &[Freshness]) -> Result<(), tok
 const FAILURES: i32 = 3;
 
 /// Counts a failed refresh and tells those who listen on `pg_trickle_alert`. True: it was one too many, the table is
-/// suspended until `resume_stream_table`.
+/// suspended until `resume_stream_table`. A table that never had rows says ERROR meanwhile.
 pub(super) async fn count_failure(client: &Client, pgt_id: i64, error: &str) -> Result<bool, tokio_postgres::Error> {
     const COUNT: &str = "WITH counted AS ( \
              UPDATE pgtrickle.pgt_stream_tables SET consecutive_errors = consecutive_errors + 1, last_error_message = $2, \
                  last_error_at = $4, updated_at = now(), \
-                 status = CASE WHEN consecutive_errors + 1 >= $3 THEN 'SUSPENDED' ELSE status END \
+                 status = CASE WHEN consecutive_errors + 1 >= $3 THEN 'SUSPENDED' WHEN is_populated THEN status ELSE 'ERROR' END \
              WHERE pgt_id = $1 AND status <> 'SUSPENDED' RETURNING status, pgt_schema || '.' || pgt_name AS name) \
          SELECT status = 'SUSPENDED', pgtrickle.alert('refresh_failed', name, $2)::text, \
              CASE WHEN status = 'SUSPENDED' THEN pgtrickle.alert('auto_suspended', name, $2)::text END FROM counted";

@@ -37,7 +37,7 @@ use crate::registry::{Registry, State};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use weir_cache::read::Heat;
 use weir_cache::{Position, Snapshot};
 use weir_planner::RelationId;
@@ -95,14 +95,12 @@ pub(crate) struct Shared {
     stream_is_open: AtomicBool,
     suspension: suspension::Suspension,
     board: Arc<push::Board>,
-    /// Evaluations by Postgres that may run at once.
-    evaluations: Semaphore,
+    /// Evaluations by Postgres.
+    lanes: full::Lanes,
 }
 
 /// The publication all watched tables are members of.
 const PUBLICATION: &str = "weir";
-/// Heavy queries that Weir lets Postgres run at once.
-const EVALUATIONS_AT_ONCE: usize = 1;
 /// Events of capture that may wait for the follower; small, for commits wait in Postgres at no cost.
 const EVENTS_IN_FLIGHT: usize = 256;
 
@@ -127,7 +125,7 @@ pub fn start(
         stream_is_open: AtomicBool::new(false),
         suspension: suspension::Suspension::new(registry.clone()),
         board: board.clone(),
-        evaluations: Semaphore::new(EVALUATIONS_AT_ONCE),
+        lanes: full::Lanes::new(),
     });
     let (work, queue) = mpsc::unbounded_channel();
     let (notices, inbox) = mpsc::unbounded_channel();

@@ -1,5 +1,6 @@
 //! What the keeper reacts to: the stream's marks, and the outcomes of its own tasks and of the engine thread.
 
+use super::full::Evaluation;
 use super::history::Initiator;
 use super::upkeep::Progress;
 use weir_cache::Position;
@@ -42,7 +43,7 @@ pub(super) enum Notice {
     Evaluated {
         id: RelationId,
         generation: u64,
-        result: Result<Progress, String>,
+        result: Result<Evaluation, String>,
         initiator: Initiator,
     },
     /// A due round of the scheduler is over.

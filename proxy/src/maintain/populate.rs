@@ -43,6 +43,8 @@ pub(super) struct Managed {
     pub told: Instant,
     /// Postgres is evaluating it now.
     pub evaluating: bool,
+    /// Its last evaluation took long.
+    pub slow: bool,
 }
 
 #[derive(Clone)]
@@ -102,6 +104,7 @@ impl Keeper {
             due: schedule::first_due(&row.schedule),
             told: Instant::now(),
             evaluating: false,
+            slow: false,
             row,
         };
         match &view.row.sink {

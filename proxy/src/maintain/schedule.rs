@@ -1,10 +1,10 @@
 //! The scheduler: which tables are due, manual refreshes, and what of it goes into the history.
 
-use super::full;
+use super::full::{self, Evaluation};
 use super::history::{self, Entry, Freshness, Initiator, Record, Status};
 use super::keeper::{Keeper, KeeperError};
 use super::notice::Notice;
-use super::populate::Phase;
+use super::populate::{Managed, Phase};
 use super::upkeep::Progress;
 use super::work::Work;
 use crate::catalog::schedule::{Cron, Schedule};
@@ -20,8 +20,12 @@ const DEFAULT_CADENCE: Duration = Duration::from_secs(1);
 /// a write to the application's database.
 const QUIET_TELL: Duration = Duration::from_secs(10);
 
+/// Its first evaluation by Postgres failed: it is tried again at its schedule, and when somebody asks for a refresh.
+const FAILED_AT_FIRST: Phase = Phase::Out("evaluation failed");
+
 /// Starts a round for the tables that are due. One round runs at a time; all its tables are brought to one position.
 pub(super) fn tick(keeper: &mut Keeper) {
+    retry_failed(keeper, Instant::now());
     if keeper.refreshing {
         return;
     }
@@ -38,6 +42,22 @@ pub(super) fn tick(keeper: &mut Keeper) {
     tokio::spawn(async move {
         let _ = notices.send(Notice::Refreshed(answer.await.unwrap_or_default()));
     });
+}
+
+/// Evaluates tables again whose first evaluation failed, when their schedule has come round.
+fn retry_failed(keeper: &mut Keeper, now: Instant) {
+    let is_due = |view: &Managed| view.phase == FAILED_AT_FIRST && view.due.is_some_and(|due| due <= now);
+    let due: Vec<RelationId> = keeper.views.iter().filter(|(_, view)| is_due(view)).map(|(id, _)| *id).collect();
+    for id in due {
+        retry(keeper, id, Initiator::Initial);
+    }
+}
+
+fn retry(keeper: &mut Keeper, id: RelationId, initiator: Initiator) {
+    if let Some(view) = keeper.views.get_mut(&id) {
+        view.phase = Phase::Evaluating;
+        full::spawn(keeper, id, initiator);
+    }
 }
 
 /// When a table is due for the first time after it has become live, or its schedule another one: at once, but at the moment
@@ -141,7 +161,7 @@ impl Keeper {
         &mut self,
         id: RelationId,
         generation: u64,
-        result: Result<Progress, String>,
+        result: Result<Evaluation, String>,
         initiator: Initiator,
     ) -> Result<(), KeeperError> {
         if let Initiator::Manual(position) = initiator {
@@ -151,14 +171,19 @@ impl Keeper {
         view.evaluating = false;
         let (pgt_id, action, first) = (view.row.pgt_id, view.action(), view.phase == Phase::Evaluating);
         let progress = match result {
-            Ok(progress) => progress,
+            Ok(Evaluation { progress, slow }) => {
+                view.slow = slow;
+                progress
+            }
             Err(reason) => {
                 tracing::warn!(table = view.row.name, reason, "Postgres could not evaluate a stream table");
                 if first {
-                    view.phase = Phase::Out("evaluation failed");
-                    Status::Error(reason.clone()).write(&self.client, pgt_id).await?;
+                    view.phase = FAILED_AT_FIRST;
+                    let now = Instant::now();
+                    view.due = next_due(&view.row.schedule, now, now);
                     self.publish_registry();
-                } else if history::count_failure(&self.client, pgt_id, &reason).await? {
+                }
+                if history::count_failure(&self.client, pgt_id, &reason).await? {
                     // The row says SUSPENDED now: the next reading takes the table out of service.
                     self.must_read = true;
                 }
@@ -173,12 +198,24 @@ impl Keeper {
             let reason = Some("evaluated by Postgres".to_owned());
             Status::Live { effective: "FULL".into(), reason }.write(&self.client, pgt_id).await?;
             entry.write_freshness(&self.client).await?;
+            self.plan_readers_again(id);
             self.publish_registry();
         }
         if !progress.is_empty() || initiator != Initiator::Scheduler {
             self.record(entry);
         }
         Ok(())
+    }
+
+    /// Tables that were left to Postgres because this one had no rows.
+    fn plan_readers_again(&mut self, id: RelationId) {
+        let reads_it = |view: &Managed| matches!(view.phase, Phase::Out(_)) && view.row.sources.contains(&id);
+        let readers: Vec<RelationId> =
+            self.views.iter().filter(|(_, view)| reads_it(view)).map(|(id, _)| *id).collect();
+        if !readers.is_empty() {
+            self.tear_down(&readers);
+            self.must_read = true;
+        }
     }
 
     /// Starts the manual refreshes whose table is there.
@@ -200,6 +237,7 @@ impl Keeper {
                     self.tear_down(&[id]);
                     self.must_read = true;
                 }
+                phase if *phase == FAILED_AT_FIRST => retry(self, id, Initiator::Manual(position)),
                 Phase::Out(_) => self.shared.ledger.close(position),
                 Phase::Live if view.is_evaluated() && view.evaluating => self.requested.push((pgt_id, position)),
                 Phase::Live if view.is_evaluated() => full::spawn(self, id, Initiator::Manual(position)),
@@ -226,5 +264,28 @@ impl Keeper {
             }
             let _ = notices.send(Notice::RefreshDone { position });
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However late a turn is looked at, the next one keeps its distance from the moment it was due.
+    #[test]
+    fn the_cadence_has_no_jitter() {
+        let every = Schedule::Every(Duration::from_secs(1));
+        let first = Instant::now();
+        let mut due = first;
+        for turn in 1..=50_u32 {
+            let looked_at = due + Duration::from_millis(u64::from(turn * 37 % 100));
+            due = next_due(&every, due, looked_at).expect("it comes round");
+            assert_eq!(due, first + Duration::from_secs(1) * turn);
+        }
+        // Turns that were missed altogether are left out: no burst follows a pause.
+        let pause = due + Duration::from_secs(3600);
+        assert_eq!(next_due(&every, due, pause), Some(pause + Duration::from_secs(1)));
+        assert_eq!(next_due(&Schedule::Never, due, pause), None);
+        assert_eq!(next_due(&Schedule::Calculated, due, due), Some(due + DEFAULT_CADENCE));
     }
 }

@@ -8,6 +8,7 @@ mod full;
 mod lifecycle;
 mod manage;
 mod monitoring;
+mod operation;
 mod rig;
 mod schedule;
 mod subscriptions;
