@@ -306,6 +306,13 @@ fn found_before() -> Vec<Sequence> {
             &[parse(totals), Describe { kind: 'S', name: "" }, Sync, Wait, Describe { kind: 'P', name: "" }, Sync],
         ]
         .concat(),
+        // A type that there is not, for a parameter that is not used.
+        vec![
+            Parse { name: "", sql: format!("{totals} LIMIT 3"), types: vec![3_999_999_999] },
+            bind(""),
+            execute(0),
+            Sync,
+        ],
         // A read right behind a Close.
         [&read[..], &[Step::Close { kind: 'S', name: "" }, Sync], &read[..]].concat(),
         // A Sync within a copy that fails.
@@ -338,6 +345,7 @@ fn sequences_found_before() {
             }
         }
     }
+    assert!(!weir.log().contains("the analysis session is lost"), "{}", weir.log());
 }
 
 /// What drivers send in one flight with a read does not keep it from memory: the BEGIN of its block (pgjdbc with autocommit

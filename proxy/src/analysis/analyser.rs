@@ -136,7 +136,7 @@ async fn run(control: Upstream, shared: Arc<Shared>, mut inbox: mpsc::Receiver<R
             // Asked again at the statement's next execution.
             Err(Failure::Transient(error)) => tracing::debug!(%error, "analysis failed for now"),
             Err(Failure::Broken(error)) => {
-                tracing::info!(%error, "the analysis session is lost");
+                tracing::info!(%error, sql = %key.sql, "the analysis session is lost");
                 session = None;
                 tokio::time::sleep(RECONNECT_DELAY).await;
             }

@@ -8,6 +8,7 @@ use crate::registry::Registry;
 use crate::upstream::Upstream;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
+use weir_planner::types::oid;
 
 /// A session of Weir's own role with a temporary schema of its own.
 pub(super) struct AnalysisSession {
@@ -116,6 +117,11 @@ impl AnalysisSession {
         let parameters: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
             settings.iter().map(|value| value as &(dyn tokio_postgres::types::ToSql + Sync)).collect();
         self.client.execute(&self.enter, &parameters).await.map_err(Failure::of)?;
+        // Of a parameter that the statement does not use any type is accepted, also one that there is not.
+        let known = &self.catalog.planner().types;
+        if let Some(oid) = declared.iter().find(|oid| !matches!(**oid, 0 | oid::UNKNOWN) && !known.contains_key(oid)) {
+            return Err(Failure::unsupported("parameter type", format!("type {oid} is user-defined, or none")));
+        }
         let declared: Vec<Type> = declared.iter().map(|oid| type_of(*oid)).collect();
         let statement = self.client.prepare_typed(sql, &declared).await.map_err(Failure::of)?;
         let mut signature = Vec::new();

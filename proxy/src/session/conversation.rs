@@ -88,11 +88,11 @@ impl Conversation {
         }
     }
 
-    /// BindComplete arrived.
-    pub(super) fn bind_complete(&mut self) -> Result<(), Surprise> {
+    /// BindComplete arrived: has the client's unnamed portal been made?
+    pub(super) fn bind_complete(&mut self) -> Result<bool, Surprise> {
         self.skip_copy_ends();
         match self.queue.pop_front() {
-            Some(Expected::Bind { .. }) => Ok(()),
+            Some(Expected::Bind { unnamed, .. }) => Ok(unnamed),
             other => self.surprise("BindComplete", other),
         }
     }

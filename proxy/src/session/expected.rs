@@ -9,8 +9,8 @@ use std::sync::Arc;
 pub enum Expected {
     /// Answered by ParseComplete.
     Parse { injected: bool, outcome: ParseOutcome },
-    /// Answered by BindComplete.
-    Bind { injected: bool },
+    /// Answered by BindComplete. `unnamed`: makes the client's unnamed portal.
+    Bind { injected: bool, unnamed: bool },
     /// Answered by RowDescription or NoData, after ParameterDescription for a statement.
     Describe,
     /// Answered by rows and CommandComplete, PortalSuspended or EmptyQueryResponse.
@@ -100,7 +100,7 @@ impl Expected {
         matches!(
             self,
             Expected::Parse { injected: true, .. }
-                | Expected::Bind { injected: true }
+                | Expected::Bind { injected: true, .. }
                 | Expected::Execute { injected: true }
                 | Expected::Close { injected: true, .. }
         )

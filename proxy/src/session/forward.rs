@@ -24,11 +24,11 @@ impl Relay {
         Verdict::Pass
     }
 
-    pub(super) fn forward_bind(&mut self, kind: Kind) -> Verdict {
+    pub(super) fn forward_bind(&mut self, kind: Kind, unnamed: bool) -> Verdict {
         self.note_opening(kind);
         self.count(kind);
         self.within_batch(kind == Kind::Maintenance);
-        self.owed.push(Expected::Bind { injected: false });
+        self.owed.push(Expected::Bind { injected: false, unnamed });
         Verdict::Pass
     }
 

@@ -191,13 +191,13 @@ impl Relay {
             || self.statements.unnamed_upstream != Unnamed::Same
             || !self.statements.unnamed_portal.is_same();
         if !interesting {
-            return self.forward_bind(Kind::Plain);
+            return self.forward_bind(Kind::Plain, false);
         }
         let Some((portal, name)) = frontend::bind_names(prefix) else {
             if prefix.len() + HEADER_BYTES < header.total.min(MAX_NAMES_BYTES) {
                 return Verdict::Need(header.total.min(MAX_NAMES_BYTES));
             }
-            return self.forward_bind(Kind::Plain);
+            return self.forward_bind(Kind::Plain, false);
         };
         let statement = match self.owed.statement_under_way(name) {
             Some(under_way) => under_way,
@@ -227,11 +227,7 @@ impl Relay {
         {
             first.get_or_insert_default().extend_from_slice(&unnamed);
         }
-        if portal.is_empty() {
-            // Replaced; should the Bind fail, the block fails with it, and no portal can be run.
-            self.statements.unnamed_portal = UnnamedPortal::Same;
-        }
-        match (first, self.forward_bind(kind)) {
+        match (first, self.forward_bind(kind, portal.is_empty())) {
             (Some(first), Verdict::Pass) => Verdict::PassAfter(first),
             (_, verdict) => verdict,
         }

@@ -101,7 +101,8 @@ impl Relay {
     /// must have it first; in a block that has failed since, it can only be refused.
     pub(super) fn mend_portal(&mut self) -> Verdict {
         const STATEMENT: &str = "weir_portal";
-        if self.statements.unnamed_portal.is_same() || !self.owed.is_attentive() {
+        // Behind a Bind of its own it is upstream's, or skipped with it.
+        if self.statements.unnamed_portal.is_same() || !self.owed.is_attentive() || self.owed.makes_unnamed_portal() {
             return Verdict::Pass;
         }
         if !self.owed.is_idle() {
@@ -127,7 +128,7 @@ impl Relay {
                 frontend::say_close_statement(&mut first, STATEMENT);
                 let outcome = ParseOutcome::Named(STATEMENT.as_bytes().into(), None);
                 self.owed.push(Expected::Parse { injected: true, outcome });
-                self.owed.push(Expected::Bind { injected: true });
+                self.owed.push(Expected::Bind { injected: true, unnamed: false });
                 self.owed.push(Expected::Execute { injected: true });
                 self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
                 Verdict::PassAfter(first)

@@ -153,9 +153,25 @@ impl Owed {
         Ok((injected, outcome))
     }
 
-    /// BindComplete arrived.
-    pub(super) fn bind_complete(&mut self) -> Result<(), Surprise> {
-        self.all_mut().try_for_each(Conversation::bind_complete)
+    /// BindComplete arrived: has the client's unnamed portal been made?
+    pub(super) fn bind_complete(&mut self) -> Result<bool, Surprise> {
+        let unnamed = self.likeliest.bind_complete()?;
+        for other in &mut self.others {
+            other.bind_complete()?;
+        }
+        Ok(unnamed)
+    }
+
+    /// The client's unnamed portal is being made in the batch that is under way.
+    pub(super) fn makes_unnamed_portal(&self) -> bool {
+        let mut of_batch = self.likeliest.iter().rev().take_while(|e| !matches!(e, Expected::Sync { .. }));
+        of_batch.any(|e| matches!(e, Expected::Bind { unnamed: true, .. }))
+    }
+
+    /// What is being answered may make, and destroys, the unnamed portal.
+    pub(super) fn is_at_unnamed_portal(&self) -> bool {
+        let makes = |e: &Expected| matches!(e, Expected::Query(_) | Expected::Bind { unnamed: true, .. });
+        self.all().any(|conversation| conversation.front().is_some_and(makes))
     }
 
     /// CloseComplete arrived: was it for the unnamed statement?
@@ -232,7 +248,7 @@ mod tests {
         Expected::Query(Query { hold: false, readable: true, answered: false })
     }
     fn bind() -> Expected {
-        Expected::Bind { injected: false }
+        Expected::Bind { injected: false, unnamed: true }
     }
     fn execute() -> Expected {
         Expected::Execute { injected: false }

@@ -81,7 +81,11 @@ impl Relay {
                     Ok((injected, outcome)) => self.parsed(injected, outcome),
                     Err(surprise) => self.distrust(surprise),
                 },
-                b'2' => self.expect(Owed::bind_complete),
+                b'2' => match self.owed.bind_complete() {
+                    Ok(true) => self.statements.unnamed_portal = UnnamedPortal::Same,
+                    Ok(false) => {}
+                    Err(surprise) => self.distrust(surprise),
+                },
                 b'3' => match self.owed.close_complete() {
                     Ok(unnamed) => self.unnamed_is_destroyed(unnamed),
                     Err(surprise) => self.distrust(surprise),
@@ -131,7 +135,7 @@ impl Relay {
                 }
                 b'E' => {
                     if let UnnamedPortal::Lacking(lacking) = &mut self.statements.unnamed_portal {
-                        lacking.may_be_gone |= self.owed.is_answering_query();
+                        lacking.may_be_gone |= self.owed.is_at_unnamed_portal();
                     }
                     match self.owed.error() {
                         Ok(unnamed) => self.unnamed_is_destroyed(unnamed),
