@@ -313,6 +313,18 @@ fn found_before() -> Vec<Sequence> {
             execute(0),
             Sync,
         ],
+        // A Bind that fails leaves the portal as it was, or not.
+        [
+            &[Query(totals.into()), Wait, parse("BEGIN"), bind(""), execute(0)],
+            &read[..],
+            &[
+                parse(""),
+                Bind { portal: "", statement: "", formats: vec![1, 0], values: vec![], results: vec![] },
+                Sync,
+            ],
+            &[Describe { kind: 'P', name: "" }, Sync, Wait],
+        ]
+        .concat(),
         // A read right behind a Close.
         [&read[..], &[Step::Close { kind: 'S', name: "" }, Sync], &read[..]].concat(),
         // A Sync within a copy that fails.

@@ -28,6 +28,18 @@ fn ends_block(tag: &[u8]) -> bool {
     matches!(tag, b"COMMIT\0" | b"ROLLBACK\0" | b"PREPARE TRANSACTION\0")
 }
 
+/// The error of a query or Bind that has left the unnamed portal as it was: the block had failed, a query cannot be read, or
+/// Bind names no statement or brings another number of parameters (`exec_bind_message` up to `CreatePortal`).
+fn fails_before_a_portal_is_made(error: &[u8]) -> bool {
+    let field = |name: u8| error.split(|b| *b == 0).find_map(|field| field.strip_prefix(&[name]));
+    match (field(b'C'), field(b'R')) {
+        (Some(b"25P02" | b"26000"), _) => true,
+        (Some(b"08P01"), Some(b"exec_bind_message")) => true,
+        (Some(b"42601"), Some(b"scanner_yyerror")) => true,
+        _ => false,
+    }
+}
+
 impl Relay {
     pub(super) fn look_at_upstream(&mut self) -> Result<UpstreamStep, SessionError> {
         if self.raw {
@@ -63,8 +75,8 @@ impl Relay {
             let input = buffer.filled();
             let rest = &input[pass..];
             let Some(header) = frame::header(rest)? else { break };
-            let is_looked_into =
-                is_looked_into(header.tag) || (header.tag == b'C' && !self.statements.unnamed_portal.is_same());
+            let is_looked_into = is_looked_into(header.tag)
+                || (matches!(header.tag, b'C' | b'E') && !self.statements.unnamed_portal.is_same());
             if is_looked_into && rest.len() < header.total {
                 let missing = header.total - rest.len();
                 buffer.make_room(missing);
@@ -135,7 +147,8 @@ impl Relay {
                 }
                 b'E' => {
                     if let UnnamedPortal::Lacking(lacking) = &mut self.statements.unnamed_portal {
-                        lacking.may_be_gone |= self.owed.is_at_unnamed_portal();
+                        lacking.may_be_gone |= self.owed.is_at_unnamed_portal()
+                            && !fails_before_a_portal_is_made(&rest[HEADER_BYTES..header.total]);
                     }
                     match self.owed.error() {
                         Ok(unnamed) => self.unnamed_is_destroyed(unnamed),
