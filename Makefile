@@ -11,11 +11,12 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/weir-target
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-check test test-long test-drivers test-regress test-majors lint unit bench bench-tpch prepare
+.PHONY: help demo demo-check demo-check-long test test-long test-drivers test-regress test-majors lint unit bench bench-tpch prepare
 
 help:
 	@echo "make demo [SCENARIO=$(SCENARIO)] [RATE=1]  live view of a scenario: $(SCENARIOS)"
 	@echo "make demo-check [SCENARIO=name]            every answer compared with Postgres, about 20 s per scenario"
+	@echo "make demo-check-long [SCENARIO=name]       the same for two minutes per scenario"
 	@echo "make test                                  what CI runs"
 	@echo "make test-long                             the same tests with thousands of rounds"
 	@echo "make test-drivers                          client drivers and their own tests, through Weir and directly"
@@ -34,8 +35,11 @@ demo: prepare
 # Without SCENARIO on the command line: all of them.
 demo-check: prepare
 	cargo build -p weir-proxy -p weir-demo
-	@WEIR_BINARY=$(abspath $(TARGET))/debug/weir $(TARGET)/debug/weir-demo check \
+	@WEIR_BINARY=$(abspath $(TARGET))/debug/weir $(TARGET)/debug/weir-demo check $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(filter command line environment,$(origin SCENARIO)),--scenario $(SCENARIO))
+
+demo-check-long: SECONDS = 120
+demo-check-long: demo-check
 
 lint:
 	cargo fmt --all --check
@@ -48,7 +52,7 @@ unit: prepare
 test: prepare lint unit demo-check
 
 test-long: export WEIR_LONG = 1
-test-long: prepare lint unit demo-check test-drivers test-regress test-majors
+test-long: prepare lint unit demo-check-long test-drivers test-regress test-majors
 
 # Every client driver prints through Weir what it prints directly; WEIR_DRIVERS=psycopg,pgjdbc: only these. About 10 minutes.
 test-drivers: prepare

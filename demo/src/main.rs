@@ -7,9 +7,7 @@ mod stack;
 mod view;
 
 use clap::{Args, Parser, Subcommand};
-use generator::Pace;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
+use generator::{Pace, Writer};
 use stack::Stack;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -64,13 +62,32 @@ struct Check {
     /// How many times faster than the seed's generator each of them writes.
     #[arg(long, default_value_t = 60.0)]
     rate: f64,
+    /// Normal events between two bursts; more often than the seed's.
+    #[arg(long, default_value_t = 12)]
+    burst_every: u64,
+    /// Normal events between two changes of reference data; more often than the seed's.
+    #[arg(long, default_value_t = 5)]
+    change_every: u64,
+    /// Events in one transaction.
+    #[arg(long, default_value_t = 1)]
+    batch: u32,
+    /// Finance: what the seed's quantities are multiplied by; positions of every kind, some beyond their capital.
+    #[arg(long, default_value_t = 400)]
+    quantity_scale: u32,
 }
 
 #[derive(Args)]
 struct PaceArguments {
-    /// How many times faster than the seed's generator.
+    /// How many times faster than the seed's generator; with `--writers` and `--batch`, up to tens of thousands of events a
+    /// second.
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
+    /// Connections that write at once, each at that rate.
+    #[arg(long, default_value_t = 1)]
+    writers: usize,
+    /// Events in one transaction.
+    #[arg(long, default_value_t = 1)]
+    batch: u32,
     /// Normal events between two bursts (flash sale, suspicious burst). The seed's: about every 45 seconds.
     #[arg(long)]
     burst_every: Option<u64>,
@@ -111,9 +128,10 @@ async fn run(arguments: Run, stop: watch::Receiver<bool>) -> Result<(), String> 
     let mut stack = Stack::start(scenario);
     let pace = Pace::of(scenario, arguments.pace.rate)
         .with_intervals(arguments.pace.burst_every, arguments.pace.change_every)
-        .with_book(arguments.pace.whole_book, arguments.pace.quantity_scale);
+        .with_book(arguments.pace.whole_book, arguments.pace.quantity_scale)
+        .with_batch(arguments.pace.batch);
     let (address, dashboard) = dashboard::serve(&stack, arguments.dashboard).await?;
-    let writer = generator::spawn(scenario, pace, stack.weir.config(), StdRng::from_os_rng(), stop.clone());
+    let writer = Writer::spawn_many(arguments.pace.writers, scenario, pace, &stack.weir.config(), &stop);
     let until = arguments.seconds.map(Duration::from_secs_f64);
     let shown =
         view::run(&stack, &writer, address, Duration::from_secs_f64(arguments.frame.max(0.05)), until, stop).await;
@@ -126,13 +144,16 @@ async fn run(arguments: Run, stop: watch::Receiver<bool>) -> Result<(), String> 
 
 async fn check(arguments: Check, stop: watch::Receiver<bool>) -> Result<(), String> {
     let scenarios = arguments.scenario.map_or(scenario::ALL.to_vec(), |scenario| vec![scenario]);
-    let options = check::Options {
-        duration: Duration::from_secs_f64(arguments.seconds),
-        writers: arguments.writers,
-        rate: arguments.rate,
-    };
     let mut failed = Vec::new();
     for scenario in scenarios {
+        let options = check::Options {
+            duration: Duration::from_secs_f64(arguments.seconds),
+            writers: arguments.writers,
+            pace: Pace::of(scenario, arguments.rate)
+                .with_intervals(Some(arguments.burst_every), Some(arguments.change_every))
+                .with_book(true, arguments.quantity_scale)
+                .with_batch(arguments.batch),
+        };
         let mut stack = Stack::start(scenario);
         if let Err(reason) = check::run(&stack, &options, stop.clone()).await {
             println!("{}: FAILED\n{reason}", scenario.name);

@@ -18,7 +18,7 @@ pub fn of(scenario: &str) -> &'static [Invariant] {
     }
 }
 
-const ECOMMERCE: [Invariant; 3] = [
+const ECOMMERCE: [Invariant; 5] = [
     Invariant {
         says: "revenue by category = revenue by product = spending by customer",
         sql: "SELECT c.total, p.total, s.total \
@@ -39,9 +39,19 @@ const ECOMMERCE: [Invariant; 3] = [
         sql: "SELECT t.total_spent, s.total_spent FROM top_10_customers t \
               JOIN customer_stats s ON s.customer_name = t.customer_name",
     },
+    Invariant {
+        says: "the top ten are ranked as all customers are",
+        sql: "SELECT t.rank, a.rank FROM top_10_customers t \
+              JOIN (SELECT customer_name, ROW_NUMBER() OVER (ORDER BY total_spent DESC, customer_name) AS rank \
+                    FROM customer_stats WHERE order_count > 0) a ON a.customer_name = t.customer_name",
+    },
+    Invariant {
+        says: "the top ten are ten, or all customers who have ordered",
+        sql: "SELECT COUNT(*), LEAST(10, (SELECT COUNT(*) FROM customer_stats WHERE order_count > 0)) FROM top_10_customers",
+    },
 ];
 
-const FINANCE: [Invariant; 4] = [
+const FINANCE: [Invariant; 7] = [
     Invariant {
         says: "market value by account = of the positions = by portfolio = at risk = by sector",
         sql: "SELECT a.total, v.total, p.total, r.total, s.total \
@@ -66,9 +76,29 @@ const FINANCE: [Invariant; 4] = [
         sql: "SELECT b.required_capital, r.required_capital FROM breach_dashboard b \
               JOIN regulatory_capital r ON r.portfolio_name = b.portfolio_name",
     },
+    Invariant {
+        says: "every breach row follows from its portfolio's figures",
+        sql: "SELECT concat_ws(' ', b.total_market_value, b.total_pnl, b.portfolio_var_95, b.capital_limit, b.capital_headroom, \
+                               b.capital_ratio_pct, b.capital_status), \
+                     concat_ws(' ', r.total_market_value, r.total_pnl, r.portfolio_var_95, r.capital_limit, \
+                               r.capital_limit - r.required_capital, ROUND(r.capital_ratio_pct, 2), \
+                               CASE WHEN r.required_capital > r.capital_limit THEN 'BREACH' \
+                                    WHEN r.required_capital > r.capital_limit * 0.8 THEN 'WARNING' ELSE 'OK' END) \
+              FROM breach_dashboard b JOIN regulatory_capital r ON r.portfolio_name = b.portfolio_name",
+    },
+    Invariant {
+        says: "breach rows are ranked as all portfolios are",
+        sql: "SELECT b.rank, a.rank FROM breach_dashboard b \
+              JOIN (SELECT portfolio_name, ROW_NUMBER() OVER (ORDER BY capital_ratio_pct DESC, portfolio_name) AS rank \
+                    FROM regulatory_capital) a ON a.portfolio_name = b.portfolio_name",
+    },
+    Invariant {
+        says: "the sectors' shares of the book are no more than all of it, but for their rounding",
+        sql: "SELECT COALESCE(SUM(pct_of_total_book) <= 100 + 0.005 * COUNT(*), true), true FROM sector_exposure",
+    },
 ];
 
-const FRAUD: [Invariant; 3] = [
+const FRAUD: [Invariant; 4] = [
     Invariant {
         says: "transactions by alert level = scored = by merchant = by category = by user",
         sql: "SELECT a.n, r.n, m.n, c.n, u.n \
@@ -91,14 +121,25 @@ const FRAUD: [Invariant; 3] = [
         sql: "SELECT r.user_txn_count, u.txn_count FROM risk_scores r JOIN user_velocity u ON u.user_id = r.user_id \
               WHERE r.txn_id <= 40",
     },
+    Invariant {
+        says: "the top ten are ten, or all merchants seen, with ranks from one",
+        sql: "SELECT COUNT(*), MAX(rank), COUNT(DISTINCT rank), LEAST(10, (SELECT COUNT(*) FROM top_risky_merchants)) \
+              FROM top_10_risky_merchants",
+    },
 ];
 
-const LEADERBOARD: [Invariant; 1] = [Invariant {
-    says: "points of the players = points in the games",
-    sql: "SELECT p.total, g.total \
-          FROM (SELECT SUM(total_score) AS total FROM top_players) p, \
-               (SELECT SUM(total_score) AS total FROM scores_by_game) g",
-}];
+const LEADERBOARD: [Invariant; 2] = [
+    Invariant {
+        says: "points of the players = points in the games",
+        sql: "SELECT p.total, g.total \
+              FROM (SELECT SUM(total_score) AS total FROM top_players) p, \
+                   (SELECT SUM(total_score) AS total FROM scores_by_game) g",
+    },
+    Invariant {
+        says: "a player's rank is that of the total; players with equal totals share one",
+        sql: "SELECT rank, RANK() OVER (ORDER BY total_score DESC) FROM top_players",
+    },
+];
 
 const ONEBOX: [Invariant; 2] = [
     Invariant {
@@ -112,6 +153,41 @@ const ONEBOX: [Invariant; 2] = [
                    (SELECT SUM(total_orders) AS n FROM customer_lifetime_value WHERE lifetime_value_usd IS NOT NULL) c",
     },
 ];
+
+/// With the writers paused: a read of stream tables, and the read of base tables that it must equal.
+pub fn at_rest(scenario: &str) -> &'static [(&'static str, &'static str)] {
+    match scenario {
+        "ecommerce" => {
+            &[("SELECT SUM(revenue) FROM category_revenue", "SELECT SUM(quantity * unit_price) FROM orders")]
+        }
+        "finance" => &[
+            (
+                "SELECT COUNT(*) FROM net_positions",
+                "SELECT COUNT(*) FROM (SELECT FROM trades GROUP BY account_id, instrument_id HAVING SUM(quantity) <> 0) p",
+            ),
+            ("SELECT SUM(mid_price) FROM price_snapshot", "SELECT SUM(mid) FROM market_prices"),
+        ],
+        "fraud" => &[
+            ("SELECT SUM(txn_count) FROM alert_summary", "SELECT COUNT(*) FROM transactions"),
+            ("SELECT SUM(total_volume) FROM category_volume", "SELECT SUM(amount) FROM transactions"),
+        ],
+        "leaderboard" => &[("SELECT SUM(total_score) FROM top_players", "SELECT SUM(score) FROM game_scores")],
+        "onebox" => &[(
+            "SELECT SUM(revenue_usd) FROM revenue_by_day",
+            "SELECT SUM(total_usd) FROM orders WHERE status = 'shipped'",
+        )],
+        other => unreachable!("scenario {other} has no reads"),
+    }
+}
+
+/// A read whose answer, at the end, must be true: the writers have reached what the scenario is there to show.
+pub fn reached(scenario: &str) -> Option<&'static str> {
+    match scenario {
+        "finance" => Some("SELECT COUNT(*) FILTER (WHERE capital_status = 'BREACH') > 0 FROM breach_dashboard"),
+        "fraud" => Some("SELECT COUNT(*) FILTER (WHERE risk_level = 'HIGH') > 0 FROM risk_scores"),
+        _ => None,
+    }
+}
 
 /// The seeds' psql reads and a few more, compared with the same read of the views at every pause.
 pub fn reads(scenario: &str) -> &'static [&'static str] {

@@ -27,7 +27,7 @@ pub struct Options {
     /// All rounds of writing together.
     pub duration: Duration,
     pub writers: usize,
-    pub rate: f64,
+    pub pace: Pace,
 }
 
 /// What the readers saw while the writers wrote.
@@ -48,10 +48,7 @@ pub async fn run(stack: &Stack, options: &Options, stop: watch::Receiver<bool>) 
         let writers: Vec<_> = (0..options.writers)
             .map(|writer| {
                 let rng = StdRng::seed_from_u64(seed ^ (u64::from(round) << 32) ^ writer as u64);
-                // Positions of every kind, some of them large enough to breach a limit.
-                let pace =
-                    Pace::of(stack.scenario, options.rate).with_intervals(Some(12), Some(5)).with_book(true, 400);
-                generator::spawn(stack.scenario, pace, stack.weir.config(), rng, paused.clone())
+                generator::spawn(stack.scenario, options.pace, stack.weir.config(), rng, paused.clone())
             })
             .collect();
         let reading = read_while(stack, options.duration / ROUNDS, stop.clone()).await;
@@ -74,6 +71,12 @@ pub async fn run(stack: &Stack, options: &Options, stop: watch::Receiver<bool>) 
     // Reads beside writers may be forwarded, but a cache that never answers them is not one.
     if seen.from_memory * 2 < seen.reads {
         return Err(format!("only {} of {} reads beside writers came from memory", seen.from_memory, seen.reads));
+    }
+    if let Some(sql) = invariants::reached(name) {
+        let answer = RawClient::superuser(&stack.weir.address()).execute(sql).scalar();
+        if answer != "t" {
+            return Err(format!("the writers have not got there: {sql}"));
+        }
     }
     println!(
         "{name}: OK: {} stream tables, {commits} commits, {} reads while writing kept all {} invariants ({} from memory)",
@@ -152,6 +155,13 @@ fn compare_all(stack: &Stack) -> Result<usize, String> {
     }
     for invariant in invariants::of(stack.scenario.name) {
         compare(&mut weir, &mut direct, invariant.sql, Order::Any)?;
+        compared += 1;
+    }
+    for (maintained, base) in invariants::at_rest(stack.scenario.name) {
+        let (maintained_total, base_total) = (weir.execute(maintained).scalar(), direct.execute(base).scalar());
+        if maintained_total != base_total {
+            return Err(format!("{maintained}: {maintained_total}\n{base}: {base_total}"));
+        }
         compared += 1;
     }
     Ok(compared)

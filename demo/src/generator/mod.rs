@@ -9,17 +9,23 @@ mod fraud;
 mod leaderboard;
 mod onebox;
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error};
 use weir_tests::postgres::try_connect;
 use weir_tests::scenario::Scenario;
 
 /// Pause before connecting again, as the seed's generator does.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+/// The runtime's timer keeps no shorter time.
+const TIMER: Duration = Duration::from_millis(1);
+/// A writer that fell further behind its rate (Postgres was down) does not try to make up for it.
+const LONGEST_BACKLOG: Duration = Duration::from_secs(1);
 
 /// How fast, and how often something special happens.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +40,8 @@ pub struct Pace {
     pub whole_book: bool,
     /// Finance: the seed's quantities are multiplied by this.
     pub quantity_scale: i64,
+    /// Events in one transaction.
+    pub batch: u32,
 }
 
 impl Pace {
@@ -45,7 +53,7 @@ impl Pace {
             "finance" => 60,
             _ => 45,
         };
-        Pace { rate, burst_every, change_every: 30, whole_book: false, quantity_scale: 1 }
+        Pace { rate, burst_every, change_every: 30, whole_book: false, quantity_scale: 1, batch: 1 }
     }
 
     pub fn with_intervals(mut self, burst_every: Option<u64>, change_every: Option<u64>) -> Pace {
@@ -61,6 +69,13 @@ impl Pace {
     }
 }
 
+impl Pace {
+    pub fn with_batch(mut self, batch: u32) -> Pace {
+        self.batch = batch.max(1);
+        self
+    }
+}
+
 /// A running writer.
 pub struct Writer {
     task: tokio::task::JoinHandle<()>,
@@ -68,6 +83,25 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// Several writers as one: their events are counted together.
+    pub fn spawn_many(
+        count: usize,
+        scenario: Scenario,
+        pace: Pace,
+        config: &Config,
+        stop: &watch::Receiver<bool>,
+    ) -> Writer {
+        let commits = Arc::new(AtomicU64::new(0));
+        let tasks: Vec<_> = (0..count.max(1))
+            .map(|_| run(scenario, pace, config.clone(), StdRng::from_os_rng(), stop.clone(), commits.clone()))
+            .collect();
+        let task = tokio::spawn(async move {
+            let mut all: tokio::task::JoinSet<()> = tasks.into_iter().collect();
+            while all.join_next().await.is_some() {}
+        });
+        Writer { task, commits }
+    }
+
     /// Events committed so far.
     pub fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
@@ -86,23 +120,25 @@ impl Writer {
 }
 
 /// Writes until `stop` becomes true.
-pub fn spawn(
+pub fn spawn(scenario: Scenario, pace: Pace, config: Config, rng: StdRng, stop: watch::Receiver<bool>) -> Writer {
+    let commits = Arc::new(AtomicU64::new(0));
+    let task = tokio::spawn(run(scenario, pace, config, rng, stop, commits.clone()));
+    Writer { task, commits }
+}
+
+async fn run(
     scenario: Scenario,
     pace: Pace,
     config: Config,
     mut rng: StdRng,
     mut stop: watch::Receiver<bool>,
-) -> Writer {
-    let commits = Arc::new(AtomicU64::new(0));
-    let counter = commits.clone();
-    let task = tokio::spawn(async move {
-        while !*stop.borrow() {
-            if write(scenario, pace, &config, &mut rng, &counter, &mut stop).await.is_err() {
-                pause(RECONNECT_PAUSE, &mut stop).await;
-            }
+    commits: Arc<AtomicU64>,
+) {
+    while !*stop.borrow() {
+        if write(scenario, pace, &config, &mut rng, &commits, &mut stop).await.is_err() {
+            pause(RECONNECT_PAUSE, &mut stop).await;
         }
-    });
-    Writer { task, commits }
+    }
 }
 
 async fn write(
@@ -115,12 +151,48 @@ async fn write(
 ) -> Result<(), Error> {
     let client = try_connect(config).await?;
     let mut events = Events::prepare(scenario, &client, pace).await?;
+    let mut due = Instant::now();
     while !*stop.borrow() {
-        let (written, rest) = events.next(&client, rng).await?;
+        let (written, rest) = match transaction(&mut events, &client, rng, pace.batch).await {
+            Ok(done) => done,
+            // Two writers that change the same rows in another order: the one that Postgres chose begins anew.
+            Err(error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED) => {
+                client.batch_execute("ROLLBACK").await?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         commits.fetch_add(written, Ordering::Relaxed);
-        pause(rest.div_f64(pace.rate), stop).await;
+        // Pauses are counted from when the event was due: what writing takes does not slow the stream down.
+        due = (due + rest.div_f64(pace.rate)).max(Instant::now().checked_sub(LONGEST_BACKLOG).unwrap_or(due));
+        let left = due.saturating_duration_since(Instant::now());
+        // Shorter pauses than the timer's are kept together.
+        if left >= TIMER {
+            pause(left, stop).await;
+        }
     }
     Ok(())
+}
+
+/// `batch` events in one transaction; a single one commits by itself. Returns the events and the seed's pause after them.
+async fn transaction(
+    events: &mut Events,
+    client: &Client,
+    rng: &mut StdRng,
+    batch: u32,
+) -> Result<(u64, Duration), Error> {
+    if batch == 1 {
+        return events.next(client, rng).await;
+    }
+    client.batch_execute("BEGIN").await?;
+    let (mut written, mut rest) = (0, Duration::ZERO);
+    for _ in 0..batch {
+        let (more, pause) = events.next(client, rng).await?;
+        written += more;
+        rest += pause;
+    }
+    client.batch_execute("COMMIT").await?;
+    Ok((written, rest))
 }
 
 async fn pause(length: Duration, stop: &mut watch::Receiver<bool>) {
