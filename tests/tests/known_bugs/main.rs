@@ -11,3 +11,4 @@ mod ground;
 mod joins;
 mod names;
 mod queries;
+mod writes;
