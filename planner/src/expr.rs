@@ -57,6 +57,11 @@ pub enum Expr {
         left: Box<Expr>,
         array: Box<Expr>,
     },
+    /// `ARRAY[…]` of one dimension, of elements of this type (`pg_type.oid`).
+    Array {
+        element: u32,
+        items: Vec<Expr>,
+    },
     /// GREATEST (`greatest`) or LEAST, by the type's default order.
     MinMax {
         greatest: bool,

@@ -11,6 +11,7 @@ impl Expr {
             | Expr::And(args)
             | Expr::Or(args)
             | Expr::Coalesce(args)
+            | Expr::Array { items: args, .. }
             | Expr::MinMax { args, .. } => args.iter().collect(),
             Expr::Not(arg)
             | Expr::IsNull(arg)
@@ -70,6 +71,7 @@ impl Expr {
             Expr::And(args) => Expr::And(args.iter().map(f).collect()),
             Expr::Or(args) => Expr::Or(args.iter().map(f).collect()),
             Expr::Coalesce(args) => Expr::Coalesce(args.iter().map(f).collect()),
+            Expr::Array { element, items } => Expr::Array { element: *element, items: items.iter().map(f).collect() },
             Expr::MinMax { greatest, args } => Expr::MinMax { greatest: *greatest, args: args.iter().map(f).collect() },
             Expr::Not(arg) => Expr::Not(Box::new(f(arg))),
             Expr::IsNull(arg) => Expr::IsNull(Box::new(f(arg))),

@@ -61,10 +61,61 @@ pub enum Node {
     UnionAll {
         inputs: Vec<Plan>,
     },
+    /// Each input row beside the rows that set-returning functions give for it (`ROWS FROM`, the select list).
+    ProjectSet(Box<ProjectSet>),
     /// The input's rows without their last column, each as many times over as that bigint says (none below one).
     Repeat {
         input: Box<Plan>,
     },
+}
+
+/// Output: the input's columns, one per call, then the number of the row from 1 where that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ProjectSet {
+    pub input: Plan,
+    pub calls: SetCalls,
+}
+
+/// What is put beside a row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SetCalls {
+    /// Side by side: as many rows as the longest has, NULL where another has ended. None gives no row.
+    pub calls: Vec<SetCall>,
+    /// `WITH ORDINALITY`.
+    pub ordinality: bool,
+    /// `LEFT JOIN … ON` this, over the output's columns: an input row of which no row passes stays, with NULLs.
+    pub left: Option<Expr>,
+}
+
+impl SetCalls {
+    /// Columns put beside a row.
+    pub fn width(&self) -> usize {
+        self.calls.len() + usize::from(self.ordinality)
+    }
+
+    /// Everything that is evaluated over a row.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.calls.iter().flat_map(|call| &call.args).chain(&self.left)
+    }
+
+    /// A copy with every expression replaced by what `f` makes of it.
+    pub fn map(&self, mut f: impl FnMut(&Expr) -> Expr) -> SetCalls {
+        let mut copy = self.clone();
+        copy.exprs_mut().for_each(|expr| *expr = f(expr));
+        copy
+    }
+
+    pub fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        self.calls.iter_mut().flat_map(|call| &mut call.args).chain(&mut self.left)
+    }
+}
+
+/// A set-returning function; its value over a row is an array of what it returns there, or NULL for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SetCall {
+    pub function: &'static Function,
+    pub args: Vec<Expr>,
+    pub output: ColumnType,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -348,6 +399,7 @@ impl Plan {
         match &mut self.node {
             Node::Scan { .. } | Node::Distinct { .. } | Node::UnionAll { .. } | Node::Repeat { .. } => {}
             Node::Values { rows } => rows.iter_mut().flatten().for_each(f),
+            Node::ProjectSet(set) => set.calls.exprs_mut().for_each(f),
             Node::Filter { predicate, .. } => f(predicate),
             Node::Project { exprs, .. } => exprs.iter_mut().for_each(f),
             Node::Join(join) => {
@@ -389,6 +441,7 @@ impl Plan {
             | Node::Window { input, .. }
             | Node::Sort { input, .. } => vec![input],
             Node::Join(join) => vec![&mut join.left, &mut join.right],
+            Node::ProjectSet(set) => vec![&mut set.input],
             Node::UnionAll { inputs } => inputs.iter_mut().collect(),
         }
     }
@@ -405,6 +458,7 @@ impl Plan {
             | Node::Window { input, .. }
             | Node::Sort { input, .. } => vec![input],
             Node::Join(join) => vec![&join.left, &join.right],
+            Node::ProjectSet(set) => vec![&set.input],
             Node::UnionAll { inputs } => inputs.iter().collect(),
         }
     }

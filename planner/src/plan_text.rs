@@ -76,6 +76,18 @@ impl Plan {
             }
             Node::UnionAll { .. } => "UnionAll".into(),
             Node::Repeat { .. } => "Repeat".into(),
+            Node::ProjectSet(set) => {
+                let set = &set.calls;
+                let calls = set.calls.iter().map(|call| format!("{}({})", call.function.symbol, list(&call.args)));
+                let mut line = format!("ProjectSet {}", calls.collect::<Vec<_>>().join(", "));
+                if set.ordinality {
+                    line += " with ordinality";
+                }
+                if let Some(condition) = &set.left {
+                    line += &format!(" left when {}", text(condition));
+                }
+                line
+            }
         }
     }
 }
@@ -168,6 +180,7 @@ fn text(expr: &Expr) -> String {
         Expr::ArrayMember { function, any, left, array } => {
             format!("{}({}, {} {})", function.symbol, text(left), if *any { "any" } else { "all" }, text(array))
         }
+        Expr::Array { items, .. } => format!("[{}]", list(items)),
         Expr::MinMax { greatest, args } => {
             format!("{}({})", if *greatest { "greatest" } else { "least" }, list(args))
         }

@@ -1,6 +1,7 @@
 //! Random schemas, queries and changes: after every change each stream table, and random reads over them, answer through
 //! Weir what Postgres answers directly, rows, type OIDs and bytes. A failure is shrunk and printed with its seed;
-//! `WEIR_TEST_SEED` repeats a series, `WEIR_FUZZ_CASES` says how many cases it has.
+//! `WEIR_TEST_SEED` repeats a series, `WEIR_FUZZ_CASES` says how many cases it has, `WEIR_FUZZ_ROUTES`
+//! prints which way each read went.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

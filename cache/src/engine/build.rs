@@ -10,12 +10,14 @@ use super::graph::{Graph, NodeId, SlotId};
 use super::images::has_many_images;
 use super::map::{Filter, Map, Union, Values};
 use super::operator::Operator;
+use super::project_set::ProjectSet;
 use super::repeat::Repeat;
 use super::spec::{NodeSpec, OperatorSpec};
 use crate::key::KeySpec;
 use std::sync::Arc;
 use weir_planner::eval::EvalContext;
 use weir_planner::plan::{AggregateCall, Node};
+use weir_planner::settings::SettingSet;
 use weir_planner::{Expr, Plan, RelationId};
 
 /// A plan's place in the graph: the node, how much of its rows belongs to the plan, and where each plan column is.
@@ -96,6 +98,7 @@ impl Builder<'_> {
                 let node = self.node(OperatorSpec::Repeat { width }, vec![node], |_| Box::new(Repeat { width }));
                 Ok(Built { node, width: width - 1, columns: (0..width - 1).collect() })
             }
+            Node::ProjectSet(set) => self.build_project_set(set, required),
             Node::Window { input, functions } => self.build_window(input, functions, required),
             Node::Sort { input, keys, limit, offset } => {
                 self.build_sort(input, keys, limit.as_ref(), offset.as_ref(), required)
@@ -194,6 +197,31 @@ impl Builder<'_> {
         let spec = OperatorSpec::Aggregate { keys: keys.clone(), calls: calls.clone(), many_images };
         let node = self.node(spec, vec![built.node], |_| Box::new(AggregateOperator::new(keys, calls, many_images)));
         Ok(Built { node, width, columns: (0..width).collect() })
+    }
+
+    fn build_project_set(
+        &mut self,
+        set: &weir_planner::plan::ProjectSet,
+        required: &[bool],
+    ) -> Result<Built, EngineError> {
+        let input_width = set.input.columns.len();
+        let mut needed = required.to_vec();
+        for expr in set.calls.exprs() {
+            maintainable(expr)?;
+            require(expr, &mut needed);
+        }
+        if set.calls.calls.iter().any(|call| call.function.settings.contains(SettingSet::CLOCK)) {
+            return Err(EngineError::Unsupported("a set that depends on the transaction's clock".into()));
+        }
+        needed.truncate(input_width);
+        let mut built = self.build(&set.input, &needed)?;
+        // What is put beside a row stands where the row ends.
+        let width = built.width;
+        built.columns.extend(width..width + set.calls.width());
+        let calls = set.calls.map(|expr| built.remap(expr));
+        let spec = OperatorSpec::ProjectSet { calls: calls.clone(), width };
+        let node = self.node(spec, vec![built.node], |_| Box::new(ProjectSet { calls, width }));
+        Ok(Built { node, width: width + set.calls.width(), columns: built.columns })
     }
 
     pub(crate) fn map(&mut self, input: NodeId, exprs: Vec<Expr>) -> NodeId {

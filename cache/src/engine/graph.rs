@@ -105,6 +105,7 @@ impl Graph {
             OperatorSpec::Values { width, .. } | OperatorSpec::Distinct { width, .. } => Some(*width),
             OperatorSpec::Map(exprs) => Some(exprs.len()),
             OperatorSpec::Repeat { width } => Some(width - 1),
+            OperatorSpec::ProjectSet { calls, width } => Some(width + calls.width()),
             OperatorSpec::Join(join) if !matches!(join.matching, Matching::Semi | Matching::Anti) => {
                 Some(join.output.len())
             }

@@ -30,6 +30,7 @@ mod operator;
 mod order;
 mod outer_join;
 mod pending;
+mod project_set;
 mod quarantine;
 mod refresh;
 mod repeat;

@@ -4,7 +4,7 @@ use super::graph::NodeId;
 use super::star::StarSpec;
 use crate::key::KeySpec;
 use weir_planner::Expr;
-use weir_planner::plan::{AggregateCall, SortKey, WindowCall, WindowKind};
+use weir_planner::plan::{AggregateCall, SetCalls, SortKey, WindowCall, WindowKind};
 use weir_planner::settings::Settings;
 
 /// Identity of a node for sharing.
@@ -27,6 +27,7 @@ pub(crate) enum OperatorSpec {
     Aggregate { keys: KeySpec, calls: Vec<AggregateCall>, many_images: bool },
     Distinct { width: usize, many_images: bool },
     Repeat { width: usize },
+    ProjectSet { calls: SetCalls, width: usize },
     TopK { order: OrderSpec, offset: u64, limit: u64 },
     Frames { partition: KeySpec, order: OrderSpec, calls: Vec<WindowCall>, read: Vec<usize>, width: usize },
     Window { partition: KeySpec, order: OrderSpec, functions: Vec<WindowKind>, width: usize },

@@ -66,6 +66,11 @@ pub(super) fn compile(plan: &Plan) -> Result<Lazy, ReadError> {
             let width = input.columns.len();
             columns(Op::Repeat { input: Box::new(compile_single(input)?), width }, width - 1)
         }
+        Node::ProjectSet(set) => {
+            let width = set.input.columns.len();
+            let input = Box::new(compile_single(&set.input)?);
+            columns(Op::ProjectSet { input, width, calls: set.calls.clone() }, width + set.calls.width())
+        }
         Node::UnionAll { inputs } => {
             let ops = inputs.iter().map(compile_single).collect::<Result<Vec<Op>, ReadError>>()?;
             columns(Op::Union(ops), plan.columns.len())
@@ -105,6 +110,7 @@ fn width(op: &Op) -> Option<usize> {
         Op::Sort(sort) => Some(sort.outputs.len()),
         Op::Union(inputs) => inputs.first().and_then(width),
         Op::Repeat { width, .. } => Some(*width - 1),
+        Op::ProjectSet { width, calls, .. } => Some(*width + calls.width()),
     }
 }
 

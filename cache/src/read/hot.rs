@@ -54,7 +54,8 @@ fn is_costly(plan: &Plan) -> bool {
         | Node::Filter { .. }
         | Node::Project { .. }
         | Node::UnionAll { .. }
-        | Node::Repeat { .. } => {}
+        | Node::Repeat { .. }
+        | Node::ProjectSet(_) => {}
     });
     scans && works
 }
@@ -62,7 +63,12 @@ fn is_costly(plan: &Plan) -> bool {
 /// No parameters, and nothing that depends on the reader's settings or clock.
 fn is_fixed(plan: &Plan) -> bool {
     let mut fixed = true;
-    plan.visit(&mut |part| for_each_expr(&part.node, &mut |expr| expr.visit(&mut |part| fixed &= is_fixed_part(part))));
+    plan.visit(&mut |part| {
+        if let Node::ProjectSet(set) = &part.node {
+            fixed &= set.calls.calls.iter().all(|call| call.function.settings.is_empty());
+        }
+        for_each_expr(&part.node, &mut |expr| expr.visit(&mut |part| fixed &= is_fixed_part(part)));
+    });
     fixed
 }
 
@@ -92,6 +98,7 @@ fn for_each_expr(node: &Node, f: &mut impl FnMut(&Expr)) {
     match node {
         Node::Scan { .. } | Node::Distinct { .. } | Node::UnionAll { .. } | Node::Repeat { .. } => {}
         Node::Values { rows } => rows.iter().flatten().for_each(f),
+        Node::ProjectSet(set) => set.calls.exprs().for_each(f),
         Node::Filter { predicate, .. } => f(predicate),
         Node::Project { exprs, .. } => exprs.iter().for_each(f),
         Node::Join(join) => {
@@ -135,6 +142,11 @@ fn rewrite(plan: &Plan, hidden: &HashMap<Plan, RelationId>) -> Plan {
         }
         Node::Distinct { input } => Node::Distinct { input: below(input) },
         Node::Repeat { input } => Node::Repeat { input: below(input) },
+        Node::ProjectSet(set) => {
+            let mut set = set.clone();
+            set.input = rewrite(&set.input, hidden);
+            Node::ProjectSet(set)
+        }
         Node::Window { input, functions } => Node::Window { input: below(input), functions: functions.clone() },
         Node::Sort { input, keys, limit, offset } => {
             Node::Sort { input: below(input), keys: keys.clone(), limit: limit.clone(), offset: offset.clone() }

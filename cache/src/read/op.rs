@@ -4,7 +4,7 @@
 //! calls a column is an expression over such a tuple ([`Lazy::outputs`]), evaluated only where a value is needed.
 
 use super::comparison::Comparison;
-use weir_planner::plan::{AggregateCall, JoinKind, SortKey, WindowCall};
+use weir_planner::plan::{AggregateCall, JoinKind, SetCalls, SortKey, WindowCall};
 use weir_planner::{Expr, RelationId};
 
 /// An operator with the logical columns it stands for, as expressions over its tuples.
@@ -47,6 +47,12 @@ pub(super) enum Op {
     Sort(Box<Sort>),
     /// The inputs yield single slices.
     Union(Vec<Op>),
+    /// The input yields single slices of `width`; what the functions give for each follows it.
+    ProjectSet {
+        input: Box<Op>,
+        width: usize,
+        calls: SetCalls,
+    },
     /// The input yields single slices, the last column of which is how often the row occurs.
     Repeat {
         input: Box<Op>,

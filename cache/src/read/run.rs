@@ -7,7 +7,7 @@ use super::rows::Flat;
 use crate::Snapshot;
 use std::cell::Cell;
 use std::ops::ControlFlow::{self, Break, Continue};
-use weir_planner::eval::{EvalContext, Tuple};
+use weir_planner::eval::{EvalContext, Tuple, set_rows};
 use weir_planner::{Expr, Value};
 
 /// Rows one read may hold at once (answer, join sides, groups, sort buffers): at some 200 bytes each a fifth of a
@@ -128,6 +128,23 @@ impl<'a> Run<'a> {
             Op::Window { input, width, functions } => self.window(input, *width, functions, sink),
             Op::Sort(sort) => self.sort(sort, sink),
             Op::Union(inputs) => inputs.iter().try_for_each(|input| self.run(input, sink)),
+            Op::ProjectSet { input, width, calls } => {
+                let mut values = Vec::with_capacity(*width + calls.width());
+                self.run(input, &mut |tuple, count| {
+                    let added = match set_rows(calls, tuple.left, self.context) {
+                        Ok(added) => added,
+                        Err(error) => return fail(ReadError::Eval(error)),
+                    };
+                    self.visit(added.len())?;
+                    for added in added {
+                        values.clear();
+                        values.extend_from_slice(&tuple.left[..*width]);
+                        values.extend(added);
+                        sink(Tuple::single(&values), count)?;
+                    }
+                    Continue(())
+                })
+            }
             Op::Repeat { input, width } => self.run(input, &mut |tuple, count| {
                 let (row, times) = tuple.left.split_at(*width - 1);
                 match times {

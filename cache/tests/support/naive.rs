@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use weir_cache::aggregate::Accumulator;
-use weir_planner::eval::{EvalContext, Tuple};
+use weir_planner::eval::{EvalContext, Tuple, set_rows};
 use weir_planner::plan::{JoinKind, Node, WindowKind};
 use weir_planner::value::compare_sort_keys;
 use weir_planner::{EvalError, Expr, Plan, RelationId, Value};
@@ -112,6 +112,15 @@ pub fn evaluate(plan: &Plan, tables: &Tables, context: &EvalContext) -> Result<R
                             .len(),
                     };
                     row.push(Value::Int8(count as i64 + 1));
+                }
+            }
+            Ok(out)
+        }
+        Node::ProjectSet(set) => {
+            let mut out = Vec::new();
+            for row in evaluate(&set.input, tables, context)? {
+                for added in set_rows(&set.calls, &row, context)? {
+                    out.push(row.iter().cloned().chain(added).collect());
                 }
             }
             Ok(out)

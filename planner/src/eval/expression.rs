@@ -6,7 +6,7 @@ use crate::functions::Function;
 use crate::parse::decode_text;
 use crate::render::encode_text;
 use crate::types::ColumnType;
-use crate::value::{EvalError, Value, compare};
+use crate::value::{Array, EvalError, Value, compare};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -112,6 +112,16 @@ impl Expr {
             }
             Expr::ArrayMember { function, any, left, array } => {
                 array_member(function, *any, left.eval_ref(tuple, ctx), &array.eval_ref(tuple, ctx), ctx)
+            }
+            Expr::Array { element, items } => {
+                let mut elements = Vec::with_capacity(items.len());
+                for item in items {
+                    match item.eval_ref(tuple, ctx) {
+                        error if error.is_error() => return error,
+                        value => elements.push(value.into_owned()),
+                    }
+                }
+                Cow::Owned(Value::Array(Array::list(*element, elements).into()))
             }
             Expr::MinMax { greatest, args } => min_max(*greatest, args, tuple, ctx),
             Expr::ViaText { arg, from, to } => via_text(arg.eval_ref(tuple, ctx), from, to, ctx),

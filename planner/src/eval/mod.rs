@@ -4,6 +4,9 @@
 //! COALESCE leave unevaluated what Postgres leaves (execExprInterp.c). No function's own semantics live here.
 
 mod expression;
+mod sets;
+
+pub use sets::set_rows;
 
 use crate::settings::Settings;
 use crate::value::Value;

@@ -22,6 +22,7 @@ mod json_image;
 mod length;
 mod like;
 mod numeric;
+mod sets;
 mod text;
 mod time_unit;
 mod timestamp;
@@ -99,7 +100,12 @@ pub fn lookup(symbol: &str) -> Option<&'static Function> {
     BY_SYMBOL.get(symbol).copied()
 }
 
-/// Every implemented function, family by family.
+/// The implemented set-returning function of that symbol, if any. Its value is an array of what it returns.
+pub fn lookup_set(symbol: &str) -> Option<&'static Function> {
+    sets::FUNCTIONS.iter().find(|function| function.symbol == symbol)
+}
+
+/// Every implemented function that returns one value, family by family.
 pub fn all() -> impl Iterator<Item = &'static Function> {
     GROUPS.iter().flat_map(|group| group.iter())
 }

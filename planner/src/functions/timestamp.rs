@@ -71,7 +71,11 @@ fn add_days(micros: i64, days: i32) -> Option<i64> {
 }
 
 /// `timestamptz_pl_interval`: months and days in local time, the rest in absolute time.
-fn add_interval_in_zone(micros: i64, interval: &value::Interval, ctx: &EvalContext) -> Result<i64, EvalError> {
+pub(super) fn add_interval_in_zone(
+    micros: i64,
+    interval: &value::Interval,
+    ctx: &EvalContext,
+) -> Result<i64, EvalError> {
     refuse_infinite_interval(interval)?;
     if is_infinite_timestamp(micros) {
         return Ok(micros);

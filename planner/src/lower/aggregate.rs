@@ -1,20 +1,21 @@
 //! Aggregates, GROUP BY and HAVING.
 
 use super::aggregate_kind::{aggregate_kind, ordered_set_kind, refusal};
+use super::domain::same;
 use super::error::{LowerError, Unsupported};
 use super::expr::{ExprLowerer, Typed};
-use super::grouping::{GroupedBy, grouping_sets};
+use super::grouping::{CARRIED, GroupedBy, grouping_sets};
 use super::kinds::has_extremes;
-use super::parts::Reference;
-use super::select::SelectList;
-use super::{Lowering, unsupported};
+use super::parts::{Reference, ScalarPart};
+use super::select::{SelectList, project};
+use super::{Level, Lowering, unsupported};
 use crate::expr::Expr;
 use crate::functions::{JsonRole, json_image};
-use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan, SortKey};
-use crate::query::{Query, SortGroup};
+use crate::plan::{AggregateCall, AggregateKind, Join, JoinKind, Node as PlanNode, Plan, SortKey};
+use crate::query::SortGroup;
 use crate::tree::Node;
-use crate::types::ColumnType;
-use crate::value::element_type;
+use crate::types::{ColumnType, oid};
+use crate::value::{Value, element_type};
 
 impl ExprLowerer<'_, '_> {
     pub(super) fn aggregate(&mut self, node: &Node) -> Result<Typed, LowerError> {
@@ -50,7 +51,7 @@ impl ExprLowerer<'_, '_> {
         }
         // `regr_count` (`int8inc_float8_float8`) counts the rows that have both.
         if let ("regr_count", [y, x]) = (entry.name.as_str(), &args[..]) {
-            let missing = (Expr::IsNull(Box::new(y.expr.clone())), Expr::Const(crate::Value::Null));
+            let missing = (Expr::IsNull(Box::new(y.expr.clone())), Expr::Const(Value::Null));
             let pair = Expr::Case { branches: vec![missing], otherwise: Box::new(x.expr.clone()) };
             args = vec![Typed { expr: pair, ..x.clone() }];
         }
@@ -83,7 +84,7 @@ impl ExprLowerer<'_, '_> {
         }
         self.json_arguments(kind, &signature, &mut args)?;
         let filter = node.optional("aggfilter")?.map(|filter| self.expr(filter)).transpose()?;
-        let result = self.typed(Expr::Const(crate::Value::Null), node.oid("aggtype")?, node.oid("aggcollid")?)?;
+        let result = self.typed(Expr::Const(Value::Null), node.oid("aggtype")?, node.oid("aggcollid")?)?;
         if kind == AggregateKind::ArrayAgg && element_type(result.kind.oid).is_none() {
             return unsupported(signature);
         }
@@ -168,10 +169,15 @@ impl Lowering<'_> {
         &mut self,
         mut plan: Plan,
         list: &mut SelectList,
-        query: &Query<'_>,
+        level: &Level<'_>,
     ) -> Result<Plan, LowerError> {
-        let mut keys: Vec<Typed> = Vec::new();
-        let references: Vec<usize> = query.group.iter().map(|item| item.target).collect();
+        let query = level.query;
+        // Carried columns are grouped by whatever is grouped by besides.
+        let carried = level.carried_columns().iter().cloned().enumerate();
+        let mut keys: Vec<Typed> =
+            carried.map(|(at, kind)| Typed { expr: Expr::Column(at), kind, collation: 0 }).collect();
+        let references: Vec<usize> =
+            std::iter::repeat_n(CARRIED, keys.len()).chain(query.group.iter().map(|item| item.target)).collect();
         for item in &query.group {
             let index = query.targets.iter().position(|target| target.reference == item.target);
             let Some(index) = index else { return unsupported("GROUP BY of a column that is not there") };
@@ -186,15 +192,15 @@ impl Lowering<'_> {
             let keys = call.order.iter_mut().map(|key| &mut key.expr);
             inner.extend(call.args.iter_mut().chain(call.filter.iter_mut()).chain(keys));
         }
-        plan = list.parts.join_scalars(plan, &mut inner)?;
-        if list.parts.scalars.iter().flatten().any(|scalar| !scalar.equal.is_empty()) {
-            return unsupported("correlated scalar subquery beside GROUP BY");
-        }
+        plan = list.parts.join_scalars(plan, &mut inner, self)?;
         if keys.iter().any(|key| has_scalar(&key.expr)) {
             return Err(Unsupported::new("subquery in GROUP BY").into());
         }
         // A bare column that is no key depends on one: Postgres has checked that the keys contain its table's primary
         // key. Grouping by it too gives the same groups.
+        if keys.iter().any(|key| has_set(&key.expr)) {
+            return unsupported("GROUP BY of a set-returning function");
+        }
         let mut dependent: Vec<usize> = Vec::new();
         for expr in list.exprs() {
             expr.replace(&mut |part| {
@@ -210,6 +216,14 @@ impl Lowering<'_> {
                 None
             });
         }
+        // What a subquery mentions is a key, or else may be a part of one, of which nothing is known beside the group.
+        for expr in list.parts.scalars.iter().flatten().flat_map(ScalarPart::outer) {
+            let is_grouped =
+                |column: &usize| dependent.contains(column) || keys.iter().any(|key| key.expr == Expr::Column(*column));
+            if !keys.iter().any(|key| key.expr == *expr) && !expr.columns().iter().all(is_grouped) {
+                return unsupported("subquery that depends on a part of a GROUP BY expression");
+            }
+        }
         if !dependent.is_empty() && !query.grouping_sets.is_empty() {
             return unsupported("a column beside GROUPING SETS that depends on a grouping column");
         }
@@ -218,7 +232,7 @@ impl Lowering<'_> {
             self.check_equality("GROUP BY", &kind, 0)?;
             keys.push(Typed { expr: Expr::Column(column), kind, collation: 0 });
         }
-        for expr in list.exprs() {
+        for expr in list.all_exprs() {
             *expr = expr.replace(&mut |part| {
                 if let Some(key) = keys.iter().position(|key| key.expr == *part) {
                     return Some(Expr::Column(key));
@@ -238,10 +252,54 @@ impl Lowering<'_> {
         let keys: Vec<Expr> = keys.into_iter().map(|key| key.expr).collect();
         let groupings = std::mem::take(&mut list.parts.groupings);
         if !groupings.is_empty() || !query.grouping_sets.is_empty() {
-            return grouping_sets(plan, query, &GroupedBy { keys, references, calls, groupings, columns });
+            return grouping_sets(plan, level, &GroupedBy { keys, references, calls, groupings, columns });
         }
-        Ok(Plan { node: PlanNode::Aggregate { input: Box::new(plan), keys, aggregates: calls }, columns })
+        let defaults: Vec<Value> = calls.iter().map(|call| of_no_rows(call.kind)).collect();
+        let grouped = Plan { node: PlanNode::Aggregate { input: Box::new(plan), keys, aggregates: calls }, columns };
+        Ok(match &level.carried {
+            Some(carried) if query.group.is_empty() => with_empty_groups(grouped, carried, defaults),
+            _ => grouped,
+        })
     }
+}
+
+/// The aggregate's value over no rows.
+pub(super) fn of_no_rows(kind: AggregateKind) -> Value {
+    match kind {
+        AggregateKind::Count | AggregateKind::CountRows => Value::Int8(0),
+        _ => Value::Null,
+    }
+}
+
+/// Without GROUP BY there is a row for no rows, too: one for every carried row. `grouped` are the groups by these.
+fn with_empty_groups(grouped: Plan, carried: &Plan, defaults: Vec<Value>) -> Plan {
+    let width = carried.columns.len();
+    let flag = ColumnType::new(oid::BOOL);
+    let columns = grouped.columns.clone();
+    let shown = columns.iter().cloned().enumerate().map(|(at, kind)| (Expr::Column(at), kind));
+    let marked = project(grouped, shown.chain([(Expr::Const(Value::Bool(true)), flag)]).collect());
+    let equal = carried.columns.iter().enumerate();
+    let equal = equal.flat_map(|(at, kind)| same(&Expr::Column(at), &Expr::Column(at), kind)).collect();
+    let there = width + columns.len();
+    let joined = carried.columns.iter().chain(&marked.columns).cloned().collect();
+    let join = Join { kind: JoinKind::Left, left: carried.clone(), right: marked, equal, residual: None };
+    let joined = Plan { node: PlanNode::Join(Box::new(join)), columns: joined };
+    let value = |(at, default): (usize, Value)| {
+        let value = Expr::Column(2 * width + at);
+        match default {
+            Value::Null => value,
+            default => {
+                let missing = Expr::IsNull(Box::new(Expr::Column(there)));
+                Expr::Case { branches: vec![(missing, Expr::Const(default))], otherwise: Box::new(value) }
+            }
+        }
+    };
+    let exprs = (0..width).map(Expr::Column).chain(defaults.into_iter().enumerate().map(value));
+    project(joined, exprs.zip(columns).collect())
+}
+
+fn has_set(expr: &Expr) -> bool {
+    expr.columns().into_iter().any(|column| matches!(Reference::of(column), Reference::Set(_)))
 }
 
 fn has_scalar(expr: &Expr) -> bool {

@@ -89,6 +89,19 @@ impl ExprLowerer<'_, '_> {
         }
     }
 
+    /// `ARRAY[…]`. One of arrays has more dimensions.
+    pub(super) fn array(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        let (array, element) = (node.oid("array_typeid")?, node.oid("element_typeid")?);
+        let result = self.typed(Expr::Const(Value::Null), array, node.oid("array_collid")?)?;
+        let refused = || unsupported(format!("ARRAY[…] of type {}", self.lowering.type_name(element)));
+        let Some(element) = element_type(result.kind.oid) else { return refused() };
+        if node.bool("multidims")? {
+            return unsupported("ARRAY[…] of several dimensions");
+        }
+        let items = self.exprs(node.list("elements")?)?.into_iter().map(|item| item.expr).collect();
+        Ok(Typed { expr: Expr::Array { element, items }, ..result })
+    }
+
     /// How the elements of an array operand that [`Self::array_value`] accepts are held.
     fn array_element(&self, node: &Node) -> Result<Option<Representation>, LowerError> {
         let array = match node.label.as_str() {

@@ -6,7 +6,7 @@ use super::kinds::{Representation, representation};
 use super::unsupported;
 use crate::expr::Expr;
 use crate::tree::{Node, Tree};
-use crate::value::{Interval, Numeric, Value};
+use crate::value::{Array, Interval, Numeric, Value, element_type};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +22,7 @@ impl ExprLowerer<'_, '_> {
         let collation = node.oid("constcollid")?;
         let kind = self.lowering.kind(node.oid("consttype")?, node.int32("consttypmod")?, collation)?;
         let value = match node.field("constvalue")? {
-            Tree::Datum { bytes, .. } if !node.bool("constisnull")? => match decode(bytes, kind.oid) {
+            Tree::Datum { bytes, .. } if !node.bool("constisnull")? => match datum(bytes, kind.oid) {
                 Ok(value) => value,
                 Err(error) => {
                     return unsupported(format!("constant of type {} ({error})", self.lowering.type_name(kind.oid)));
@@ -33,6 +33,18 @@ impl ExprLowerer<'_, '_> {
         };
         Ok(Typed { expr: Expr::Const(value), kind, collation })
     }
+}
+
+/// A datum of a base type, or of an array of one.
+fn datum(bytes: &[u8], type_oid: u32) -> Result<Value, DatumError> {
+    let Some(element) = element_type(type_oid) else { return decode(bytes, type_oid) };
+    let elements = decode_array(bytes, element)?;
+    // Its subscripts may begin elsewhere: the lower bound follows the length.
+    let lower = bytes.get(20..24).filter(|_| !elements.is_empty()).map(fixed).transpose()?;
+    if lower.is_some_and(|lower| i32::from_le_bytes(lower) != 1) {
+        return Err(DatumError::UnknownType);
+    }
+    Ok(Value::Array(Array::list(element, elements).into()))
 }
 
 /// A datum of a base type as a value.

@@ -27,6 +27,10 @@ impl Columns {
         self
     }
 
+    pub fn position(&self, varno: usize, attribute: i64) -> Option<usize> {
+        self.positions.get(&(varno, attribute)).copied()
+    }
+
     pub fn shifted(&self, offset: usize) -> Columns {
         Columns::default().concat(self.clone(), offset)
     }
@@ -85,6 +89,7 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
                 None => unsupported("a case test outside CASE"),
             },
             "COALESCEEXPR" => self.coalesce(node),
+            "ARRAYEXPR" => self.array(node),
             "MINMAXEXPR" => self.min_max(node),
             "RELABELTYPE" => self.relabel(node),
             "COERCEVIAIO" => self.via_text(node),
@@ -131,8 +136,8 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
             return lowered;
         }
         let kind = self.lowering.kind(node.oid("vartype")?, node.int32("vartypmod")?, node.oid("varcollid")?)?;
-        match frame.columns.positions.get(&(varno, attribute)) {
-            Some(position) => Ok(Typed { expr: Expr::Column(*position), kind, collation: node.oid("varcollid")? }),
+        match frame.columns.position(varno, attribute) {
+            Some(position) => Ok(Typed { expr: Expr::Column(position), kind, collation: node.oid("varcollid")? }),
             None if attribute == 0 => unsupported("whole-row reference"),
             None if attribute < 0 => unsupported(format!("system column {}", system_column(attribute))),
             None => unsupported("a column of a relation outside this clause (LATERAL)"),
@@ -260,7 +265,6 @@ fn system_column(attribute: i64) -> &'static str {
 /// A node that has no counterpart, in SQL words.
 fn construct_name(label: &str) -> String {
     match label {
-        "ARRAYEXPR" => "ARRAY[…]".into(),
         "ROWEXPR" => "row constructor".into(),
         "ROWCOMPAREEXPR" => "row comparison".into(),
         "SUBSCRIPTINGREF" => "array subscript".into(),

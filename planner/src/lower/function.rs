@@ -118,6 +118,9 @@ fn has_plain_text(type_oid: u32) -> bool {
 
 impl ExprLowerer<'_, '_> {
     pub(super) fn function_call(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        if node.bool("funcretset")? {
+            return self.target_set(node);
+        }
         if node.bool("funcvariadic")? {
             return unsupported("VARIADIC call");
         }

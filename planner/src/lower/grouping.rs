@@ -4,10 +4,10 @@
 use super::error::LowerError;
 use super::expr::{ExprLowerer, Typed};
 use super::select::project;
-use super::unsupported;
+use super::{Level, unsupported};
 use crate::expr::Expr;
 use crate::plan::{AggregateCall, Node as PlanNode, Plan};
-use crate::query::{Query, expand_grouping_sets};
+use crate::query::expand_grouping_sets;
 use crate::tree::Node;
 use crate::types::{ColumnType, oid};
 use crate::value::Value;
@@ -25,6 +25,9 @@ impl ExprLowerer<'_, '_> {
     }
 }
 
+/// The reference of a key that every set has: no item of a select list has this number.
+pub(super) const CARRIED: usize = 0;
+
 /// What is grouped by, and what is computed of each group.
 pub(super) struct GroupedBy {
     pub keys: Vec<Expr>,
@@ -38,7 +41,8 @@ pub(super) struct GroupedBy {
 }
 
 /// Yields keys, calls, then GROUPING() values.
-pub(super) fn grouping_sets(input: Plan, query: &Query<'_>, by: &GroupedBy) -> Result<Plan, LowerError> {
+pub(super) fn grouping_sets(input: Plan, level: &Level<'_>, by: &GroupedBy) -> Result<Plan, LowerError> {
+    let query = level.query;
     let sets = if query.grouping_sets.is_empty() {
         // GROUPING() in a plain GROUP BY: every column is grouped by.
         vec![by.references.clone()]
@@ -53,9 +57,13 @@ pub(super) fn grouping_sets(input: Plan, query: &Query<'_>, by: &GroupedBy) -> R
     columns.extend(by.groupings.iter().map(|_| integer.clone()));
     let mut groupings = Vec::with_capacity(sets.len());
     for set in &sets {
-        let chosen: Vec<usize> = (0..by.keys.len())
-            .filter(|key| by.references.get(*key).is_none_or(|reference| set.contains(reference)))
-            .collect();
+        let is_chosen = |key: &usize| {
+            by.references.get(*key).is_none_or(|reference| *reference == CARRIED || set.contains(reference))
+        };
+        let chosen: Vec<usize> = (0..by.keys.len()).filter(is_chosen).collect();
+        if level.carried.is_some() && chosen.len() == level.carried_columns().len() {
+            return unsupported("an empty grouping set in a correlated subquery");
+        }
         let keys = chosen.iter().map(|key| by.keys[*key].clone()).collect();
         let call_columns = &by.columns[by.keys.len()..];
         let kinds = chosen.iter().map(|key| by.columns[*key].clone()).chain(call_columns.iter().cloned()).collect();

@@ -8,18 +8,22 @@ mod aggregate;
 mod aggregate_kind;
 mod cast;
 mod constant;
+mod domain;
 mod error;
 mod expr;
 mod from;
 mod function;
 mod grouping;
 mod kinds;
+mod lateral;
+mod mark;
 mod order;
 mod parts;
 mod relation;
 mod scalar;
 mod select;
 mod set_operation;
+mod set_returning;
 mod sublink;
 mod window;
 
@@ -34,6 +38,7 @@ use crate::query::{Query, statement};
 use crate::tree::{Node, parse};
 use crate::types::ColumnType;
 use error::unsupported;
+use expr::{Columns, Frame};
 
 /// Views in views (in CTEs, in subqueries …) that are followed before giving up.
 const MAX_QUERY_DEPTH: usize = 32;
@@ -112,6 +117,28 @@ struct Lowering<'c> {
 struct Level<'q> {
     query: &'q Query<'q>,
     parent: Option<&'q Level<'q>>,
+    /// Rows that FROM begins with; every clause keeps their columns in front of its own ([`domain`]).
+    carried: Option<Plan>,
+    /// Where the columns of the queries around it, from its parent outwards, stand in the carried columns.
+    outer: Vec<Columns>,
+}
+
+impl<'q> Level<'q> {
+    fn new(query: &'q Query<'q>, parent: Option<&'q Level<'q>>) -> Level<'q> {
+        Level { query, parent, carried: None, outer: vec![] }
+    }
+
+    /// Columns in front of the query's own.
+    fn carried_columns(&self) -> &[ColumnType] {
+        self.carried.as_ref().map_or(&[], |plan| &plan.columns)
+    }
+
+    /// This level as an expression sees it, and the levels around it as far as their columns are carried.
+    fn frames<'l>(&'l self, columns: &'l Columns) -> Vec<Frame<'l>> {
+        let around = std::iter::successors(self.parent, |level| level.parent);
+        let outer = around.zip(&self.outer).map(|(level, columns)| Frame { level, columns });
+        std::iter::once(Frame { level: self, columns }).chain(outer).collect()
+    }
 }
 
 /// A lowered query: its visible columns and their names.
@@ -122,18 +149,25 @@ struct LoweredQuery {
 
 impl Lowering<'_> {
     fn query(&mut self, node: &Node, parent: Option<&Level<'_>>) -> Result<LoweredQuery, LowerError> {
-        if self.depth >= MAX_QUERY_DEPTH {
-            return unsupported("queries nested too deeply");
-        }
-        self.depth += 1;
-        let query = Query::read(node)?;
-        let level = Level { query: &query, parent };
-        let lowered = self.select(&level)?;
-        self.depth -= 1;
+        let lowered = self.nested(|lowering| {
+            let query = Query::read(node)?;
+            lowering.select(&Level::new(&query, parent))
+        })?;
         // The order of a subquery's rows means nothing to the query around it.
         Ok(match parent {
             Some(_) => LoweredQuery { plan: without_order(lowered.plan), names: lowered.names },
             None => lowered,
         })
+    }
+
+    /// One query further down.
+    fn nested<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, LowerError>) -> Result<T, LowerError> {
+        if self.depth >= MAX_QUERY_DEPTH {
+            return unsupported("queries nested too deeply");
+        }
+        self.depth += 1;
+        let result = f(self);
+        self.depth -= 1;
+        result
     }
 }

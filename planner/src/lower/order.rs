@@ -1,12 +1,13 @@
 //! The end of a SELECT: output columns, DISTINCT, ORDER BY, LIMIT and OFFSET.
 
 use super::error::LowerError;
-use super::expr::{Columns, ExprLowerer, Frame, Typed};
+use super::expr::{Columns, ExprLowerer, Typed};
 use super::kinds::has_order;
 use super::select::{filter, project};
 use super::{Level, LoweredQuery, Lowering, Purpose, unsupported};
 use crate::expr::Expr;
 use crate::functions::lookup;
+use crate::optimize::simplified;
 use crate::plan::{Node as PlanNode, Plan, SortKey, WindowCall, WindowKind};
 use crate::query::{Query, SortGroup};
 use crate::tree::Node;
@@ -28,9 +29,12 @@ impl Lowering<'_> {
         let hidden = (0..targets.len()).filter(|i| query.targets[*i].junk).filter(is_sort_key);
         let shown: Vec<usize> = visible.iter().copied().chain(hidden).collect();
         let column = |i: &usize| (targets[*i].expr.clone(), targets[*i].kind.clone());
-        let mut plan = project(plan, shown.iter().map(column).collect());
+        let carried = level.carried_columns();
+        let kept = carried.iter().cloned().enumerate().map(|(at, kind)| (Expr::Column(at), kind));
+        let mut plan = project(plan, kept.chain(shown.iter().map(column)).collect());
+        let place = |i: usize| shown.iter().position(|shown| *shown == i).map(|at| Expr::Column(carried.len() + at));
         if query.distinct_on {
-            plan = self.first_of_each(plan, &shown, &targets, query)?;
+            plan = self.first_of_each(plan, carried.len(), &shown, &targets, query)?;
         } else if !query.distinct.is_empty() {
             for i in &shown {
                 self.check_equality("DISTINCT", &targets[*i].kind, targets[*i].collation)?;
@@ -38,20 +42,20 @@ impl Lowering<'_> {
             let columns = plan.columns.clone();
             plan = Plan { node: PlanNode::Distinct { input: Box::new(plan) }, columns };
         }
-        let keys = self.sort_keys("ORDER BY", query, &query.sort, &targets, |i| {
-            shown.iter().position(|shown| *shown == i).map(Expr::Column)
-        })?;
+        let keys = self.sort_keys("ORDER BY", query, &query.sort, &targets, place)?;
         let limit = self.row_count(query.limit, "LIMIT", level)?;
         let offset = self.row_count(query.offset, "OFFSET", level)?;
         if self.purpose == Purpose::Maintain && keys.is_empty() && (limit.is_some() || offset.is_some()) {
             return unsupported("LIMIT without ORDER BY");
         }
-        if !keys.is_empty() || limit.is_some() || offset.is_some() {
+        if level.carried.is_some() {
+            plan = first_of_all(plan, carried.len(), keys, limit, offset)?;
+        } else if !keys.is_empty() || limit.is_some() || offset.is_some() {
             let columns = plan.columns.clone();
             plan = Plan { node: PlanNode::Sort { input: Box::new(plan), keys, limit, offset }, columns };
         }
         if shown.len() > visible.len() {
-            let kept = plan.columns[..visible.len()].iter().cloned().enumerate();
+            let kept = plan.columns[..carried.len() + visible.len()].iter().cloned().enumerate();
             let kept = kept.map(|(i, kind)| (Expr::Column(i), kind)).collect();
             plan = project(plan, kept);
         }
@@ -63,15 +67,17 @@ impl Lowering<'_> {
     fn first_of_each(
         &self,
         plan: Plan,
+        carried: usize,
         shown: &[usize],
         targets: &[Typed],
         query: &Query<'_>,
     ) -> Result<Plan, LowerError> {
         let locate = |reference: usize| {
             let index = query.targets.iter().position(|target| target.reference == reference)?;
-            shown.iter().position(|shown| *shown == index).map(|place| (index, Expr::Column(place)))
+            let place = shown.iter().position(|shown| *shown == index)?;
+            Some((index, Expr::Column(carried + place)))
         };
-        let mut partition = Vec::with_capacity(query.distinct.len());
+        let mut partition: Vec<Expr> = (0..carried).map(Expr::Column).collect();
         for item in &query.distinct {
             let Some((index, column)) = locate(item.target) else {
                 return unsupported("DISTINCT ON without ORDER BY");
@@ -81,23 +87,14 @@ impl Lowering<'_> {
         }
         let is_key = |item: &&SortGroup| query.distinct.iter().any(|key| key.target == item.target);
         let rest: Vec<SortGroup> = query.sort.iter().filter(|item| !is_key(item)).copied().collect();
-        let all_keys = (0..shown.len()).all(|place| partition.contains(&Expr::Column(place)));
+        let all_keys = (0..shown.len()).all(|place| partition.contains(&Expr::Column(carried + place)));
         if rest.is_empty() && !all_keys {
             return unsupported("DISTINCT ON without ORDER BY");
         }
         let order = self.sort_keys("ORDER BY", query, &rest, targets, |i| {
-            shown.iter().position(|shown| *shown == i).map(Expr::Column)
+            shown.iter().position(|shown| *shown == i).map(|at| Expr::Column(carried + at))
         })?;
-        let bigint = ColumnType::new(oid::INT8);
-        let kept: Vec<(Expr, ColumnType)> =
-            plan.columns.iter().cloned().enumerate().map(|(at, kind)| (Expr::Column(at), kind)).collect();
-        let columns = plan.columns.iter().cloned().chain([bigint.clone()]).collect();
-        let number = Expr::Column(plan.columns.len());
-        let functions = vec![WindowCall::plain(WindowKind::RowNumber, partition, order, bigint)];
-        let numbered = Plan { node: PlanNode::Window { input: Box::new(plan), functions }, columns };
-        let Some(function) = lookup("int8eq") else { return unsupported("DISTINCT ON") };
-        let first = Expr::Call { function, args: vec![number, Expr::Const(Value::Int8(1))] };
-        Ok(project(filter(numbered, first), kept))
+        Ok(numbered_between(plan, partition, order, None, Some(1)))
     }
 
     /// ORDER BY items as keys; `locate` gives the expression of a target by its index in the select list.
@@ -154,11 +151,69 @@ impl Lowering<'_> {
     fn row_count(&mut self, node: Option<&Node>, what: &str, level: &Level<'_>) -> Result<Option<Expr>, LowerError> {
         let Some(node) = node else { return Ok(None) };
         let columns = Columns::default();
-        let mut lowerer = ExprLowerer::new(self, vec![Frame { level, columns: &columns }]);
+        let mut lowerer = ExprLowerer::new(self, level.frames(&columns));
         let count = lowerer.expr(node)?.expr;
         if !lowerer.parts.scalars.is_empty() || !count.columns().is_empty() {
             return unsupported(format!("subquery in {what}"));
         }
         Ok(if count == Expr::Const(Value::Null) { None } else { Some(count) })
+    }
+}
+
+/// ORDER BY … LIMIT … OFFSET within each of the carried rows, the first `carried` columns. Without a limit the order of a
+/// subquery means nothing.
+fn first_of_all(
+    plan: Plan,
+    carried: usize,
+    keys: Vec<SortKey>,
+    limit: Option<Expr>,
+    offset: Option<Expr>,
+) -> Result<Plan, LowerError> {
+    let count = |expr: Option<Expr>| match expr.as_ref().map(simplified) {
+        None => Ok(None),
+        Some(Expr::Const(Value::Int8(count))) if count >= 0 => Ok(Some(count)),
+        Some(_) => unsupported("LIMIT of a correlated subquery that is not a constant"),
+    };
+    let (limit, offset) = (count(limit)?, count(offset)?);
+    if limit.is_none() && offset.is_none() {
+        return Ok(plan);
+    }
+    if keys.is_empty() {
+        return unsupported("LIMIT without ORDER BY in a correlated subquery");
+    }
+    let partition = (0..carried).map(Expr::Column).collect();
+    let last = limit.map(|limit| limit.saturating_add(offset.unwrap_or(0)));
+    Ok(numbered_between(plan, partition, keys, offset, last))
+}
+
+/// The rows whose number in their partition is above `after` and at most `last`.
+fn numbered_between(
+    plan: Plan,
+    partition: Vec<Expr>,
+    order: Vec<SortKey>,
+    after: Option<i64>,
+    last: Option<i64>,
+) -> Plan {
+    let bigint = ColumnType::new(oid::INT8);
+    let kept: Vec<(Expr, ColumnType)> =
+        plan.columns.iter().cloned().enumerate().map(|(at, kind)| (Expr::Column(at), kind)).collect();
+    let columns = plan.columns.iter().cloned().chain([bigint.clone()]).collect();
+    let number = Expr::Column(plan.columns.len());
+    let functions = vec![WindowCall::plain(WindowKind::RowNumber, partition, order, bigint)];
+    let numbered = Plan { node: PlanNode::Window { input: Box::new(plan), functions }, columns };
+    let compare = |symbol: &str, bound: i64| Expr::Call {
+        function: lookup(symbol).expect("comparisons of bigint are registered"),
+        args: vec![number.clone(), Expr::Const(Value::Int8(bound))],
+    };
+    let conditions = match (after, last) {
+        (None, Some(1)) => vec![compare("int8eq", 1)],
+        _ => {
+            let after = after.map(|after| compare("int8gt", after));
+            after.into_iter().chain(last.map(|last| compare("int8le", last))).collect()
+        }
+    };
+    match Expr::conjunction(conditions) {
+        Some(condition) => project(filter(numbered, condition), kept),
+        None => project(numbered, kept),
     }
 }

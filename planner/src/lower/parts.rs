@@ -2,15 +2,17 @@
 //! yet: each gets a number far beyond any row and is collected; the clause that computes it then puts the real column
 //! in.
 
+use super::Lowering;
 use super::error::LowerError;
 use crate::expr::Expr;
-use crate::plan::{AggregateCall, Join, JoinKind, Node as PlanNode, Plan, WindowKind};
+use crate::plan::{AggregateCall, Join, JoinKind, Node as PlanNode, Plan, SetCall, WindowKind};
 use crate::types::ColumnType;
 
 const AGGREGATES: usize = 1 << 28;
 const WINDOWS: usize = 2 << 28;
 const SCALARS: usize = 3 << 28;
 const GROUPINGS: usize = 4 << 28;
+const SETS: usize = 5 << 28;
 
 /// What expressions ask the surrounding clauses to compute.
 #[derive(Default)]
@@ -19,20 +21,36 @@ pub(super) struct Parts {
     pub windows: Vec<WindowPart>,
     /// `GROUPING(…)`: the grouping expressions named, as references.
     pub groupings: Vec<Vec<usize>>,
+    /// Set-returning functions of the select list.
+    pub sets: Vec<SetCall>,
     /// Taken once joined.
     pub scalars: Vec<Option<ScalarPart>>,
 }
 
 /// A subquery that gives one value.
 pub(super) struct ScalarPart {
-    /// Exactly one row; with `equal` at most one row for each of their values.
+    /// Exactly one row; with `equal` at most one row for each of their values; over a domain at most one row for each
+    /// of its rows.
     pub plan: Plan,
+    /// What the domain's columns are, over the row around it.
+    pub domain: Option<Vec<Expr>>,
     /// Expressions over the row around it, and the column each equals.
     pub equal: Vec<(Expr, usize)>,
     /// The value's column.
     pub value: usize,
     /// A column that is never NULL, and the value where there is no row; None when that is NULL.
     pub without: Option<(usize, Expr)>,
+}
+
+impl ScalarPart {
+    /// Expressions over the row around it.
+    pub fn outer(&self) -> impl Iterator<Item = &Expr> {
+        self.equal.iter().map(|(outer, _)| outer).chain(self.domain.iter().flatten())
+    }
+
+    pub fn outer_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        self.equal.iter_mut().map(|(outer, _)| outer).chain(self.domain.iter_mut().flatten())
+    }
 }
 
 pub(super) struct WindowPart {
@@ -60,11 +78,13 @@ pub(super) enum Reference {
     Window(usize),
     Scalar(usize),
     Grouping(usize),
+    Set(usize),
 }
 
 impl Reference {
     pub fn of(column: usize) -> Reference {
         match column {
+            c if c >= SETS => Reference::Set(c - SETS),
             c if c >= GROUPINGS => Reference::Grouping(c - GROUPINGS),
             c if c >= SCALARS => Reference::Scalar(c - SCALARS),
             c if c >= WINDOWS => Reference::Window(c - WINDOWS),
@@ -95,13 +115,23 @@ impl Parts {
         Expr::Column(WINDOWS + self.windows.len() - 1)
     }
 
+    pub fn set(&mut self, call: SetCall) -> Expr {
+        self.sets.push(call);
+        Expr::Column(SETS + self.sets.len() - 1)
+    }
+
     pub fn scalar(&mut self, part: ScalarPart) -> Expr {
         self.scalars.push(Some(part));
         Expr::Column(SCALARS + self.scalars.len() - 1)
     }
 
     /// Joins the scalar subqueries that `exprs` use to the input of these expressions and puts the real columns in.
-    pub fn join_scalars(&mut self, mut plan: Plan, exprs: &mut [&mut Expr]) -> Result<Plan, LowerError> {
+    pub fn join_scalars(
+        &mut self,
+        mut plan: Plan,
+        exprs: &mut [&mut Expr],
+        lowering: &Lowering<'_>,
+    ) -> Result<Plan, LowerError> {
         for expr in exprs {
             for column in expr.columns() {
                 let Reference::Scalar(index) = Reference::of(column) else { continue };
@@ -117,10 +147,19 @@ impl Parts {
                         otherwise: Box::new(value),
                     },
                 };
-                let kind = if scalar.equal.is_empty() { JoinKind::Inner } else { JoinKind::Left };
-                let equal = scalar.equal.into_iter().map(|(outer, at)| (outer, Expr::Column(at))).collect();
-                let columns = plan.columns.iter().chain(&scalar.plan.columns).cloned().collect();
-                let join = Join { kind, left: plan, right: scalar.plan, equal, residual: None };
+                let is_one_row = scalar.equal.is_empty() && scalar.domain.is_none();
+                let kind = if is_one_row { JoinKind::Inner } else { JoinKind::Left };
+                let mut equal: Vec<_> = scalar.equal.into_iter().map(|(outer, at)| (outer, Expr::Column(at))).collect();
+                let right = match scalar.domain {
+                    None => scalar.plan,
+                    Some(exprs) => {
+                        let (right, pairs) = lowering.resolved(scalar.plan, &exprs, &plan);
+                        equal.extend(pairs);
+                        right
+                    }
+                };
+                let columns = plan.columns.iter().chain(&right.columns).cloned().collect();
+                let join = Join { kind, left: plan, right, equal, residual: None };
                 plan = Plan { node: PlanNode::Join(Box::new(join)), columns };
                 **expr = expr.replace(&mut |part| (*part == Expr::Column(column)).then(|| value.clone()));
             }

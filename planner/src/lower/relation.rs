@@ -78,9 +78,10 @@ impl<'c> Lowering<'c> {
             ctes: vec![],
             has_aggregates: false,
             has_windows: false,
+            has_target_sets: false,
             unsupported: None,
         };
-        let level = Level { query: &query, parent: None };
+        let level = Level::new(&query, None);
         let mut columns = Columns::default();
         for (position, column) in entry.columns.iter().enumerate() {
             columns.insert(1, i64::from(column.number), position);

@@ -1,11 +1,13 @@
 //! `(SELECT …)` as a value. One that does not depend on the row around it is joined, being one row; one that does is
 //! grouped by what it is compared with there, and looked up by the row's own values.
 
+use super::aggregate::of_no_rows;
+use super::domain::Dependent;
 use super::error::LowerError;
 use super::expr::{ExprLowerer, Frame, Typed};
 use super::parts::{Reference, ScalarPart};
 use super::select::{filter, project};
-use super::sublink::{conjuncts, reaches_out};
+use super::sublink::{ALL, ANY, EXISTS, conjuncts, reaches_out};
 use super::{Level, unsupported};
 use crate::Collation;
 use crate::eval::{EvalContext, Tuple};
@@ -26,9 +28,7 @@ impl ExprLowerer<'_, '_> {
         // SubLinkType of src/include/nodes/primnodes.h.
         let what = match node.int("subLinkType")? {
             4 => "scalar subquery",
-            0 => return unsupported("EXISTS outside a top-level condition of WHERE"),
-            1 => return unsupported("ALL (subquery) outside a top-level condition of WHERE"),
-            2 => return unsupported("IN (subquery) outside a top-level condition of WHERE"),
+            EXISTS | ALL | ANY => return self.mark(node),
             3 => return unsupported("row comparison with a subquery"),
             6 => return unsupported("ARRAY(subquery)"),
             _ => return unsupported("subquery of this kind"),
@@ -36,7 +36,15 @@ impl ExprLowerer<'_, '_> {
         let query = node.child("subselect")?;
         let Some(frame) = self.frames.first().copied() else { return unsupported(what) };
         if reaches_out(query) {
-            return self.correlated(query, frame);
+            let known = (self.parts.scalars.len(), self.parts.aggregates.len());
+            return match self.correlated(query, frame) {
+                Err(LowerError::Unsupported(_)) => {
+                    self.parts.scalars.truncate(known.0);
+                    self.parts.aggregates.truncate(known.1);
+                    self.scalar_over_domain(query)
+                }
+                lowered => lowered,
+            };
         }
         let mut plan = self.lowering.query(query, Some(frame.level))?.plan;
         let Some(kind) = plan.columns.first().cloned() else { return unsupported(what) };
@@ -45,7 +53,21 @@ impl ExprLowerer<'_, '_> {
             let node = PlanNode::Aggregate { input: Box::new(plan), keys: vec![], aggregates: vec![single] };
             plan = Plan { node, columns: vec![kind.clone()] };
         }
-        let part = ScalarPart { plan, equal: vec![], value: 0, without: None };
+        let part = ScalarPart { plan, domain: None, equal: vec![], value: 0, without: None };
+        Ok(typed(self.parts.scalar(part), kind))
+    }
+
+    /// At most one value for each row of the domain; more are an error value.
+    fn scalar_over_domain(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        let frames = self.frames.clone();
+        let Dependent { plan, exprs } = self.lowering.dependent(node, &frames)?;
+        let width = exprs.len();
+        let Some(kind) = plan.columns.get(width).cloned() else { return unsupported("subquery without a column") };
+        let columns = plan.columns[..=width].to_vec();
+        let keys = (0..width).map(Expr::Column).collect();
+        let aggregates = vec![single(Expr::Column(width), &kind)];
+        let plan = Plan { node: PlanNode::Aggregate { input: Box::new(plan), keys, aggregates }, columns };
+        let part = ScalarPart { plan, domain: Some(exprs), equal: vec![], value: width, without: None };
         Ok(typed(self.parts.scalar(part), kind))
     }
 
@@ -58,6 +80,7 @@ impl ExprLowerer<'_, '_> {
             && query.grouping_sets.is_empty()
             && query.having.is_none()
             && !query.has_windows
+            && !query.has_target_sets
             && query.set_operation.is_none()
             && query.distinct.is_empty()
             && query.limit.is_none()
@@ -65,7 +88,7 @@ impl ExprLowerer<'_, '_> {
         if !is_plain {
             return unsupported("correlated scalar subquery with grouping, DISTINCT, set operation or LIMIT");
         }
-        let inner = Level { query: &query, parent: Some(outer.level) };
+        let inner = Level::new(&query, Some(outer.level));
         let (mut right, columns) = self.lowering.join_all(&inner)?;
         let shifted = columns.shifted(INNER);
         let mut frames = vec![Frame { level: &inner, columns: &shifted }];
@@ -126,10 +149,7 @@ impl ExprLowerer<'_, '_> {
         };
         // What the value is where the group is empty: counts are zero, all else is NULL.
         let without = value_expr.replace(&mut |part| match part {
-            Expr::Column(column) => Some(Expr::Const(match calls[*column - keys.len()].kind {
-                AggregateKind::Count | AggregateKind::CountRows => Value::Int8(0),
-                _ => Value::Null,
-            })),
+            Expr::Column(column) => Some(Expr::Const(of_no_rows(calls[*column - keys.len()].kind))),
             _ => None,
         });
         let is_null = without.eval(Tuple::single(&[]), &EvalContext::default()).is_null();
@@ -143,6 +163,7 @@ impl ExprLowerer<'_, '_> {
         targets.push((Expr::Const(Value::Bool(true)), ColumnType::new(oid::BOOL)));
         let part = ScalarPart {
             plan: project(grouped, targets),
+            domain: None,
             equal: equal.into_iter().enumerate().map(|(at, (outer, _))| (outer, at)).collect(),
             value: width,
             without: (!is_null).then_some((width + 1, without)),

@@ -1,8 +1,9 @@
 //! One SELECT, clause by clause in Postgres' logical order.
 
 use super::error::LowerError;
-use super::expr::{Columns, ExprLowerer, Frame, Typed};
-use super::parts::{Parts, WindowPart};
+use super::expr::{Columns, ExprLowerer, Typed};
+use super::parts::{Parts, ScalarPart, WindowPart};
+use super::set_returning::target_sets;
 use super::{Level, LoweredQuery, Lowering, unsupported};
 use crate::expr::Expr;
 use crate::plan::{Node as PlanNode, Plan};
@@ -19,7 +20,20 @@ impl SelectList {
     /// Everything that is evaluated over the present plan.
     pub fn exprs(&mut self) -> Vec<&mut Expr> {
         let windows = self.parts.windows.iter_mut().flat_map(WindowPart::exprs_mut);
-        self.targets.iter_mut().map(|target| &mut target.expr).chain(&mut self.having).chain(windows).collect()
+        let sets = self.parts.sets.iter_mut().flat_map(|set| &mut set.args);
+        let targets = self.targets.iter_mut().map(|target| &mut target.expr);
+        targets.chain(&mut self.having).chain(windows).chain(sets).collect()
+    }
+}
+
+impl SelectList {
+    /// These, and what subqueries mention of the row around them.
+    pub fn all_exprs(&mut self) -> Vec<&mut Expr> {
+        let windows = self.parts.windows.iter_mut().flat_map(WindowPart::exprs_mut);
+        let sets = self.parts.sets.iter_mut().flat_map(|set| &mut set.args);
+        let targets = self.targets.iter_mut().map(|target| &mut target.expr);
+        let scalars = self.parts.scalars.iter_mut().flatten().flat_map(ScalarPart::outer_mut);
+        targets.chain(&mut self.having).chain(windows).chain(sets).chain(scalars).collect()
     }
 }
 
@@ -29,7 +43,7 @@ impl Lowering<'_> {
         if let Some(clause) = query.unsupported {
             return unsupported(clause);
         }
-        let (plan, columns) = match query.set_operation {
+        let (mut plan, columns) = match query.set_operation {
             Some(root) => self.set_operation(root, level)?,
             None => {
                 let (plan, columns) = self.join_all(level)?;
@@ -37,28 +51,35 @@ impl Lowering<'_> {
             }
         };
         let mut list = self.select_list(level, &columns)?;
-        let mut plan = plan;
         if query.has_aggregates {
-            plan = self.aggregation(plan, &mut list, query)?;
+            plan = self.aggregation(plan, &mut list, level)?;
         }
         if let Some(mut having) = list.having.take() {
-            plan = list.parts.join_scalars(plan, &mut [&mut having])?;
+            plan = list.parts.join_scalars(plan, &mut [&mut having], self)?;
             plan = filter(plan, having);
         }
-        let mut windows = std::mem::take(&mut list.parts.windows);
+        let (mut windows, mut sets) = (std::mem::take(&mut list.parts.windows), std::mem::take(&mut list.parts.sets));
         let targets = list.targets.iter_mut().map(|target| &mut target.expr);
-        let mut exprs: Vec<&mut Expr> = targets.chain(windows.iter_mut().flat_map(WindowPart::exprs_mut)).collect();
-        plan = list.parts.join_scalars(plan, &mut exprs)?;
-        list.parts.windows = windows;
+        let parts = windows.iter_mut().flat_map(WindowPart::exprs_mut);
+        let mut exprs: Vec<&mut Expr> =
+            targets.chain(parts).chain(sets.iter_mut().flat_map(|set| &mut set.args)).collect();
+        plan = list.parts.join_scalars(plan, &mut exprs, self)?;
+        (list.parts.windows, list.parts.sets) = (windows, sets);
         if query.has_windows {
             plan = self.windows(plan, &mut list, level)?;
+        }
+        if query.has_target_sets && query.has_windows {
+            return unsupported("set-returning function beside window functions");
+        }
+        if query.has_target_sets {
+            plan = target_sets(plan, &mut list);
         }
         let targets = list.targets;
         self.finish(plan, targets, level)
     }
 
     fn select_list(&mut self, level: &Level<'_>, columns: &Columns) -> Result<SelectList, LowerError> {
-        let mut lowerer = ExprLowerer::new(self, vec![Frame { level, columns }]);
+        let mut lowerer = ExprLowerer::new(self, level.frames(columns));
         let targets =
             level.query.targets.iter().map(|target| lowerer.expr(target.expr)).collect::<Result<Vec<_>, _>>()?;
         let having = level.query.having.map(|node| lowerer.expr(node)).transpose()?.map(|having| having.expr);

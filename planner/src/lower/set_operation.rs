@@ -31,8 +31,9 @@ impl Lowering<'_> {
         }
         let varno = leaf.index("rtindex")?;
         let mut columns = Columns::default();
-        for position in 0..plan.columns.len() {
-            columns.insert(varno, position as i64 + 1, position);
+        let carried = level.carried_columns().len();
+        for position in carried..plan.columns.len() {
+            columns.insert(varno, (position - carried) as i64 + 1, position);
         }
         Ok((plan, columns))
     }
@@ -41,7 +42,13 @@ impl Lowering<'_> {
         if node.label != "SETOPERATIONSTMT" {
             let index = node.index("rtindex")?.wrapping_sub(1);
             return match level.query.range.get(index).map(|entry| &entry.kind) {
-                Some(RangeKind::Subquery(query)) => Ok(self.query(query, Some(level))?.plan),
+                Some(RangeKind::Subquery(query)) => match &level.carried {
+                    None => Ok(self.query(query, Some(level))?.plan),
+                    Some(carried) => {
+                        let outer = std::iter::once(Columns::default()).chain(level.outer.iter().cloned()).collect();
+                        self.carrying(query, level, outer, carried.clone())
+                    }
+                },
                 _ => unsupported("a set operation over something else than queries"),
             };
         }
@@ -51,8 +58,8 @@ impl Lowering<'_> {
             INTERSECT => "INTERSECT",
             _ => "EXCEPT",
         };
-        let mut kinds = Vec::new();
-        let mut collations = Vec::new();
+        let mut kinds = level.carried_columns().to_vec();
+        let mut collations = vec![0; kinds.len()];
         for ((type_oid, typmod), collation) in
             node.numbers("colTypes")?.iter().zip(node.numbers("colTypmods")?).zip(node.numbers("colCollations")?)
         {

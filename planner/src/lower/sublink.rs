@@ -15,9 +15,9 @@ use crate::types::{ColumnType, oid};
 use crate::value::Value;
 
 /// `SubLinkType` of `src/include/nodes/primnodes.h`.
-const EXISTS: i64 = 0;
-const ALL: i64 = 1;
-const ANY: i64 = 2;
+pub(super) const EXISTS: i64 = 0;
+pub(super) const ALL: i64 = 1;
+pub(super) const ANY: i64 = 2;
 
 impl Lowering<'_> {
     /// WHERE: plain conditions first, then the joins that subqueries became.
@@ -35,18 +35,21 @@ impl Lowering<'_> {
                 None => conditions.push(node),
             }
         }
-        let mut lowerer = ExprLowerer::new(self, vec![Frame { level, columns }]);
+        let mut lowerer = ExprLowerer::new(self, level.frames(columns));
         let mut predicates = Vec::new();
         for node in conditions {
             predicates.push(lowerer.expr(node)?.expr);
         }
         let mut parts = lowerer.parts;
-        plan = parts.join_scalars(plan, &mut predicates.iter_mut().collect::<Vec<_>>())?;
+        plan = parts.join_scalars(plan, &mut predicates.iter_mut().collect::<Vec<_>>(), self)?;
         if let Some(predicate) = Expr::conjunction(predicates) {
             plan = filter(plan, predicate);
         }
         for subquery in subqueries {
-            plan = self.membership_join(plan, columns, subquery, level)?;
+            plan = match self.membership_join(plan.clone(), columns, &subquery, level) {
+                Err(LowerError::Unsupported(_)) => self.membership_filter(plan, columns, &subquery, level)?,
+                joined => joined?,
+            };
         }
         Ok(plan)
     }
@@ -55,7 +58,7 @@ impl Lowering<'_> {
         &mut self,
         left: Plan,
         columns: &Columns,
-        subquery: Membership<'_>,
+        subquery: &Membership<'_>,
         level: &Level<'_>,
     ) -> Result<Plan, LowerError> {
         let width = left.columns.len();
@@ -66,7 +69,7 @@ impl Lowering<'_> {
             for (position, kind) in right.columns.iter().enumerate() {
                 outputs.push(Typed { expr: Expr::Column(width + position), kind: kind.clone(), collation: 0 });
             }
-            let frames = vec![Frame { level, columns }];
+            let frames = level.frames(columns);
             let conditions = self.test_conditions(subquery.link, frames, outputs)?;
             if subquery.partner == Some(BooleanTest::IsNotFalse)
                 && let [condition] = &conditions[..]
@@ -81,10 +84,11 @@ impl Lowering<'_> {
         if !is_plain(&query) {
             return unsupported("correlated subquery with grouping, set operation or LIMIT");
         }
-        let inner = Level { query: &query, parent: Some(level) };
+        let inner = Level::new(&query, Some(level));
         let (mut right, inner_columns) = self.join_all(&inner)?;
         let shifted = inner_columns.shifted(width);
-        let frames = vec![Frame { level: &inner, columns: &shifted }, Frame { level, columns }];
+        let mut frames = vec![Frame { level: &inner, columns: &shifted }];
+        frames.extend(level.frames(columns));
         let mut lowerer = ExprLowerer::new(self, frames.clone());
         let mut conditions = Vec::new();
         for node in conjuncts(query.quals) {
@@ -108,6 +112,21 @@ impl Lowering<'_> {
         let mut conditions = shared;
         conditions.extend(subquery.partners(self.test_conditions(subquery.link, frames[1..].to_vec(), outputs)?));
         Ok(join(subquery.kind, left, right, conditions))
+    }
+
+    /// The same as a condition on the truth of the comparison, for subqueries that are no join's side.
+    fn membership_filter(
+        &mut self,
+        plan: Plan,
+        columns: &Columns,
+        subquery: &Membership<'_>,
+        level: &Level<'_>,
+    ) -> Result<Plan, LowerError> {
+        let mut lowerer = ExprLowerer::new(self, level.frames(columns));
+        let mut condition = lowerer.expr(subquery.condition)?.expr;
+        let mut parts = lowerer.parts;
+        let plan = parts.join_scalars(plan, &mut [&mut condition], self)?;
+        Ok(filter(plan, condition))
     }
 
     /// `tested NOT IN (right)` over one column. Three questions that each look little up: is the value in the list; is
@@ -162,6 +181,8 @@ struct Membership<'t> {
     /// What the comparison must be for a row of the subquery to count; None for true.
     partner: Option<BooleanTest>,
     link: &'t Node,
+    /// The whole condition.
+    condition: &'t Node,
 }
 
 impl Membership<'_> {
@@ -192,7 +213,7 @@ fn membership(node: &Node) -> Result<Option<Membership<'_>>, LowerError> {
         (ALL, true) => (JoinKind::Semi, Some(BooleanTest::IsFalse)),
         _ => return Ok(None),
     };
-    Ok(Some(Membership { kind, partner, link }))
+    Ok(Some(Membership { kind, partner, link, condition: node }))
 }
 
 /// The operands of a top-level AND.
@@ -206,19 +227,21 @@ pub(super) fn conjuncts(quals: Option<&Node>) -> Vec<&Node> {
 
 /// The query mentions a column of a query around it.
 pub(super) fn reaches_out(query: &Node) -> bool {
-    fn mentions(node: &Node, depth: i64) -> bool {
-        let depth = depth + i64::from(node.label == "QUERY");
-        let level = node.int("varlevelsup").or_else(|_| node.int("agglevelsup")).unwrap_or(0);
-        level >= depth && level > 0 || node.fields.iter().any(|(_, value)| inside(value, depth))
-    }
+    mentions_outer(query, 0)
+}
+
+/// A tree inside `depth` queries mentions a column of a query around these.
+pub(super) fn mentions_outer(node: &Node, depth: i64) -> bool {
     fn inside(tree: &Tree, depth: i64) -> bool {
         match tree {
-            Tree::Node(node) => mentions(node, depth),
+            Tree::Node(node) => mentions_outer(node, depth),
             Tree::List(items) => items.iter().any(|item| inside(item, depth)),
             _ => false,
         }
     }
-    mentions(query, 0)
+    let depth = depth + i64::from(node.label == "QUERY");
+    let level = node.int("varlevelsup").or_else(|_| node.int("agglevelsup")).unwrap_or(0);
+    level >= depth && level > 0 || node.fields.iter().any(|(_, value)| inside(value, depth))
 }
 
 /// FROM and WHERE only, so that membership is decided row by row.
@@ -226,6 +249,7 @@ fn is_plain(query: &Query<'_>) -> bool {
     query.unsupported.is_none()
         && !query.has_aggregates
         && !query.has_windows
+        && !query.has_target_sets
         && query.set_operation.is_none()
         && query.limit.is_none()
         && query.offset.is_none()

@@ -102,7 +102,7 @@ impl Lowering<'_> {
         for part in std::mem::take(&mut list.parts.windows) {
             let clause = query.windows.iter().find(|clause| clause.reference == part.clause);
             let Some(clause) = clause else { return unsupported("a window that is not there") };
-            let mut partition = Vec::with_capacity(clause.partition.len());
+            let mut partition: Vec<Expr> = (0..level.carried_columns().len()).map(Expr::Column).collect();
             for item in &clause.partition {
                 let index = query.targets.iter().position(|target| target.reference == item.target);
                 let Some(target) = index.map(|i| &list.targets[i]) else {

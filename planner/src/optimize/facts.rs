@@ -52,6 +52,11 @@ pub fn not_null(plan: &Plan, catalog: &Catalog) -> BTreeSet<usize> {
             found.remove(&plan.columns.len());
             found
         }
+        Node::ProjectSet(set) => {
+            let mut found = not_null(&set.input, catalog);
+            found.extend((set.calls.ordinality && set.calls.left.is_none()).then(|| plan.columns.len() - 1));
+            found
+        }
         Node::Values { .. } | Node::UnionAll { .. } => BTreeSet::new(),
     }
 }
@@ -112,7 +117,7 @@ pub fn unique_keys(plan: &Plan, catalog: &Catalog) -> Vec<Vec<usize>> {
                 _ => vec![],
             }
         }
-        Node::Values { .. } | Node::UnionAll { .. } | Node::Repeat { .. } => vec![],
+        Node::Values { .. } | Node::UnionAll { .. } | Node::Repeat { .. } | Node::ProjectSet(_) => vec![],
     }
 }
 

@@ -15,6 +15,7 @@ mod tests;
 
 pub use equality::split_equalities;
 pub(crate) use facts::not_null;
+pub(crate) use fold::simplified;
 pub use fold::with_constants;
 
 use crate::catalog::Catalog;

@@ -5,7 +5,7 @@
 //! Two projections in a row become one where nothing is computed twice.
 
 use crate::expr::Expr;
-use crate::plan::{AggregateCall, Join, JoinKind, Node, Plan, SortKey, WindowCall};
+use crate::plan::{AggregateCall, Join, JoinKind, Node, Plan, ProjectSet, SortKey, WindowCall};
 use std::collections::BTreeSet;
 
 pub fn prune(plan: Plan) -> Plan {
@@ -74,6 +74,7 @@ fn narrow(plan: Plan, needed: &BTreeSet<usize>) -> (Plan, Place) {
             let columns = input.columns.clone();
             (Plan { node: Node::Sort { input: Box::new(input), keys, limit, offset }, columns }, place)
         }
+        Node::ProjectSet(set) => narrow_set(*set, plan.columns, needed),
         Node::Repeat { input } => {
             let mut kept: Vec<usize> = needed.iter().copied().collect();
             let place = place_of(&kept, width);
@@ -132,6 +133,20 @@ fn narrow_window(input: Plan, functions: Vec<WindowCall>, needed: &BTreeSet<usiz
     let functions: Vec<WindowCall> = kept.iter().map(|i| functions[*i].map(|expr| moved(expr, &place))).collect();
     let columns = input.columns.iter().chain(functions.iter().map(|call| &call.output)).cloned().collect();
     (Plan { node: Node::Window { input: Box::new(input), functions }, columns }, place)
+}
+
+/// All calls stay: together they say how many rows there are.
+fn narrow_set(set: ProjectSet, columns: Vec<crate::ColumnType>, needed: &BTreeSet<usize>) -> (Plan, Place) {
+    let width = set.input.columns.len();
+    let read = with(needed, set.calls.exprs());
+    let (input, mut place) = narrow(set.input, &read.into_iter().filter(|column| *column < width).collect());
+    let own = input.columns.len();
+    place.truncate(width);
+    place.extend((0..columns.len() - width).map(|at| own + at));
+    let calls = set.calls.map(|expr| moved(expr, &place));
+    let columns = input.columns.iter().cloned().chain(columns.into_iter().skip(width)).collect();
+    let set = ProjectSet { input, calls };
+    (Plan { node: Node::ProjectSet(Box::new(set)), columns }, place)
 }
 
 /// The plan narrowed to exactly these columns in this order.

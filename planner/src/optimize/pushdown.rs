@@ -5,7 +5,7 @@
 //! - a projection, with the projected expressions put in (only if these cannot fail either);
 //! - an inner join, to the side it reads; an outer join, only to the side that is never padded with NULLs;
 //! - grouping and DISTINCT, if it reads keys only and does not tell equal ones apart ([`is_safe`]);
-//! - UNION ALL, into every branch; below what repeats rows.
+//! - UNION ALL, into every branch; below what repeats rows or sets functions beside them.
 //!
 //! An outer join whose padded rows a condition above rejects is an inner join.
 
@@ -65,6 +65,17 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
         Node::Repeat { input } => {
             let (below, above) = split(conjuncts, cannot_fail);
             plan.node = Node::Repeat { input: Box::new(push(*input, below)) };
+            filter(plan, above)
+        }
+        Node::ProjectSet(mut set) => {
+            let width = set.input.columns.len();
+            let (below, above) = split(conjuncts, |conjunct| {
+                !conjunct.columns().is_empty()
+                    && conjunct.columns().iter().all(|column| *column < width)
+                    && cannot_fail(conjunct)
+            });
+            set.input = push(std::mem::replace(&mut set.input, empty()), below);
+            plan.node = Node::ProjectSet(set);
             filter(plan, above)
         }
         Node::UnionAll { inputs } => {

@@ -83,9 +83,12 @@ fn is_logic_or_comparison(expr: &Expr) -> bool {
         Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::BooleanTest { .. } => {
             true
         }
-        Expr::Case { .. } | Expr::Coalesce(_) | Expr::NullIf { .. } | Expr::MinMax { .. } | Expr::ViaText { .. } => {
-            false
-        }
+        Expr::Array { .. }
+        | Expr::Case { .. }
+        | Expr::Coalesce(_)
+        | Expr::NullIf { .. }
+        | Expr::MinMax { .. }
+        | Expr::ViaText { .. } => false,
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Query<'t> {
     /// Aggregates, GROUP BY or HAVING: one output row per group.
     pub has_aggregates: bool,
     pub has_windows: bool,
+    /// Set-returning functions in the select list.
+    pub has_target_sets: bool,
     /// Set where the query uses a clause that no plan node stands for; in SQL words.
     pub unsupported: Option<&'static str>,
 }

@@ -23,6 +23,11 @@ pub enum RangeKind<'t> {
     Join {
         columns: &'t [Tree],
     },
+    /// Set-returning functions side by side: their calls, and how many columns each has.
+    Functions {
+        calls: Vec<(&'t Node, usize)>,
+        ordinality: bool,
+    },
     Values {
         rows: &'t [Tree],
     },
@@ -50,7 +55,14 @@ impl<'t> RangeEntry<'t> {
             },
             1 => RangeKind::Subquery(node.child("subquery")?),
             2 => RangeKind::Join { columns: node.list("joinaliasvars")? },
-            3 => RangeKind::Other("function in FROM"),
+            3 => {
+                let functions = node.nodes("functions")?;
+                let call = |function: &'t Node| Ok((function.child("funcexpr")?, function.index("funccolcount")?));
+                RangeKind::Functions {
+                    calls: functions.into_iter().map(call).collect::<Result<_, AccessError>>()?,
+                    ordinality: node.bool("funcordinality")?,
+                }
+            }
             4 => RangeKind::Other("XMLTABLE or JSON_TABLE"),
             5 => RangeKind::Values { rows: node.list("values_lists")? },
             6 => RangeKind::Cte {

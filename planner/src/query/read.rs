@@ -47,6 +47,7 @@ impl<'t> Query<'t> {
             set_operation: node.optional("setOperations")?,
             ctes: node.nodes("cteList")?.into_iter().map(Cte::read).collect::<Result<_, _>>()?,
             has_windows: node.bool("hasWindowFuncs")?,
+            has_target_sets: node.bool("hasTargetSRFs")?,
             unsupported: unsupported_clause(node)?,
         })
     }
@@ -61,8 +62,6 @@ fn unsupported_clause(node: &Node) -> Result<Option<&'static str>, AccessError> 
         Some("WITH RECURSIVE")
     } else if !node.list("rowMarks")?.is_empty() || node.bool("hasForUpdate")? {
         Some("FOR UPDATE or FOR SHARE")
-    } else if node.bool("hasTargetSRFs")? {
-        Some("set-returning function in the select list")
     } else if node.int("limitOption")? == 1 {
         Some("FETCH FIRST … WITH TIES")
     } else if node.bool("hasRowSecurity")? {

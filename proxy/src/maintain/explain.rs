@@ -56,6 +56,13 @@ fn lineage(plan: &Plan) -> Vec<BTreeSet<Origin>> {
             let keys = keys.iter().map(|key| of([key], &below));
             keys.chain(aggregates.iter().map(|call| of(call.args.iter().chain(&call.filter), &below))).collect()
         }
+        Node::ProjectSet(set) => {
+            let mut below = lineage(&set.input);
+            let mut added: Vec<_> = set.calls.calls.iter().map(|call| of(&call.args, &below)).collect();
+            added.resize(set.calls.width(), BTreeSet::new());
+            below.extend(added);
+            below
+        }
         Node::Window { input, functions } => {
             let mut below = lineage(input);
             let calls: Vec<_> = functions.iter().map(|call| of(call.exprs(), &below)).collect();

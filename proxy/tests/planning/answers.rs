@@ -137,7 +137,7 @@ async fn check(rig: &mut Rig, sql: &str) -> Result<(), String> {
 async fn fixed_queries() {
     let mut rig = Rig::start(SCHEMA).await;
     let mut wrong = Vec::new();
-    for sql in QUERIES {
+    for sql in QUERIES.iter().chain(crate::lateral::QUERIES) {
         wrong.extend(check(&mut rig, sql).await.err());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));

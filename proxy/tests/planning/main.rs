@@ -5,6 +5,7 @@
 
 mod analyser;
 mod answers;
+mod lateral;
 mod modifiers;
 mod ordered;
 mod refusals;

@@ -191,6 +191,9 @@ impl Sides {
                     .map_err(|found| format!("{sql}\nin format {format}, {route}: {found}"))?;
                 let waits = ["analysis", "populating", "behind"].iter().any(|word| route.contains(word));
                 if !waits || started.elapsed() > PATIENCE {
+                    if std::env::var("WEIR_FUZZ_ROUTES").is_ok() {
+                        eprintln!("{route}: {sql}");
+                    }
                     self.counts.comparisons += 1;
                     self.counts.from_memory += usize::from(route.starts_with("memory"));
                     break;

@@ -3,6 +3,7 @@
 use super::expression::Scope;
 use super::query::Query;
 use super::schema::{Kind, Relation};
+use super::subquery::{condition, lateral, scalar, sets};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -36,6 +37,12 @@ fn from(query: &mut Query, relations: &[Relation], depth: usize, rng: &mut StdRn
     let mut scope = Scope { columns: vec![], relations: relations.to_vec() };
     for at in 0..[1, 1, 1, 1, 2, 2, 2, 3][rng.random_range(0..8)] {
         let alias = format!("q{at}");
+        if at > 0 && rng.random_bool(0.25) {
+            let (item, columns) = lateral(&scope, &alias, rng);
+            query.from.push(item);
+            scope.columns.extend(columns);
+            continue;
+        }
         let (item, columns) = item(relations, depth, rng);
         let own: Vec<(String, Kind)> =
             columns.into_iter().map(|(name, kind)| (format!("{alias}.{name}"), kind)).collect();
@@ -61,7 +68,7 @@ fn from(query: &mut Query, relations: &[Relation], depth: usize, rng: &mut StdRn
             *["JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"].choose(rng).expect("not empty");
         // A FULL JOIN has to be a merge: Postgres refuses other conditions.
         let more = kind != "FULL JOIN" && rng.random_bool(0.2);
-        let on = if more { format!("{on} AND {}", scope.condition(1, rng)) } else { on };
+        let on = if more { format!("{on} AND {}", condition(&scope, depth, rng)) } else { on };
         let kind = if on == "true" && kind == "FULL JOIN" { "LEFT JOIN" } else { kind };
         query.from.push(format!("{kind} {item} {alias} ON {on}"));
     }
@@ -80,48 +87,6 @@ fn item(relations: &[Relation], depth: usize, rng: &mut StdRng) -> (String, Vec<
     }
     let relation = relations.choose(rng).expect("there are relations");
     (relation.name.clone(), relation.columns.clone())
-}
-
-/// A condition of WHERE, with subqueries.
-fn condition(scope: &Scope, depth: usize, rng: &mut StdRng) -> String {
-    if depth == 0 || rng.random_bool(0.7) {
-        return scope.condition(1, rng);
-    }
-    let relation = scope.relations.choose(rng).expect("there are relations");
-    let inner = Scope {
-        columns: relation.columns.iter().map(|(name, kind)| (format!("s.{name}"), *kind)).collect(),
-        relations: vec![],
-    };
-    let Some((mine, kind)) = scope.plain_column(rng) else { return "true".into() };
-    let partners: Vec<&String> = inner.columns.iter().filter(|(_, own)| *own == kind).map(|(name, _)| name).collect();
-    let Some(theirs) = partners.choose(rng) else { return scope.condition(1, rng) };
-    let filter = inner.condition(0, rng);
-    let from = format!("FROM {} s WHERE", relation.name);
-    match rng.random_range(0..10) {
-        0 => format!("EXISTS (SELECT 1 {from} {theirs} = {mine} AND {filter})"),
-        1 => format!("NOT EXISTS (SELECT 1 {from} {theirs} = {mine})"),
-        2 => format!("{mine} IN (SELECT {theirs} {from} {filter})"),
-        3 | 4 => format!("{mine} NOT IN (SELECT {theirs} {from} {filter})"),
-        5 => {
-            let (operator, quantifier) =
-                (["<", ">=", "<>"][rng.random_range(0..3)], ["ANY", "ALL"][rng.random_range(0..2)]);
-            format!("{mine} {operator} {quantifier} (SELECT {theirs} {from} {filter})")
-        }
-        6 if kind == Kind::Bool => format!("{mine} = (SELECT bool_or({theirs}) {from} {filter})"),
-        6 if kind.has_extremes() => format!("{mine} = (SELECT max({theirs}) {from} {filter})"),
-        7 => format!("(SELECT count(*) {from} {theirs} = {mine}) > {}", rng.random_range(0..3)),
-        8 if kind.has_extremes() => format!("{mine} >= (SELECT min({theirs}) {from} {theirs} = {mine} AND {filter})"),
-        _ => match scope.plain_column(rng).and_then(|(other, kind)| {
-            let partner = inner.columns.iter().find(|(_, own)| *own == kind)?;
-            Some((other, partner.0.clone()))
-        }) {
-            Some((other, partner)) => {
-                let not = if rng.random_bool(0.5) { "NOT " } else { "" };
-                format!("({mine}, {other}) {not}IN (SELECT {theirs}, {partner} {from} {filter})")
-            }
-            None => scope.condition(1, rng),
-        },
-    }
 }
 
 fn targets(query: &mut Query, scope: &Scope, count: usize, rng: &mut StdRng) {
@@ -144,25 +109,11 @@ fn plain(relations: &[Relation], depth: usize, rng: &mut StdRng) -> Query {
     if depth > 0 && rng.random_bool(0.15) {
         query.targets.push(scalar(&scope, rng));
     }
+    if rng.random_bool(0.08) {
+        query.targets.push(sets(&scope, rng));
+    }
     query.distinct = query.is_plain() && rng.random_bool(0.15);
     query
-}
-
-/// A scalar subquery in the select list.
-fn scalar(scope: &Scope, rng: &mut StdRng) -> (String, Kind) {
-    let relation = scope.relations.choose(rng).expect("there are relations");
-    let inner = Scope {
-        columns: relation.columns.iter().map(|(name, kind)| (format!("s.{name}"), *kind)).collect(),
-        relations: vec![],
-    };
-    let (call, kind) = inner.aggregate(false, rng);
-    let Some((mine, of)) = scope.plain_column(rng) else { return ("1".into(), Kind::Int4) };
-    match inner.columns.iter().find(|(_, own)| *own == of) {
-        Some((theirs, _)) if rng.random_bool(0.6) => {
-            (format!("(SELECT {call} FROM {} s WHERE {theirs} = {mine})", relation.name), kind)
-        }
-        _ => (format!("(SELECT {call} FROM {} s)", relation.name), kind),
-    }
 }
 
 fn grouped(relations: &[Relation], depth: usize, rng: &mut StdRng) -> Query {

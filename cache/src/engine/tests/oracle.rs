@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use weir_planner::eval::{EvalContext, Tuple};
+use weir_planner::eval::{EvalContext, Tuple, set_rows};
 use weir_planner::plan::{
     AggregateCall, AggregateKind, Bound, Exclusion, Join, JoinKind, Node, WindowCall, WindowKind,
 };
@@ -108,6 +108,14 @@ impl Oracle {
                     row.iter().cloned().chain(columns.iter().map(|column| column[index].clone())).collect()
                 });
                 Ok(numbered.collect())
+            }
+            Node::ProjectSet(set) => {
+                let mut out: Vec<Row> = vec![];
+                for row in self.evaluate(&set.input)? {
+                    let added = set_rows(&set.calls, &row, &EvalContext::default()).map_err(|_| Undecided)?;
+                    out.extend(added.into_iter().map(|added| row.iter().cloned().chain(added).collect::<Row>()));
+                }
+                Ok(out)
             }
             Node::Repeat { input } => {
                 let mut out: Vec<Row> = vec![];
