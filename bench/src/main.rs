@@ -42,7 +42,7 @@ struct Arguments {
     /// Every measurement is made this often; the targets take turns.
     #[arg(long, default_value_t = 2)]
     repetitions: u32,
-    /// What to measure; by default everything that reads the data set: neither `tpch` nor `finance`, `risk`, `many`.
+    /// What to measure; by default everything that reads the data set: neither `tpch` nor `finance`, `risk`, `many`, `order`.
     #[arg(long, alias = "only", value_delimiter = ',')]
     parts: Vec<Part>,
     /// Queries of TPC-H to measure (q01 …); all by default.
@@ -87,12 +87,14 @@ enum Part {
     Risk,
     /// Hundreds of stream tables.
     Many,
+    /// Extremes, TopK and windows over ever more rows.
+    Order,
 }
 
 impl Part {
     /// It fills a server of its own instead of reading the data set.
     fn stands_alone(self) -> bool {
-        matches!(self, Part::Tpch | Part::Forwarding | Part::Finance | Part::Risk | Part::Many)
+        matches!(self, Part::Tpch | Part::Forwarding | Part::Finance | Part::Risk | Part::Many | Part::Order)
     }
 }
 
@@ -111,6 +113,9 @@ fn main() -> std::io::Result<()> {
     }
     if arguments.parts.contains(&Part::Many) {
         scenarios::many::measure(arguments.tables, arguments.bases, &arguments.output)?;
+    }
+    if arguments.parts.contains(&Part::Order) {
+        scenarios::order::measure(&arguments.output)?;
     }
     if wants(Part::Forwarding) {
         forwarding::measure(slice, arguments.repetitions.max(3), &arguments.output)?;

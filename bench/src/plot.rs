@@ -1,4 +1,4 @@
-//! Horizontal bars on a logarithmic scale, as SVG.
+//! Horizontal bars on a logarithmic scale, and lines over two, as SVG.
 
 use crate::report::micros;
 use std::fmt::Write;
@@ -58,6 +58,80 @@ pub fn bars(title: &str, bars: &[Bar]) -> String {
             end + 6.0,
             y + 13.0,
             micros(bar.micros)
+        );
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+/// A line over x and y, both on logarithmic scales.
+pub struct Series {
+    pub label: String,
+    /// x, and microseconds.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Lines told apart by colour and by the order of the legend, which is that of their ends.
+pub fn lines(title: &str, series: &[Series]) -> String {
+    const COLOURS: [&str; 9] =
+        ["#1b7f5c", "#2f6fb7", "#b7472a", "#8a5fbf", "#a8831c", "#3b3b3b", "#d0589b", "#4aa3a2", "#7a8b2a"];
+    const HEIGHT: f64 = 440.0;
+    const LEFT: f64 = 70.0;
+    const RIGHT: f64 = 560.0;
+    const BOTTOM: f64 = HEIGHT - 40.0;
+    let all = || series.iter().flat_map(|series| &series.points).filter(|(x, y)| *x > 0.0 && *y > 0.0);
+    let range = |of: fn(&(f64, f64)) -> f64| {
+        let (low, high) = all().map(of).fold((f64::INFINITY, 1.0_f64), |(low, high), v| (low.min(v), high.max(v)));
+        (low.log10().floor(), high.log10().ceil().max(low.log10().floor() + 1.0))
+    };
+    let ((left, right), (low, high)) = (range(|point| point.0), range(|point| point.1));
+    let x = |value: f64| LEFT + (value.log10() - left) / (right - left) * (RIGHT - LEFT);
+    let y = |value: f64| BOTTOM - (value.log10() - low) / (high - low) * (BOTTOM - TOP);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
+         font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <text x=\"8\" y=\"24\" font-size=\"16\">{}</text>\n",
+        escape(title)
+    );
+    for tick in low as i32..=high as i32 {
+        let at = y(10f64.powi(tick));
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{LEFT}\" y1=\"{at:.1}\" x2=\"{RIGHT}\" y2=\"{at:.1}\" stroke=\"#ddd\"/>\
+             <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#666\">{}</text>",
+            LEFT - 6.0,
+            at + 4.0,
+            micros(10f64.powi(tick))
+        );
+    }
+    for tick in left as i32..=right as i32 {
+        let at = x(10f64.powi(tick));
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{at:.1}\" y1=\"{TOP}\" x2=\"{at:.1}\" y2=\"{BOTTOM}\" stroke=\"#ddd\"/>\
+             <text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#666\">{}</text>",
+            BOTTOM + 18.0,
+            10f64.powi(tick)
+        );
+    }
+    let end = |series: &Series| series.points.last().map_or(0.0, |point| point.1);
+    let mut legend: Vec<(&Series, &str)> = series.iter().zip(COLOURS.into_iter().cycle()).collect();
+    legend.sort_by(|(a, _), (b, _)| end(b).total_cmp(&end(a)));
+    for (at, (series, colour)) in legend.into_iter().enumerate() {
+        let path: Vec<String> =
+            series.points.iter().map(|&(rows, time)| format!("{:.1},{:.1}", x(rows), y(time))).collect();
+        let line = TOP + 20.0 * at as f64 + 6.0;
+        let _ = writeln!(
+            svg,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\
+             <rect x=\"{}\" y=\"{:.1}\" width=\"14\" height=\"4\" fill=\"{colour}\"/>\
+             <text x=\"{}\" y=\"{:.1}\">{}</text>",
+            path.join(" "),
+            RIGHT + 20.0,
+            line - 4.0,
+            RIGHT + 40.0,
+            line + 2.0,
+            escape(&series.label)
         );
     }
     svg.push_str("</svg>\n");

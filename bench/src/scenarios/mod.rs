@@ -5,6 +5,7 @@
 
 pub mod finance;
 pub mod many;
+pub mod order;
 mod report;
 pub mod risk;
 

@@ -2,8 +2,10 @@
 
 use super::finance::Chain;
 use super::many::Many;
+use super::order::Point;
 use super::risk::KeepingUp;
 use crate::latencies::Latencies;
+use crate::plot::{self, Series};
 use crate::report::{mebibytes, micros};
 use std::path::Path;
 use std::time::Duration;
@@ -141,4 +143,29 @@ pub(super) fn many(output: &Path, many: &Many) -> std::io::Result<()> {
         after = mebibytes(many.resident_after),
     );
     write(output, "many.md", text)
+}
+
+pub(super) fn order(output: &Path, lines: &[(&'static str, Vec<Point>)]) -> std::io::Result<()> {
+    let mut text = "# What a change costs where order matters\n\n\
+        Written by `weir-bench --parts order`: one stream table over one table of so many rows, in one partition; time of the \
+        engine per commit of one row, and the rows of the stream table that changed.\n\n\
+        ![engine time over the number of rows](order.svg)\n\n\
+        | change | rows in order | engine per commit | rows changed | per changed row |\n|---|---|---|---|---|\n"
+        .to_owned();
+    for (name, points) in lines {
+        for Point { rows, micros: each, changed } in points {
+            let per_row = micros(each / changed.max(1.0));
+            text += &format!("| {name} | {rows} | {} | {changed:.0} | {per_row} |\n", micros(*each));
+        }
+    }
+    let series: Vec<Series> = lines
+        .iter()
+        .map(|(name, points)| Series {
+            label: (*name).to_owned(),
+            points: points.iter().map(|point| (f64::from(point.rows), point.micros)).collect(),
+        })
+        .collect();
+    std::fs::create_dir_all(output)?;
+    std::fs::write(output.join("order.svg"), plot::lines("Engine time per commit over the number of rows", &series))?;
+    write(output, "order.md", text)
 }

@@ -75,7 +75,8 @@ fn statements_of_every_kind() {
         "family",
         "SELECT p.id, p.name, c.id AS child, c.v, c.note FROM parent p LEFT JOIN child c ON c.parent = p.id",
     );
-    ground.stream("notes", "SELECT right(note, 8) AS tail, length(note) AS size, count(*) AS n FROM child GROUP BY 1, 2");
+    ground
+        .stream("notes", "SELECT right(note, 8) AS tail, length(note) AS size, count(*) AS n FROM child GROUP BY 1, 2");
     ground.stream("strays", "SELECT n.id, n.parent, p.name, n.at FROM nulled n LEFT JOIN parent p ON p.id = n.parent");
     ground.stream("heap", "SELECT v, note, count(*) AS n FROM loose GROUP BY v, note");
     ground.stream("rows_of_heap", "SELECT * FROM loose");
