@@ -21,11 +21,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
 $body$;
 
 -- Share of each stream table's rows that a refresh changed, one value per completed refresh that changed something, newest
--- first in `place`. The denominator is the number of rows there are now, at least 1; NULL where that is not known.
+-- first in `place`. A row that was updated is deleted and inserted in the history; it counts once. The denominator is the number of rows there are now, at least 1; NULL where that is not known.
 CREATE OR REPLACE FUNCTION pgtrickle.change_ratios() RETURNS TABLE (pgt_id bigint, place bigint, ratio double precision)
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT h.pgt_id, row_number() OVER (PARTITION BY h.pgt_id ORDER BY h.refresh_id DESC),
-        (h.rows_inserted + h.rows_deleted)::double precision / CASE WHEN c.row_count IS NOT NULL THEN greatest(c.row_count, 1) END
+        greatest(h.rows_inserted, h.rows_deleted)::double precision / CASE WHEN c.row_count IS NOT NULL THEN greatest(c.row_count, 1) END
     FROM pgtrickle.pgt_refresh_history h JOIN pgtrickle.stream_table_row_counts() c ON c.pgt_id = h.pgt_id
     WHERE h.status = 'COMPLETED' AND h.initiated_by <> 'INITIAL' AND h.rows_inserted + h.rows_deleted > 0
 $body$;

@@ -35,8 +35,10 @@ CREATE OR REPLACE FUNCTION pgtrickle.refresh_mode_signals(st pgtrickle.pgt_strea
     ), ratio AS (
         SELECT avg(r.ratio) AS average, count(*) AS samples FROM pgtrickle.change_ratios() r WHERE r.pgt_id = st.pgt_id AND r.place <= 100
     ), signals (place, name, value, score, base_weight, weight, detail) AS (
-        -- Weir keeps no buffer of pending changes, and no table or index on disk.
-        SELECT 1, 'change_ratio_current', NULL::double precision, NULL::double precision, 0.25, 0.25, NULL::text
+        -- Changes of a table that is kept in memory are taken in as they commit, so none is ever pending; of one that
+        -- Postgres evaluates they are not counted. There is no table or index on disk.
+        SELECT 1, 'change_ratio_current', p.pending, pgtrickle.score_change_ratio(p.pending), 0.25, 0.25, 'no change is pending'
+        FROM (SELECT CASE WHEN st.is_populated AND st.refresh_reason IS NULL THEN 0.0::double precision END AS pending) p
         UNION ALL
         SELECT 2, 'change_ratio_avg', r.average, pgtrickle.score_change_ratio(r.average), 0.30,
             CASE WHEN r.samples < 10 THEN 0.10 ELSE 0.30 END,
