@@ -1,6 +1,7 @@
 //! Configuration. A value comes from the command line, else from `WEIR_*`, else from `weir.toml`; what the upstream's
 //! connection string leaves out comes from libpq's `PG*` variables, then from libpq's defaults (`upstream::options`).
 
+use crate::capture::Preference;
 use crate::tls::TlsError;
 use crate::tls::server::{ServerFiles, ServerTls};
 use crate::upstream::{OptionError, Upstream};
@@ -34,6 +35,8 @@ pub struct Config {
     /// Accounted bytes of base tables and operators above which the largest stream table at work is given up to
     /// Postgres; `None`: no limit. Published rows come on top.
     pub memory_budget_bytes: Option<usize>,
+    /// How changes of base tables are captured, unless `pgtrickle.set_capture_mode` says otherwise.
+    pub capture: Preference,
 }
 
 /// Where the Unix socket is and who may use it.
@@ -98,6 +101,10 @@ pub struct Options {
     /// [default: no limit].
     #[arg(long, env = "WEIR_MEMORY_BUDGET_MIB", value_name = "MIB")]
     pub memory_budget_mib: Option<usize>,
+    /// How changes of base tables are captured: from the write-ahead log, by triggers, or (auto) from the log where the
+    /// server and Weir's role allow it [default: auto].
+    #[arg(long, env = "WEIR_CAPTURE", value_name = "MODE")]
+    pub capture: Option<Preference>,
 }
 
 /// `weir.toml`.
@@ -116,6 +123,7 @@ struct File {
     max_clients: Option<usize>,
     authentication_timeout_s: Option<u64>,
     memory_budget_mib: Option<usize>,
+    capture: Option<Preference>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +174,7 @@ impl Config {
                 .memory_budget_mib
                 .or(file.memory_budget_mib)
                 .map(|mib| mib.saturating_mul(1024 * 1024)),
+            capture: options.capture.or(file.capture).unwrap_or_default(),
         })
     }
 }
@@ -184,6 +193,7 @@ impl Config {
             max_clients: DEFAULT_MAX_CLIENTS,
             authentication_timeout: Duration::from_secs(DEFAULT_AUTHENTICATION_TIMEOUT_S),
             memory_budget_bytes: None,
+            capture: Preference::default(),
         }
     }
 }

@@ -5,11 +5,11 @@ use crate::wire::stream::Stream;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::Arc;
-use tokio::sync::Mutex;
-use tokio_postgres::Client;
+use tokio::sync::{Mutex, mpsc};
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_postgres::{AsyncMessage, Client};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
@@ -24,10 +24,25 @@ pub enum ControlError {
 /// Opens a control connection and drives it on its own task until it closes. Settings that shape results are fixed:
 /// see `SETTINGS`.
 pub async fn connect(upstream: &Upstream, purpose: &str) -> Result<Client, ControlError> {
+    open(upstream, purpose, None).await
+}
+
+/// As [`connect`], with a value for every notification that arrives; the channel closes with the connection.
+pub async fn connect_listening(
+    upstream: &Upstream,
+    purpose: &str,
+) -> Result<(Client, mpsc::UnboundedReceiver<()>), ControlError> {
+    let (notified, notifications) = mpsc::unbounded_channel();
+    Ok((open(upstream, purpose, Some(notified)).await?, notifications))
+}
+
+type Notified = Option<mpsc::UnboundedSender<()>>;
+
+async fn open(upstream: &Upstream, purpose: &str, notified: Notified) -> Result<Client, ControlError> {
     let mut attempts = upstream.attempts().iter().peekable();
     loop {
         let encryption = *attempts.next().expect("every sslmode tries something");
-        match log_in(upstream, purpose, encryption).await {
+        match log_in(upstream, purpose, encryption, notified.clone()).await {
             // pg_hba.conf has no line for a connection with (or without) TLS: `allow` and `prefer` try the other.
             Err(ControlError::Postgres(error))
                 if attempts.peek().is_some()
@@ -41,16 +56,29 @@ pub async fn connect(upstream: &Upstream, purpose: &str) -> Result<Client, Contr
     }
 }
 
-async fn log_in(upstream: &Upstream, purpose: &str, encryption: Encryption) -> Result<Client, ControlError> {
+async fn log_in(
+    upstream: &Upstream,
+    purpose: &str,
+    encryption: Encryption,
+    notified: Notified,
+) -> Result<Client, ControlError> {
     let stream = upstream.open(encryption).await?.stream;
     let mut config = upstream.config().clone();
     config.application_name(format!("weir {purpose}"));
     // Encryption has been agreed; what is left for the library is to ask the stream for its channel binding.
     config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
-    let (client, connection) = config.connect_raw(stream, AsItIs).await?;
+    let (client, mut connection) = config.connect_raw(stream, AsItIs).await?;
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "control connection closed");
+        loop {
+            match std::future::poll_fn(|context| connection.poll_message(context)).await {
+                Some(Ok(AsyncMessage::Notification(_))) => {
+                    // Nobody listens any more: the connection is about to be closed.
+                    let _ = notified.as_ref().map(|notified| notified.send(()));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return tracing::debug!(%error, "control connection closed"),
+                None => return,
+            }
         }
     });
     Ok(client)

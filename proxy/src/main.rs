@@ -75,8 +75,9 @@ fn serve(options: &Options) -> Outcome {
 
 /// Fails when something is missing without which nothing is maintained.
 async fn check(options: &Options) -> Outcome {
-    let client = control::connect(&Config::load(options)?.upstream, "check").await?;
-    let findings = catalog::check::check(&client).await?;
+    let config = Config::load(options)?;
+    let client = control::connect(&config.upstream, "check").await?;
+    let findings = catalog::check::check(&client, config.capture).await?;
     print!("{}", catalog::check::script(&findings));
     Ok(if findings.iter().any(|finding| finding.fatal) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

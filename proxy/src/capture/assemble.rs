@@ -15,7 +15,7 @@ const MARK_PREFIX: &str = "weir";
 
 /// Bytes of row data that one transaction may bring into memory; beyond, the tables it touches are shed and read again.
 /// Decoded rows take a few times that. Half a gigabyte is some five million narrow rows.
-const TRANSACTION_BYTES_LIMIT: usize = 512 << 20;
+pub(super) const TRANSACTION_BYTES_LIMIT: usize = 512 << 20;
 
 /// One committed transaction, as decoded.
 #[derive(Debug, Default)]

@@ -2,11 +2,15 @@
 //! again whenever the catalogue has changed. What does not hold is said in words that name the remedy.
 
 use super::TableSpec;
+use super::method::Method;
 use tokio_postgres::{Client, Row};
 use weir_planner::RelationId;
 
 /// First major version whose publications have column lists and row filters, as a version number.
 const COLUMN_LISTS_SINCE: i32 = 150_000;
+
+/// INSERT, UPDATE, DELETE and TRUNCATE: only one event's trigger may have transition tables.
+const TRIGGERS: i64 = 4;
 
 /// A table as the catalogue shows it now.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +28,12 @@ pub(super) struct TableState {
     publishes_all_operations: bool,
     via_root: bool,
     row_filter: bool,
+    /// It is a partition or inherits: statements on its parents change it and fire their triggers.
+    has_parent: bool,
+    /// A subscription writes it, which fires no statement triggers.
+    subscribed: bool,
+    /// Weir's triggers that fire in every session.
+    triggers: i64,
     columns: Vec<ColumnState>,
 }
 
@@ -55,7 +65,11 @@ pub(super) async fn states(
                 m.tablename IS NOT NULL,
                 coalesce(p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, false),
                 coalesce(p.pubviaroot, false),
-                a.attname::text, a.atttypid, a.atttypmod, a.attgenerated <> '', {lists}
+                a.attname::text, a.atttypid, a.atttypmod, a.attgenerated <> '', {lists},
+                EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid),
+                EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = c.oid),
+                (SELECT count(*) FROM pg_trigger t
+                 WHERE t.tgrelid = c.oid AND starts_with(t.tgname::text, 'weir_capture_') AND t.tgenabled = 'A')
          FROM pg_class c
          JOIN pg_namespace n ON n.oid = c.relnamespace
          LEFT JOIN pg_publication p ON p.pubname = $2
@@ -97,39 +111,65 @@ fn table_state(row: &Row) -> Result<TableState, tokio_postgres::Error> {
         published: row.try_get(7)?,
         publishes_all_operations: row.try_get(8)?,
         via_root: row.try_get(9)?,
+        has_parent: row.try_get(16)?,
+        subscribed: row.try_get(17)?,
+        triggers: row.try_get(18)?,
         ..TableState::default()
     })
 }
 
 impl TableState {
     /// Why this table cannot be captured as `spec` wants it; None if it can.
-    pub(super) fn refusal(&self, spec: &TableSpec) -> Option<String> {
+    pub(super) fn refusal(&self, spec: &TableSpec, method: Method) -> Option<String> {
         match self.kind.as_str() {
             "r" => {}
             "p" => return Some("partitioned tables are not captured".into()),
             _ => return Some("it is not an ordinary table".into()),
         }
-        let problem = if self.persistence != "p" {
-            "unlogged and temporary tables leave no trace in the WAL"
-        } else if self.has_children {
-            "it has inheritance children"
-        } else if self.identity != "f" {
-            "it lacks REPLICA IDENTITY FULL"
-        } else if !self.published {
-            "it is not in Weir's publication"
-        } else if !self.publishes_all_operations {
-            "Weir's publication does not publish all operations"
-        } else if self.via_root && self.is_partition {
-            "Weir's publication publishes partitions via their root"
-        } else if self.row_filter {
-            "its publication has a row filter"
-        } else {
-            return spec.columns.iter().find_map(|wanted| self.column_refusal(wanted));
+        if self.has_children {
+            return Some("it has inheritance children".into());
+        }
+        let problem = match method {
+            Method::Wal => self.missing_in_the_wal(),
+            Method::Trigger => self.missed_by_triggers(),
         };
-        Some(problem.into())
+        let unpublished = |wanted| self.column_refusal(wanted, method);
+        problem.map(str::to_owned).or_else(|| spec.columns.iter().find_map(unpublished))
     }
 
-    fn column_refusal(&self, wanted: &weir_planner::catalog::ColumnEntry) -> Option<String> {
+    fn missing_in_the_wal(&self) -> Option<&'static str> {
+        if self.persistence != "p" {
+            Some("unlogged and temporary tables leave no trace in the WAL")
+        } else if self.identity != "f" {
+            Some("it lacks REPLICA IDENTITY FULL")
+        } else if !self.published {
+            Some("it is not in Weir's publication")
+        } else if !self.publishes_all_operations {
+            Some("Weir's publication does not publish all operations")
+        } else if self.via_root && self.is_partition {
+            Some("Weir's publication publishes partitions via their root")
+        } else if self.row_filter {
+            Some("its publication has a row filter")
+        } else {
+            None
+        }
+    }
+
+    fn missed_by_triggers(&self) -> Option<&'static str> {
+        if self.has_parent {
+            Some(
+                "it is a partition or inherits from a table: writes through its parent do not fire its statement triggers",
+            )
+        } else if self.subscribed {
+            Some("a subscription writes it, which fires no statement triggers")
+        } else if self.triggers != TRIGGERS {
+            Some("Weir's triggers are missing or disabled")
+        } else {
+            None
+        }
+    }
+
+    fn column_refusal(&self, wanted: &weir_planner::catalog::ColumnEntry, method: Method) -> Option<String> {
         let name = &wanted.name;
         let Some(column) = self.columns.iter().find(|column| column.name == *name) else {
             return Some(format!("column {name:?} does not exist any more"));
@@ -140,7 +180,7 @@ impl TableState {
         if column.generated != (wanted.generated != ' ') {
             return Some(format!("column {name:?} is generated now, or not any more"));
         }
-        if !column.generated && !column.published {
+        if method == Method::Wal && !column.generated && !column.published {
             return Some(format!("column {name:?} is not published"));
         }
         None

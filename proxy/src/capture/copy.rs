@@ -4,6 +4,7 @@
 use super::TableSpec;
 use super::check;
 use super::gate::VisibleSet;
+use super::method::Method;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{StreamExt, pin_mut};
 use tokio_postgres::Client;
@@ -37,7 +38,12 @@ const LOCK_TIMEOUT_MS: u32 = 2000;
 
 /// Locks, then takes the snapshot, then copies: a snapshot from before the lock would miss a rewrite (review 4.1).
 /// `client` must be used for nothing else.
-pub(super) async fn copy(client: &Client, publication: &str, spec: &TableSpec) -> Result<Copied, CopyError> {
+pub(super) async fn copy(
+    client: &Client,
+    method: Method,
+    publication: &str,
+    spec: &TableSpec,
+) -> Result<Copied, CopyError> {
     let name = format!("{}.{}", quote(&spec.schema), quote(&spec.name));
     // row_security = off: an error instead of rows silently left out.
     client
@@ -55,7 +61,7 @@ pub(super) async fn copy(client: &Client, publication: &str, spec: &TableSpec) -
     let snapshot = VisibleSet::parse(&text).map_err(|error| CopyError::Refused(error.to_string()))?;
     let states = check::states(client, publication, &[spec.id]).await?;
     let Some(state) = states.first() else { return Err(CopyError::Refused("it does not exist any more".into())) };
-    if let Some(reason) = state.refusal(spec) {
+    if let Some(reason) = state.refusal(spec, method) {
         return Err(CopyError::Refused(reason));
     }
     let value = |column: &ColumnEntry| if column.generated == ' ' { quote(&column.name) } else { "NULL".into() };

@@ -5,6 +5,7 @@ use super::check::TableState;
 use super::copy::Copied;
 use super::gate::VisibleSet;
 use super::join::{JoinNews, JoinStep};
+use super::method::Method;
 use super::stamp::CatalogNews;
 use super::stream::Item;
 use super::watched::{Generation, WatchList, Watched};
@@ -21,6 +22,7 @@ pub(super) struct Closed;
 
 pub(super) struct Delivery {
     events: mpsc::Sender<Event>,
+    method: Method,
     watched: WatchList,
     tables: HashMap<RelationId, Table>,
     generations: Generation,
@@ -64,9 +66,9 @@ enum Phase {
 }
 
 impl Delivery {
-    pub(super) fn new(events: mpsc::Sender<Event>, watched: WatchList) -> Delivery {
+    pub(super) fn new(events: mpsc::Sender<Event>, method: Method, watched: WatchList) -> Delivery {
         let frontier = Position(0);
-        Delivery { events, watched, tables: HashMap::new(), generations: 0, queue: VecDeque::new(), frontier }
+        Delivery { events, method, watched, tables: HashMap::new(), generations: 0, queue: VecDeque::new(), frontier }
     }
 
     /// From here on the table's changes are kept back.
@@ -225,7 +227,7 @@ impl Delivery {
             let settled = looked_up && state.copied_end.is_some_and(|end| end <= news.before);
             let reason = match now.get(&table.0) {
                 None => Some("it does not exist any more".to_owned()),
-                Some(seen) => seen.refusal(&watched.spec),
+                Some(seen) => seen.refusal(&watched.spec, self.method),
             };
             if let Some(reason) = reason {
                 // A table that is being joined finds out by itself.

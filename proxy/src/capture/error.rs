@@ -21,6 +21,9 @@ pub enum CaptureError {
     Protocol(String),
     #[error("logical decoding output: {0}")]
     Decode(#[from] super::pgoutput::DecodeError),
+    /// What the change table holds is not what the triggers write.
+    #[error("change table: {0}")]
+    Changes(String),
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error("the server has been silent for {0} s on the replication connection")]

@@ -107,6 +107,22 @@ pub(super) async fn push(control: &Standing) -> Result<(), ControlError> {
     Ok(())
 }
 
+/// Most bytes the WAL is brought forward by: a session whose bookmark lies further is told to ask Postgres, once.
+const LONGEST_PASS: u64 = 1 << 20;
+
+/// Writes as many bytes of WAL as `behind` says are wanted at the insert position.
+pub(super) async fn pass(control: &Standing, behind: impl Fn(Position) -> u64) -> Result<(), ControlError> {
+    let client = control.client().await?;
+    let row = client.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?;
+    let insert: Position = row.try_get::<_, String>(0)?.parse().unwrap_or_default();
+    let bytes = behind(insert).min(LONGEST_PASS);
+    if bytes > 0 {
+        let text = format!("SELECT pg_logical_emit_message(true, '{PUSH_PREFIX}', repeat(' ', {bytes}))");
+        client.batch_execute(&text).await?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,10 +34,19 @@ impl VisibleSet {
         parsed.ok_or_else(|| ParseSnapshotError(text.to_owned()))
     }
 
+    /// Sees nothing.
+    pub(super) fn none() -> VisibleSet {
+        VisibleSet { xmin: 0, xmax: 0, in_progress: Vec::new() }
+    }
+
+    /// Does this snapshot see a committed transaction with this 64-bit id?
+    pub(super) fn sees_whole(&self, xid: u64) -> bool {
+        xid < self.xmin || (xid < self.xmax && self.in_progress.binary_search(&xid).is_err())
+    }
+
     /// Does this snapshot see a transaction that is known to have committed? `xid` has 32 bits as in the stream.
     pub(super) fn sees(&self, xid: u32) -> bool {
-        let xid = self.extend(xid);
-        xid < self.xmin || (xid < self.xmax && self.in_progress.binary_search(&xid).is_err())
+        self.sees_whole(self.extend(xid))
     }
 
     /// The transaction id with these low 32 bits that is nearest to xmax: all that are alive lie within 2^31 of it.

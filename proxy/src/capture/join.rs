@@ -3,6 +3,7 @@
 
 use super::check;
 use super::copy::{self, Copied, CopyError};
+use super::method::Method;
 use super::watched::{Generation, Watched};
 use super::writers;
 use crate::control::{self, ControlError, Standing};
@@ -39,6 +40,7 @@ pub(super) enum JoinStep {
 #[derive(Clone)]
 pub(super) struct Joiner {
     config: Upstream,
+    method: Method,
     publication: Arc<str>,
     control: Standing,
     copies: Arc<Semaphore>,
@@ -57,12 +59,14 @@ enum JoinError {
 impl Joiner {
     pub(super) fn new(
         config: Upstream,
+        method: Method,
         publication: &str,
         control: Standing,
         news: mpsc::UnboundedSender<JoinNews>,
     ) -> Joiner {
         Joiner {
             config,
+            method,
             publication: publication.into(),
             control,
             copies: Arc::new(Semaphore::new(COPIES_AT_A_TIME)),
@@ -96,9 +100,9 @@ impl Joiner {
         let states = check::states(&client, &self.publication, &[spec.id]).await.map_err(ControlError::from)?;
         match states.first() {
             None => return Err(JoinError::Refused("it does not exist any more".into())),
-            Some(state) => state.refusal(spec).map_or(Ok(()), |reason| Err(JoinError::Refused(reason)))?,
+            Some(state) => state.refusal(spec, self.method).map_or(Ok(()), |reason| Err(JoinError::Refused(reason)))?,
         }
-        writers::wait_until_ended(&self.control, spec.id, |holders| {
+        writers::wait_until_ended(&self.control, self.method, spec.id, |holders| {
             tracing::warn!(table = %spec.name, %holders, "the table's snapshot waits for transactions to end");
             say(JoinStep::Waiting(format!("waits for {holders} to end")));
         })
@@ -107,7 +111,7 @@ impl Joiner {
             return Err(JoinError::Passing("the stream is ending".into()));
         };
         let client = control::connect(&self.config, "copy").await?;
-        Ok(copy::copy(&client, &self.publication, spec).await?)
+        Ok(copy::copy(&client, self.method, &self.publication, spec).await?)
     }
 }
 

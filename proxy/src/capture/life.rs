@@ -1,26 +1,25 @@
-//! The life of the stream: opened, served until something breaks, opened again. Everything that belongs to one stream
-//! (slot, tasks, watched tables) ends with it; nothing is resumed, because the slot is temporary.
+//! One replication stream: opened, served until it breaks. The slot is temporary and ends with it.
 
 use super::assemble::Assembler;
-use super::deliver::{Closed, Delivery};
+use super::clock::Clock;
+use super::deliver::Delivery;
 use super::error::CaptureError;
 use super::frontier::{self, FrontierRequests, Step};
 use super::gate::{Gate, VisibleSet};
 use super::join::Joiner;
+use super::method::Method;
 use super::stream::{ITEMS_CAPACITY, Item, StreamReader};
+use super::supervise::Ended;
 use super::watched::WatchList;
 use super::{Command, Event, slot, stamp, startup};
 use crate::control::Standing;
 use crate::upstream::Upstream;
 use futures_util::future::{BoxFuture, FutureExt};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use weir_cache::Position;
-
-/// Pauses between attempts to open the stream.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The gate asks again at once so often (each round trip is about 0.1 ms, most commits are visible after the first),
 /// then at growing intervals: a commit that waits for a standby may stay invisible for long.
@@ -30,52 +29,8 @@ const GATE_LONGEST_PAUSE: Duration = Duration::from_millis(5);
 /// The rewrite check looks back two polls of the stamp: a TRUNCATE may become visible after it is in the WAL.
 const POLLS_LOOKED_BACK: usize = 2;
 
-/// Runs until nobody is interested any more.
-pub(super) async fn supervise(
-    config: Upstream,
-    publication: String,
-    events: mpsc::Sender<Event>,
-    mut commands: mpsc::UnboundedReceiver<Command>,
-) {
-    let mut pause = FIRST_PAUSE;
-    // Why nothing is streamed now, once somebody has been told.
-    let mut interrupted: Option<String> = None;
-    while !events.is_closed() && !commands.is_closed() {
-        let error = match Life::open(&config, &publication, &events).await {
-            Ok(mut life) => {
-                pause = FIRST_PAUSE;
-                if let Some(reason) = interrupted.take() {
-                    // Wishes about the old stream; everything is watched anew.
-                    while commands.try_recv().is_ok() {}
-                    tracing::info!("the replication stream is open again");
-                    if events.send(Event::Restarted { reason }).await.is_err() {
-                        return;
-                    }
-                }
-                match life.run(&mut commands).await {
-                    Ok(Closed) => return,
-                    Err(error) => error,
-                }
-            }
-            Err(error) => error,
-        };
-        let reason = error.to_string();
-        if interrupted.is_none() {
-            tracing::warn!(reason, "the replication stream is interrupted");
-            if events.send(Event::Interrupted { reason: reason.clone() }).await.is_err() {
-                return;
-            }
-        } else if interrupted.as_ref() != Some(&reason) {
-            tracing::warn!(reason, "the replication stream cannot be opened");
-        }
-        interrupted = Some(reason);
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
 /// One open stream.
-struct Life {
+pub(super) struct Life {
     delivery: Delivery,
     requests: FrontierRequests,
     /// Everything up to here has been received.
@@ -102,7 +57,12 @@ const GATHER: Duration = Duration::from_millis(1);
 type GateAnswer = (Gate, Result<VisibleSet, CaptureError>);
 
 impl Life {
-    async fn open(config: &Upstream, publication: &str, events: &mpsc::Sender<Event>) -> Result<Life, CaptureError> {
+    pub(super) async fn open(
+        config: &Upstream,
+        publication: &str,
+        clock: &Arc<Clock>,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<Life, CaptureError> {
         let control = Standing::new(config.clone(), "catalogue");
         slot::wait_for_publication(&control, publication).await?;
         let mut connection = startup::connect(config).await?;
@@ -117,15 +77,16 @@ impl Life {
         let (catalog_in, catalog_news) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         tasks.spawn(StreamReader::new(connection, Assembler::new(watched.clone()), items_in).run(asks_out));
-        tasks.spawn(stamp::poll(control.clone(), publication.to_owned(), watched.clone(), catalog_in));
+        let source = stamp::Source { method: Method::Wal, publication: publication.to_owned(), clock: clock.clone() };
+        tasks.spawn(stamp::poll(control.clone(), source, watched.clone(), catalog_in));
         Ok(Life {
-            delivery: Delivery::new(events.clone(), watched),
+            delivery: Delivery::new(events.clone(), Method::Wal, watched),
             requests: FrontierRequests::default(),
             received: Position(0),
             awaited: Position(0),
             items,
             asks,
-            joiner: Joiner::new(config.clone(), publication, control, join_in),
+            joiner: Joiner::new(config.clone(), Method::Wal, publication, control, join_in),
             join_news,
             catalog_news,
             gate: Some(Gate::new(Standing::new(config.clone(), "visibility"))),
@@ -135,14 +96,14 @@ impl Life {
         })
     }
 
-    /// Serves until the stream breaks (Err) or nobody is interested any more.
-    async fn run(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> Result<Closed, CaptureError> {
+    /// Serves until the stream breaks (Err), another way of capturing is wanted, or nobody is interested any more.
+    pub(super) async fn run(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> Result<Ended, CaptureError> {
         let mut asking: Option<BoxFuture<'static, GateAnswer>> = None;
         let (mut tries, mut gate_due) = (0, Instant::now());
         let mut gather_until = Instant::now();
         loop {
             if self.delivery.deliver(None).await.is_err() {
-                return Ok(Closed);
+                return Ok(Ended::Closed);
             }
             let now = Instant::now();
             let mut wake = None;
@@ -174,7 +135,14 @@ impl Life {
                     delivered
                 }
                 command = commands.recv() => match command {
-                    None => return Ok(Closed),
+                    None => return Ok(Ended::Closed),
+                    Some(Command::Switch(method)) => {
+                        // The gate comes back to be asked again: this life goes on until the other is open.
+                        if let Some(asking) = asking.take() {
+                            self.gate = Some(asking.await.0);
+                        }
+                        return Ok(Ended::Switch(method));
+                    }
                     Some(command) => {
                         self.command(command);
                         Ok(())
@@ -194,7 +162,7 @@ impl Life {
                 () = sleep_until(wake) => Ok(()),
             };
             if outcome.is_err() {
-                return Ok(Closed);
+                return Ok(Ended::Closed);
             }
         }
     }
@@ -216,6 +184,8 @@ impl Life {
 
     fn command(&mut self, command: Command) {
         match command {
+            // Taken by `run`.
+            Command::Switch(_) => {}
             Command::Watch(spec) => {
                 if let Some(watched) = self.delivery.watch(spec) {
                     let joiner = self.joiner.clone();

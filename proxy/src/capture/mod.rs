@@ -1,9 +1,11 @@
-//! Capture: the logical replication stream, decoded into committed, *visible* transactions, and the joining of a
-//! table's snapshot with the stream. Knows nothing of plans or stream tables.
+//! Capture: the changes of base tables as committed, *visible* transactions, and the joining of a table's snapshot with
+//! them. They come from the logical replication stream (`life`, `stream`, `assemble`, `gate`) or from triggers
+//! (`trigger`); `supervise` opens either, `deliver` and `join` serve both. Knows nothing of plans or stream tables.
 
 mod assemble;
 mod check;
 mod client;
+mod clock;
 mod copy;
 mod deliver;
 mod error;
@@ -11,17 +13,22 @@ mod frontier;
 mod gate;
 mod join;
 mod life;
+mod method;
 mod pgoutput;
 mod slot;
 mod stamp;
 mod startup;
 mod stream;
+mod supervise;
+mod trigger;
 mod watched;
 mod writers;
 
 pub use error::{CaptureError, ServerError};
+pub use method::{Method, ParsePreferenceError, Preference};
 
 use crate::upstream::Upstream;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use weir_cache::Position;
 use weir_planner::{RelationId, Row};
@@ -73,7 +80,7 @@ pub enum Event {
 pub struct Commit {
     /// Top-level transaction id as in the stream (32 bits).
     pub xid: u32,
-    /// End of the commit record.
+    /// End of the commit record; from triggers, the position of the step, which all its commits share.
     pub position: Position,
     /// Commit time, microseconds since 2000-01-01 UTC.
     pub time_micros: i64,
@@ -109,6 +116,7 @@ impl Change {
 #[derive(Clone)]
 pub struct Capture {
     pub(crate) commands: mpsc::UnboundedSender<Command>,
+    clock: Arc<clock::Clock>,
 }
 
 pub(crate) enum Command {
@@ -116,16 +124,23 @@ pub(crate) enum Command {
     Unwatch(RelationId),
     RequestFrontier,
     Reach(Position),
+    Switch(Method),
 }
 
-/// Starts capturing through the publication of that name. Returns at once; the stream is opened (and opened again
-/// after every loss) on tasks of its own, which end when `events` is closed or the last [`Capture`] is dropped.
-/// Needs a running tokio runtime. The publication may be created later: the slot is not created before it exists.
-pub fn start(config: impl Into<Upstream>, publication: &str, events: mpsc::Sender<Event>) -> Capture {
-    let config = config.into();
+/// Starts capturing this way, from the WAL through the publication of that name. Returns at once; the stream is opened
+/// (and opened again after every loss) on tasks of its own, which end when `events` is closed or the last [`Capture`] is
+/// dropped. Needs a running tokio runtime. The publication may be created later: the slot is not created before it exists.
+pub fn start(config: impl Into<Upstream>, method: Method, publication: &str, events: mpsc::Sender<Event>) -> Capture {
     let (commands, receiver) = mpsc::unbounded_channel();
-    tokio::spawn(life::supervise(config, publication.to_owned(), events, receiver));
-    Capture { commands }
+    let clock = Arc::new(clock::Clock::default());
+    let supervisor = supervise::Supervisor {
+        config: config.into(),
+        publication: publication.to_owned(),
+        clock: clock.clone(),
+        events,
+    };
+    tokio::spawn(supervisor.run(method, receiver));
+    Capture { commands, clock }
 }
 
 impl Capture {
@@ -144,5 +159,28 @@ impl Capture {
     /// not flushed that far. Prefer this to [`Capture::request_frontier`]. Coalesced: the furthest position counts.
     pub fn reach(&self, position: Position) {
         let _ = self.commands.send(Command::Reach(position));
+    }
+    /// Goes another way from now on. What is captured stays as it is until the other way is open; then
+    /// [`Event::Restarted`] says that every table must be joined again. Nothing happens if that way is in force.
+    pub fn switch(&self, method: Method) {
+        let _ = self.commands.send(Command::Switch(method));
+    }
+    /// A state at or past the returned position shows everything that was visible in Postgres before this call. `wal`: a
+    /// WAL position that a state from the WAL would have to reach for that.
+    pub fn position_after(&self, wal: Position) -> Position {
+        self.clock.after(wal)
+    }
+    /// Whether positions say when a snapshot was taken. If not, they are WAL positions, which must be asked of Postgres.
+    pub fn is_by_snapshot(&self) -> bool {
+        self.clock.is_by_snapshot()
+    }
+    /// Lets `take` take a snapshot and returns its position, for content that does not come through this capture: every
+    /// state at or past it shows all that the snapshot sees, and what is asked for after it lies above it. `take` returns
+    /// a WAL position read after the snapshot was taken.
+    pub async fn place<E>(&self, take: impl Future<Output = Result<Position, E>>) -> Result<Position, E> {
+        let _order = self.clock.order().await;
+        let begun = self.clock.is_by_snapshot().then(|| self.clock.begin(Position(0)));
+        let wal = take.await?;
+        Ok(begun.unwrap_or(wal))
     }
 }

@@ -2,9 +2,12 @@
 //! because neither the WAL stream nor DDL marks tell of all of it (roles, settings, a disabled trigger; review 1.1).
 
 use super::check::{self, TableState};
+use super::clock::Clock;
 use super::error::CaptureError;
+use super::method::Method;
 use super::watched::{Generation, WatchList};
 use crate::control::{ControlError, Standing};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,6 +18,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A poll may fail (a restart, a lock) so often in a row before the stream is given up.
 const FAILURES_LIMIT: u32 = 20;
+
+/// What is watched, and how.
+pub(super) struct Source {
+    pub method: Method,
+    pub publication: String,
+    pub clock: Arc<Clock>,
+}
 
 /// The catalogue changed; the watched tables as they are now.
 #[derive(Debug)]
@@ -52,13 +62,16 @@ const STAMP: &str = "SELECT pg_current_wal_insert_lsn()::text, (
       FROM pg_roles)
   + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin), 10)::numeric), 0) FROM pg_publication)
   + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin), 11)::numeric), 0) FROM pg_publication_rel)
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin), 13)::numeric), 0)
+      FROM pg_trigger WHERE starts_with(tgname::text, 'weir_capture_'))
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', srsubid, srrelid), 14)::numeric), 0) FROM pg_subscription_rel)
   + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, nspname, nspowner, nspacl), 12)::numeric), 0)
       FROM pg_namespace WHERE nspname NOT LIKE 'pg_temp%' AND nspname NOT LIKE 'pg_toast%')::numeric AS stamp";
 
 /// Polls for ever. Err: the server cannot be asked any more.
 pub(super) async fn poll(
     control: Standing,
-    publication: String,
+    source: Source,
     watched: WatchList,
     news: mpsc::UnboundedSender<CatalogNews>,
 ) -> Result<(), CaptureError> {
@@ -68,7 +81,7 @@ pub(super) async fn poll(
     let mut failures = 0;
     loop {
         ticks.tick().await;
-        match look(&control, &publication, &watched, last.as_ref()).await {
+        match look(&control, &source, &watched, last.as_ref()).await {
             Ok((seen, changed)) => {
                 failures = 0;
                 last = Some(seen);
@@ -98,11 +111,12 @@ struct Look {
 /// What is to be seen now, and the news if it differs from `last`.
 async fn look(
     control: &Standing,
-    publication: &str,
+    source: &Source,
     watched: &WatchList,
     last: Option<&Look>,
 ) -> Result<(Look, Option<CatalogNews>), ControlError> {
     let client = control.client().await?;
+    let begun = source.clock.before(Position(0));
     let row =
         client.query_one(&format!("SELECT position, stamp::text FROM ({STAMP}) AS s (position, stamp)"), &[]).await?;
     let (position, stamp): (String, String) = (row.try_get(0)?, row.try_get(1)?);
@@ -114,11 +128,12 @@ async fn look(
     }
     let changed = last.is_none_or(|last| last.stamp != seen.stamp);
     let tables: Vec<_> = watched.all().iter().map(|watched| watched.spec.id).collect();
-    let tables = check::states(&client, publication, &tables).await?;
+    let tables = check::states(&client, &source.publication, &tables).await?;
     let row = client.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?;
     // A position that does not parse cannot come from Postgres; at 0 it only makes the check stricter.
     let parse = |text: &str| text.parse().unwrap_or_default();
-    let (before, after) = (parse(&position), parse(row.try_get(0)?));
+    let before = if source.method == Method::Wal { parse(&position) } else { begun };
+    let after = source.clock.after(parse(row.try_get(0)?));
     let news = CatalogNews { changed, newest_watch, tables, before, after };
     Ok((seen, Some(news)))
 }

@@ -1,6 +1,8 @@
 //! `weir check`: what the upstream or Weir's role lacks, each as the SQL that mends it.
 
+use super::capture;
 use super::install::{LOGIN, installed_version, version};
+use crate::capture::{Method, Preference};
 use tokio_postgres::Client;
 
 /// One thing that is missing.
@@ -27,10 +29,18 @@ impl Finding {
 const OLDEST_MAJOR: i32 = 14;
 
 /// Settings and privileges of the connected role. Empty: everything is in place.
-pub async fn check(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
-    let mut findings = settings(client).await?;
-    findings.extend(privileges(client).await?);
-    findings.extend(installation(client).await?);
+pub async fn check(client: &Client, preference: Preference) -> Result<Vec<Finding>, tokio_postgres::Error> {
+    let preference = capture::requested(client).await?.unwrap_or(preference);
+    let method = preference.resolve(client).await?;
+    let mut findings = settings(client, method).await?;
+    findings.extend(privileges(client, method).await?);
+    findings.extend(installation(client, method).await?);
+    if preference == Preference::Auto && method == Method::Trigger {
+        findings.push(Finding::minor(
+            "changes are captured by triggers, at a cost to every write: the write-ahead log cannot be followed",
+            "-- ALTER SYSTEM SET wal_level = logical and a restart, or REPLICATION for Weir's role, whichever is missing",
+        ));
+    }
     findings.extend(logins(client).await?);
     Ok(findings)
 }
@@ -72,7 +82,7 @@ pub fn script(findings: &[Finding]) -> String {
     findings.iter().map(line).collect()
 }
 
-async fn settings(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
+async fn settings(client: &Client, method: Method) -> Result<Vec<Finding>, tokio_postgres::Error> {
     let row = client
         .query_one(
             "SELECT current_setting('server_version_num')::int / 10000, current_setting('wal_level'), \
@@ -88,16 +98,17 @@ async fn settings(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error
         findings.push(Finding::fatal("Postgres 14 or newer is needed", "-- upgrade the server"));
     }
     let wal_level: String = row.get(1);
-    if wal_level != "logical" {
+    let from_wal = method == Method::Wal;
+    if from_wal && wal_level != "logical" {
         let remedy = "ALTER SYSTEM SET wal_level = logical; -- then restart Postgres";
         findings.push(Finding::fatal(format!("wal_level is {wal_level}: changes cannot be followed"), remedy));
     }
     let running: bool = row.get(5);
-    if row.get::<_, i32>(2) < 1 && !running {
+    if from_wal && row.get::<_, i32>(2) < 1 && !running {
         let remedy = "ALTER SYSTEM SET max_replication_slots = 20; -- then restart Postgres";
         findings.push(Finding::fatal("no replication slot is free", remedy));
     }
-    if row.get::<_, i32>(3) < 1 && !running {
+    if from_wal && row.get::<_, i32>(3) < 1 && !running {
         let remedy = "ALTER SYSTEM SET max_wal_senders = 20; -- then restart Postgres";
         findings.push(Finding::fatal("no WAL sender is free", remedy));
     }
@@ -110,7 +121,7 @@ async fn settings(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error
     Ok(findings)
 }
 
-async fn privileges(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
+async fn privileges(client: &Client, method: Method) -> Result<Vec<Finding>, tokio_postgres::Error> {
     let row = client
         .query_one(
             "SELECT quote_ident(current_user), quote_ident(current_database()), r.rolsuper, r.rolsuper OR r.rolreplication, \
@@ -122,7 +133,7 @@ async fn privileges(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Err
         .await?;
     let (role, database): (String, String) = (row.get(0), row.get(1));
     let mut findings = Vec::new();
-    if !row.get::<_, bool>(3) {
+    if method == Method::Wal && !row.get::<_, bool>(3) {
         let remedy = format!("ALTER ROLE {role} REPLICATION;");
         findings.push(Finding::fatal(format!("role {role} may not replicate: changes cannot be followed"), remedy));
     }
@@ -153,7 +164,7 @@ async fn privileges(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Err
     Ok(findings)
 }
 
-async fn installation(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
+async fn installation(client: &Client, method: Method) -> Result<Vec<Finding>, tokio_postgres::Error> {
     let Some((installed, _)) = installed_version(client).await? else {
         let remedy = "-- weir serve installs it when the privileges above are there";
         return Ok(vec![Finding::minor("Weir's SQL is not installed", remedy)]);
@@ -165,11 +176,12 @@ async fn installation(client: &Client) -> Result<Vec<Finding>, tokio_postgres::E
     }
     let publication =
         client.query_one("SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = 'weir')", &[]);
-    if !publication.await?.get::<_, bool>(0) {
+    if method == Method::Wal && !publication.await?.get::<_, bool>(0) {
         findings.push(Finding::fatal("publication weir does not exist", "CREATE PUBLICATION weir;"));
     }
     let unwatched = client
         .query(
+<<<<<<< HEAD
             "SELECT c.oid::regclass::text, pgtrickle.watch_obstacle(c.oid), pg_has_role(c.relowner, 'USAGE'), \
                  pg_get_userbyid(c.relowner)::text \
              FROM pg_class c \
@@ -178,6 +190,13 @@ async fn installation(client: &Client) -> Result<Vec<Finding>, tokio_postgres::E
                         WHERE p.pubname = 'weir' AND r.prrelid = c.oid) \
                     OR EXISTS (SELECT FROM pgtrickle.unwatched_leaves(c.oid))) \
              ORDER BY 1",
+=======
+            "SELECT b::text, pgtrickle.watch_obstacle(b), bool_or(pg_has_role(c.relowner, 'USAGE')), pg_get_userbyid(c.relowner)::text \
+             FROM pgtrickle.pgt_stream_tables s, pg_class v, pgtrickle.base_tables(v.oid) b, pg_class c \
+             WHERE v.oid = s.pgt_relid AND v.relkind = 'v' AND c.oid = b \
+               AND NOT pgtrickle.is_watched(b) \
+             GROUP BY b, c.relowner ORDER BY 1",
+>>>>>>> c019d73 (Changes can be captured by statement triggers where the write-ahead log is not to be had; either way can take over from the other while Weir runs)
             &[],
         )
         .await?;

@@ -5,8 +5,10 @@ use std::hash::{Hash, Hasher};
 use tokio_postgres::Client;
 
 /// The installed SQL in the order it must run. Each file says what is in it.
-pub const PARTS: [(&str, &str); 16] = [
+pub const PARTS: [(&str, &str); 18] = [
     ("tables", include_str!("sql/10_tables.sql")),
+    ("capture mode", include_str!("sql/15_capture_mode.sql")),
+    ("triggers", include_str!("sql/17_triggers.sql")),
     ("watch", include_str!("sql/20_watch.sql")),
     ("ask", include_str!("sql/30_ask.sql")),
     ("schedule", include_str!("sql/35_schedule.sql")),

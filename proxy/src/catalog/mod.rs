@@ -3,6 +3,7 @@
 //! `install` puts the SQL of `sql/` there, `check` says what Weir's role lacks, `watch` undoes the watching, `rows` reads the
 //! catalog of stream tables, `schedule` its schedules, `system` the system catalogue.
 
+pub mod capture;
 pub mod check;
 pub mod install;
 pub mod rows;

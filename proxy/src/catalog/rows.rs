@@ -145,7 +145,7 @@ pub struct BaseTable {
     pub spec: TableSpec,
     /// Positions of the primary key's columns.
     pub key: Option<Vec<usize>>,
-    /// Member of the publication, with old rows in the stream.
+    /// All its changes are captured, the way that is in force.
     pub watched: bool,
 }
 
@@ -156,9 +156,7 @@ pub async fn base_tables(client: &Client, ids: &[RelationId]) -> Result<Vec<Base
         .query(
             "SELECT c.oid, n.nspname::text, c.relname::text, \
                  (SELECT i.indkey::int2[] FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid), \
-                 pgtrickle.watch_obstacle(c.oid) IS NULL AND NOT EXISTS (SELECT FROM pgtrickle.unwatched_leaves(c.oid)) \
-                 AND EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = 'weir' \
-                     AND (r.prrelid = c.oid OR r.prrelid IN (SELECT a.relid FROM pg_partition_ancestors(c.oid) a))) \
+                 pgtrickle.watch_obstacle(c.oid) IS NULL AND pgtrickle.is_watched(c.oid) \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.oid = ANY ($1) AND c.relkind IN ('r', 'p')",
             &[&oids],

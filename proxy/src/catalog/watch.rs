@@ -8,7 +8,7 @@ pub struct Unwatched {
     pub table: String,
 }
 
-/// Takes every table out of the publication, sets its replica identity back to the default and drops Weir's slots that
+/// Drops Weir's triggers, takes every table out of the publication, sets its replica identity back to the default and drops Weir's slots that
 /// nobody uses. Stream tables stay as views; Postgres evaluates them. Waits at most 5 s for each table's lock.
 pub async fn unwatch_all(client: &Client) -> Result<Vec<Unwatched>, tokio_postgres::Error> {
     client.batch_execute("SET lock_timeout = '5s'").await?;
@@ -31,6 +31,18 @@ pub async fn unwatch_all(client: &Client) -> Result<Vec<Unwatched>, tokio_postgr
             unwatched.push(Unwatched { table: published });
         }
         client.batch_execute(&format!("ALTER TABLE ONLY {leaf} REPLICA IDENTITY DEFAULT")).await?;
+    }
+    let triggered = client
+        .query(
+            "SELECT DISTINCT t.tgrelid::regclass::text FROM pg_trigger t WHERE starts_with(t.tgname::text, 'weir_capture_') ORDER BY 1",
+            &[],
+        )
+        .await?;
+    for row in triggered {
+        let table: String = row.get(0);
+        let drop = "SELECT pgtrickle_changes.drop_triggers($1::text::regclass)";
+        client.execute(drop, &[&table]).await?;
+        unwatched.push(Unwatched { table });
     }
     let drop_slots = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
          WHERE slot_name LIKE 'weir%' AND database = current_database() AND NOT active AND NOT temporary";

@@ -1,6 +1,7 @@
 //! Rows of a view as Postgres evaluates it, under its creator's settings and one snapshot.
 
 use super::hold::Settlement;
+use crate::capture::Capture;
 use crate::catalog::rows::StreamTableRow;
 use futures_util::{StreamExt, pin_mut};
 use tokio_postgres::Client;
@@ -40,11 +41,21 @@ pub(super) async fn begin(client: &Client, table: &StreamTableRow) -> Result<(),
 }
 
 /// The transaction's snapshot, taken before the WAL position that is read with it: every commit it sees lies before that.
-pub(super) async fn settlement(client: &Client) -> Result<Settlement, CopyError> {
-    let sql = "SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text";
-    let row = client.query_one(sql, &[]).await?;
-    let (snapshot, position): (String, String) = (row.get(0), row.get(1));
-    let position: Position = position.parse().map_err(|_| CopyError::Snapshot(position.clone()))?;
+/// Where positions are not the WAL's, `capture` says which one this snapshot has.
+pub(super) async fn settlement(client: &Client, capture: Option<&Capture>) -> Result<Settlement, CopyError> {
+    let mut taken = None;
+    let take = async {
+        let sql = "SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text";
+        let row = client.query_one(sql, &[]).await?;
+        let position: String = row.try_get(1)?;
+        taken = Some(row.try_get::<_, String>(0)?);
+        position.parse::<Position>().map_err(|_| CopyError::Snapshot(position))
+    };
+    let position = match capture {
+        Some(capture) => capture.place(take).await?,
+        None => take.await?,
+    };
+    let snapshot = taken.unwrap_or_default();
     Settlement::parse(&snapshot, position).ok_or(CopyError::Snapshot(snapshot))
 }
 

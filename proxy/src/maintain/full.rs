@@ -84,7 +84,7 @@ async fn evaluate(
     let client = control::connect(&shared.config.upstream, "evaluation").await.map_err(|error| error.to_string())?;
     let _ = work.send(Work::BeginEvaluation(row.id));
     copy::begin(&client, row).await.map_err(|error| error.to_string())?;
-    let settlement = copy::settlement(&client).await.map_err(|error| error.to_string())?;
+    let settlement = copy::settlement(&client, shared.capture.get()).await.map_err(|error| error.to_string())?;
     let rows = copy::rows(&client, row, columns).await.map_err(|error| error.to_string())?;
     if let Some(capture) = shared.capture.get() {
         capture.reach(settlement.position);

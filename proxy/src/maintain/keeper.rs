@@ -7,6 +7,7 @@ use super::populate::{Base, Managed, Phase};
 use super::push::Subscribers;
 use super::work::Work;
 use super::{Shared, history, questions, schedule};
+use crate::capture::Method;
 use crate::catalog::install;
 use crate::catalog::system::{CatalogError, SystemCatalog};
 use crate::registry::{State, StreamTable};
@@ -106,7 +107,7 @@ async fn attend(
     records: &mpsc::UnboundedSender<Record>,
 ) -> Result<(), KeeperError> {
     let client = control::connect(&inputs.shared.config.upstream, "catalog").await?;
-    let findings = catalog::check::check(&client).await?;
+    let findings = catalog::check::check(&client, inputs.shared.config.capture).await?;
     if let Some(finding) = findings.iter().find(|finding| finding.fatal) {
         // Installing what can be installed lets the SQL functions themselves say what is missing.
         let _ = install::install(&client).await;
@@ -143,8 +144,9 @@ async fn attend(
             failures: 0,
         }),
     };
+    let method = keeper.capture_method().await?;
     inputs.shared.capture.get_or_init(|| {
-        capture::start(inputs.shared.config.upstream.clone(), super::PUBLICATION, inputs.events.clone())
+        capture::start(inputs.shared.config.upstream.clone(), method, super::PUBLICATION, inputs.events.clone())
     });
     inputs.shared.registry.set_problems(Vec::new());
     let bell = tokio::spawn(questions::answer_the_bell(inputs.shared.clone()));
@@ -224,10 +226,25 @@ impl Keeper {
         Ok(())
     }
 
+    /// The way of capturing that is wanted; the installed SQL is told.
+    async fn capture_method(&self) -> Result<Method, KeeperError> {
+        let requested = catalog::capture::requested(&self.client).await?;
+        let method = requested.unwrap_or(self.shared.config.capture).resolve(&self.client).await?;
+        catalog::capture::set_method(&self.client, method).await?;
+        Ok(method)
+    }
+
     /// Reads the catalog and brings what is maintained in line with it.
     async fn read_catalog(&mut self) -> Result<(), KeeperError> {
         let started = Instant::now();
         let unread = self.shared.suspension.unread();
+        let method = self.capture_method().await?;
+        if let Some(capture) = self.shared.capture.get() {
+            capture.switch(method);
+            if capture.is_by_snapshot() == (method == Method::Trigger) {
+                catalog::capture::release_other_method(&self.client).await?;
+            }
+        }
         self.reconcile().await?;
         self.must_read = false;
         tracing::debug!(elapsed = ?started.elapsed(), stream_tables = self.views.len(), "the catalog was read");

@@ -191,6 +191,13 @@ impl Handle {
         if tables.iter().all(live) { Ok(snapshot) } else { Err(PullError::NotLive) }
     }
 
+    /// A position whose state shows everything that was visible in Postgres before this call, where positions say when a
+    /// snapshot was taken (capture by triggers). None: they are WAL positions, and Postgres must be asked.
+    pub fn position_now(&self) -> Option<Position> {
+        let capture = self.shared.capture.get().filter(|capture| capture.is_by_snapshot())?;
+        Some(capture.position_after(Position(0)))
+    }
+
     /// What parts of reads have cost, and which of them are maintained as hidden views.
     pub fn heat(&self) -> &Heat {
         &self.heat

@@ -8,6 +8,7 @@ use super::planning::Decision;
 use super::schedule;
 use super::upkeep::Progress;
 use super::work::{How, NewView, Work};
+use crate::catalog::capture;
 use crate::catalog::rows::{self, BaseTable, StreamTableRow};
 
 use std::sync::Arc;
@@ -123,6 +124,8 @@ impl Keeper {
 
     /// Has these tables captured, where that is possible; says how each stands.
     pub(super) async fn capture_tables(&mut self, ids: &[RelationId]) -> Result<Vec<BaseTable>, KeeperError> {
+        let oids: Vec<u32> = ids.iter().map(|id| id.0).collect();
+        capture::watch(&self.client, &oids).await?;
         let mut found = rows::base_tables(&self.client, ids).await?;
         for base in &mut found {
             let id = base.spec.id;

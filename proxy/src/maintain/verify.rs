@@ -85,7 +85,8 @@ async fn attempt(shared: &Shared, work: &mpsc::UnboundedSender<Work>, subject: &
     if !answer.await.map_err(gone)? {
         return Err("another verification is under way".into());
     }
-    let settlement: hold::Settlement = copy::settlement(&client).await.map_err(|error| error.to_string())?;
+    let settlement: hold::Settlement =
+        copy::settlement(&client, shared.capture.get()).await.map_err(|error| error.to_string())?;
     if let Some(capture) = shared.capture.get() {
         capture.reach(settlement.position);
     }

@@ -12,6 +12,7 @@ use crate::published::Published;
 use crate::registry::Registry;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use weir_cache::Position;
 
 pub struct SessionContext {
     pub config: Arc<Config>,
@@ -52,6 +53,14 @@ impl SessionContext {
             positions,
             privileges: Privileges::default(),
             clients: AtomicUsize::new(0),
+        }
+    }
+
+    /// A position at or past everything that anybody can see now; `None` when Postgres could not be asked.
+    pub(super) async fn visible_position(&self) -> Option<Position> {
+        match self.maintain.position_now() {
+            Some(position) => Some(position),
+            None => self.positions.visible().await,
         }
     }
 

@@ -68,7 +68,7 @@ impl Relay {
             Consistency::Scheduled => Position(0),
             Consistency::Session => self.state.bookmark,
             Consistency::Latest => {
-                let asked = tokio::time::timeout(wait, self.context.positions.visible()).await;
+                let asked = tokio::time::timeout(wait, self.context.visible_position()).await;
                 asked.ok().flatten().ok_or(reason::POSITION)?.max(self.state.bookmark)
             }
         };

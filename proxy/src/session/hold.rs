@@ -15,7 +15,7 @@ impl Relay {
         self.client.flush().await?;
         let context = self.context.clone();
         let settled = self.cancel.guard(async {
-            let position = context.positions.visible().await?;
+            let position = context.visible_position().await?;
             context.maintain.settled(position, SETTLE_WAIT).await.ok()
         });
         let settled = settled.await.flatten();

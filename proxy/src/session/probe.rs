@@ -90,7 +90,9 @@ impl Relay {
             self.statements.forget_named();
         }
         let mut bookmark = answer.flush;
-        if answer.insert > answer.flush && answer.asynchronous_commit {
+        if let Some(position) = self.context.maintain.position_now() {
+            bookmark = position.max(bookmark);
+        } else if answer.insert > answer.flush && answer.asynchronous_commit {
             match self.context.positions.flushed().await {
                 Some(position) => bookmark = position,
                 None => return Ok(Err(reason::POSITION)),

@@ -4,21 +4,37 @@ use crate::rig::Rig;
 use crate::writers::{self, Writers};
 use rand::Rng;
 use std::time::Duration;
+use weir_proxy::capture::Method;
 use weir_tests::postgres::TestServer;
 use weir_tests::rng;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_writers_across_the_watch() {
+    random_writers(Rig::start().await, rng::rounds(100, 1000)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_writers_across_the_watch_by_triggers() {
+    random_writers(Rig::by_triggers().await, rng::rounds(40, 1000)).await;
+}
+
+/// Where nothing can be prepared, Weir sleeps between changes and is woken by the triggers.
+#[tokio::test(flavor = "multi_thread")]
+async fn random_writers_who_wake_weir() {
+    let options = TestServer::options().conf("wal_level = minimal").conf("max_wal_senders = 0");
+    let rig = Rig::of(options.conf("max_prepared_transactions = 0"), Method::Trigger).await;
+    random_writers(rig, rng::rounds(20, 500)).await;
+}
+
+async fn random_writers(mut rig: Rig, rounds: usize) {
     let mut random = rng::seeded("random_writers_across_the_watch");
-    let mut rig = Rig::start().await;
-    let (mut committed, rounds) = (0, rng::rounds(100, 1000));
+    let mut committed = 0;
     for round in 0..rounds {
         let table = format!("t{round}");
         writers::create(&rig.client, &table).await;
         let writers = Writers::start(&rig.server, &table, 3, &mut random).await;
         pause(random.random_range(5..60)).await;
-        rig.sql(&format!("ALTER PUBLICATION weir ADD TABLE {table}")).await;
-        let id = rig.watch_published(&table).await;
+        let id = rig.watch(&table).await;
         rig.until_joined(id).await;
         pause(random.random_range(5..60)).await;
         committed += writers.stop().await;
@@ -33,8 +49,16 @@ async fn random_writers_across_the_watch() {
 /// Several tables join at once while all are written.
 #[tokio::test(flavor = "multi_thread")]
 async fn several_tables_at_a_time() {
+    several_tables(Rig::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_tables_at_a_time_by_triggers() {
+    several_tables(Rig::by_triggers().await).await;
+}
+
+async fn several_tables(mut rig: Rig) {
     let mut random = rng::seeded("several_tables_at_a_time");
-    let mut rig = Rig::start().await;
     let tables: Vec<String> = (0..5).map(|number| format!("s{number}")).collect();
     let mut all = Vec::new();
     for table in &tables {
@@ -44,8 +68,7 @@ async fn several_tables_at_a_time() {
     pause(100).await;
     let mut ids = Vec::new();
     for table in &tables {
-        rig.sql(&format!("ALTER PUBLICATION weir ADD TABLE {table}")).await;
-        ids.push(rig.watch_published(table).await);
+        ids.push(rig.watch(table).await);
     }
     for &id in &ids {
         rig.until_joined(id).await;

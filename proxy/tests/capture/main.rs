@@ -9,4 +9,5 @@ mod model;
 mod restart;
 mod rig;
 mod shed;
+mod trigger;
 mod writers;

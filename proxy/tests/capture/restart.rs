@@ -3,6 +3,7 @@
 use crate::rig::Rig;
 use std::time::Duration;
 use tokio_postgres::Client;
+use weir_proxy::capture::Method;
 use weir_tests::postgres::{Auth, StopMode, TestServer};
 
 async fn slots(client: &Client) -> i64 {
@@ -95,8 +96,8 @@ async fn a_transaction_open_at_the_start_is_waited_for() {
         .expect("created");
     open.batch_execute("BEGIN; INSERT INTO o VALUES (1)").await.expect("an open transaction");
     let (sender, events) = tokio::sync::mpsc::channel(64);
-    let capture = weir_proxy::capture::start(server.config(), "weir", sender);
-    let mut rig = Rig { server, client, capture, events, model: Default::default() };
+    let capture = weir_proxy::capture::start(server.config(), Method::Wal, "weir", sender);
+    let mut rig = Rig { server, client, capture, events, model: Default::default(), method: Method::Wal };
     let id = rig.watch("p").await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(rig.events.try_recv().is_err(), "something was streamed before the open transaction ended");
@@ -121,7 +122,7 @@ async fn password_authentication() {
         let (sender, mut events) = tokio::sync::mpsc::channel(64);
         let mut config = rig.server.config();
         config.password("wrong");
-        let _capture = weir_proxy::capture::start(config, "weir", sender);
+        let _capture = weir_proxy::capture::start(config, Method::Wal, "weir", sender);
         let event = tokio::time::timeout(Duration::from_secs(10), events.recv()).await.expect("an event");
         assert!(matches!(&event, Some(weir_proxy::capture::Event::Interrupted { .. })), "{event:?}");
     }

@@ -8,7 +8,8 @@ use tokio_postgres::Client;
 use weir_cache::Position;
 use weir_planner::RelationId;
 use weir_planner::catalog::ColumnEntry;
-use weir_proxy::capture::{self, Capture, Event, TableSpec};
+use weir_proxy::capture::{self, Capture, Event, Method, TableSpec};
+use weir_proxy::catalog::{self, install};
 use weir_tests::postgres::{Options, TestServer};
 
 /// Nothing that is waited for here takes this long on a machine that is not stuck.
@@ -20,6 +21,7 @@ pub struct Rig {
     pub capture: Capture,
     pub events: mpsc::Receiver<Event>,
     pub model: Model,
+    pub method: Method,
 }
 
 impl Rig {
@@ -28,25 +30,43 @@ impl Rig {
     }
 
     pub async fn with(options: Options) -> Rig {
+        Rig::of(options, Method::Wal).await
+    }
+
+    /// Capture by triggers, on a server from whose WAL nothing could be captured.
+    pub async fn by_triggers() -> Rig {
+        Rig::of(TestServer::options().conf("wal_level = replica"), Method::Trigger).await
+    }
+
+    /// With Weir's SQL installed where the method needs it.
+    pub async fn of(options: Options, method: Method) -> Rig {
         let server = options.start();
         let client = server.connect().await;
-        client.batch_execute("CREATE PUBLICATION weir").await.expect("a new database has no publication");
+        match method {
+            Method::Wal => client.batch_execute("CREATE PUBLICATION weir").await.expect("a new database has none"),
+            Method::Trigger => install(&server, method).await,
+        }
         let (sender, events) = mpsc::channel(64);
-        let capture = capture::start(server.config(), "weir", sender);
-        let rig = Rig { server, client, capture, events, model: Model::default() };
-        rig.until_streaming().await;
+        let capture = capture::start(server.config(), method, "weir", sender);
+        let rig = Rig { server, client, capture, events, model: Model::default(), method };
+        rig.until_followed().await;
         rig
     }
 
-    /// Slot creation waits for transactions that a test may hold open later.
-    async fn until_streaming(&self) {
-        let text = "SELECT FROM pg_stat_replication WHERE state = 'streaming'";
-        let streaming = async {
+    /// Slot creation, or the triggers' lock, waits for transactions that a test may hold open later.
+    pub async fn until_followed(&self) {
+        let text = match self.method {
+            Method::Wal => "SELECT FROM pg_stat_replication WHERE state = 'streaming'",
+            Method::Trigger => {
+                "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 3 AND mode = 'ExclusiveLock' AND granted"
+            }
+        };
+        let followed = async {
             while self.client.query_opt(text, &[]).await.expect("statistics can be read").is_none() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, streaming).await.expect("the stream does not start");
+        tokio::time::timeout(PATIENCE, followed).await.expect("the capture does not start");
     }
 
     pub async fn sql(&self, text: &str) {
@@ -57,9 +77,20 @@ impl Rig {
 
     /// Makes a table ready for capture and starts it.
     pub async fn watch(&self, table: &str) -> RelationId {
-        let add = format!("ALTER TABLE {table} REPLICA IDENTITY FULL; ALTER PUBLICATION weir ADD TABLE {table}");
-        self.sql(&add).await;
+        self.prepare(table).await;
         self.watch_published(table).await
+    }
+
+    /// Only makes it ready. A table with FULL identity is not locked: whoever writes it goes on.
+    pub async fn prepare(&self, table: &str) {
+        if self.method == Method::Trigger {
+            return self.sql(&format!("SELECT pgtrickle.watch(ARRAY['{table}'::regclass])")).await;
+        }
+        let full = "SELECT FROM pg_class WHERE oid = to_regclass($1) AND relreplident = 'f'";
+        if self.client.query_opt(full, &[&table]).await.expect("the catalogue can be read").is_none() {
+            self.sql(&format!("ALTER TABLE {table} REPLICA IDENTITY FULL")).await;
+        }
+        self.sql(&format!("ALTER PUBLICATION weir ADD TABLE {table}")).await;
     }
 
     pub async fn watch_published(&self, table: &str) -> RelationId {
@@ -96,6 +127,7 @@ impl Rig {
     pub async fn catch_up(&mut self) {
         let row = self.client.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await.expect("a position");
         let position: Position = row.get::<_, String>(0).parse().expect("a position");
+        let position = self.capture.position_after(position);
         self.capture.reach(position);
         self.until("the frontier to catch up", |model| model.frontier >= position).await;
     }
@@ -120,6 +152,13 @@ impl Rig {
         self.catch_up().await;
         assert_same(&self.model.rows(id), &self.rows(table).await, table);
     }
+}
+
+/// Weir's SQL, for this way of capturing.
+pub async fn install(server: &TestServer, method: Method) {
+    let client = server.connect().await;
+    install::install(&client).await.expect("a superuser may install");
+    catalog::capture::set_method(&client, method).await.expect("just installed");
 }
 
 pub fn assert_same(model: &[String], postgres: &[String], what: &str) {

@@ -111,7 +111,7 @@ CREATE POLICY view_owner_writes ON pgtrickle.pgt_stream_tables FOR ALL
 -- marks nothing; Weir's own status updates touch none of these columns.
 CREATE OR REPLACE FUNCTION pgtrickle.catalog_mark() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $body$
 BEGIN
-    PERFORM pg_logical_emit_message(true, 'weir', 'catalog');
+    PERFORM pgtrickle.mark('catalog');
     RETURN NULL;
 END
 $body$;

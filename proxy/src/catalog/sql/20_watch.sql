@@ -38,6 +38,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $body$
 DECLARE
     rel pg_class;
     version int := current_setting('server_version_num')::int;
+    by_trigger boolean := pgtrickle.capture_method() = 'trigger';
     blocked boolean;
     other text;
 BEGIN
@@ -45,7 +46,7 @@ BEGIN
     IF rel.relkind = 'f' THEN RETURN 'it is a foreign table'; END IF;
     IF rel.relkind = 'm' THEN RETURN 'it is a materialized view'; END IF;
     IF rel.relkind NOT IN ('r', 'p') THEN RETURN 'it is not a table'; END IF;
-    IF rel.relpersistence = 'u' THEN RETURN 'it is unlogged (ALTER TABLE … SET LOGGED mends it)'; END IF;
+    IF rel.relpersistence = 'u' AND NOT by_trigger THEN RETURN 'it is unlogged (ALTER TABLE … SET LOGGED mends it)'; END IF;
     IF rel.relpersistence = 't' THEN RETURN 'it is temporary'; END IF;
     IF rel.relnamespace = 'pg_catalog'::regnamespace OR rel.relnamespace = 'information_schema'::regnamespace THEN
         RETURN 'it is a system table';
@@ -53,6 +54,9 @@ BEGIN
     IF rel.relrowsecurity THEN RETURN 'it has row-level security'; END IF;
     IF rel.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = relation) THEN
         RETURN 'other tables inherit from it';
+    END IF;
+    IF by_trigger THEN
+        RETURN pgtrickle.trigger_obstacle(relation);
     END IF;
     IF rel.relkind = 'p' AND NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'weir_ddl' AND evtenabled = 'A')
         AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisprimary) THEN
@@ -81,8 +85,20 @@ BEGIN
 END
 $body$;
 
--- Puts tables under watch: REPLICA IDENTITY FULL first, then membership in the publication (the other order would make
--- writes fail in between). SECURITY DEFINER because both need the table's and the publication's owner; therefore only
+-- Can changes be captured the way that is in force at all?
+CREATE OR REPLACE FUNCTION pgtrickle.check_capture() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $body$
+BEGIN
+    IF pgtrickle.capture_method() = 'wal' AND current_setting('wal_level') <> 'logical' THEN
+        RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = 'stream tables need wal_level = logical, or capture by triggers',
+            DETAIL = format('wal_level is %s.', current_setting('wal_level')),
+            HINT = 'Run ALTER SYSTEM SET wal_level = logical; and restart Postgres, or run: SELECT pgtrickle.set_capture_mode(''trigger'');';
+    END IF;
+END
+$body$;
+
+-- Puts tables under watch. From the WAL: REPLICA IDENTITY FULL first, then membership in the publication (the other order would make
+-- writes fail in between). By triggers: creates them. SECURITY DEFINER because both need the table's and the publication's owner; therefore only
 -- for callers who own the table or hold TRIGGER on it (the right to burden its writes).
 CREATE OR REPLACE FUNCTION pgtrickle.watch(relations regclass[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $body$
@@ -92,43 +108,39 @@ DECLARE
     obstacle text;
     -- SECURITY DEFINER hides the caller; SET ROLE is honoured.
     caller name := CASE WHEN current_setting('role') = 'none' THEN session_user ELSE current_setting('role')::name END;
-    published boolean;
 BEGIN
-    IF current_setting('wal_level') <> 'logical' THEN
-        RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = 'stream tables need wal_level = logical',
-            DETAIL = format('wal_level is %s.', current_setting('wal_level')),
-            HINT = 'Run ALTER SYSTEM SET wal_level = logical; and restart Postgres.';
-    END IF;
+    PERFORM pgtrickle.check_capture();
     FOREACH relation IN ARRAY relations LOOP
         obstacle := pgtrickle.watch_obstacle(relation);
         IF obstacle IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = format('table %s cannot be watched: %s', relation, obstacle),
                 HINT = 'Use refresh_mode => ''FULL'' or ''AUTO'' to have Postgres evaluate the query.';
         END IF;
-        SELECT EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-            WHERE p.pubname = 'weir' AND (r.prrelid = relation
-                OR r.prrelid IN (SELECT a.relid FROM pg_partition_ancestors(relation) a))) INTO published;
-        IF published AND NOT EXISTS (SELECT FROM pgtrickle.unwatched_leaves(relation)) THEN
+        IF pgtrickle.is_watched(relation) THEN
             CONTINUE;
         END IF;
         IF NOT (pg_has_role(caller, (SELECT relowner FROM pg_class WHERE oid = relation), 'USAGE')
                 OR has_table_privilege(caller, relation, 'TRIGGER')) THEN
             RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('permission denied to watch table %s', relation),
-                DETAIL = 'Maintaining a stream table sets REPLICA IDENTITY FULL on the tables it reads, a cost to their writers.',
+                DETAIL = 'Maintaining a stream table sets REPLICA IDENTITY FULL or triggers on the tables it reads, a cost to their writers.',
                 HINT = format('Its owner can run: GRANT TRIGGER ON %s TO %I;', relation, caller);
         END IF;
         BEGIN
+            IF pgtrickle.capture_method() = 'trigger' THEN
+                PERFORM pgtrickle_changes.create_triggers(relation);
+                CONTINUE;
+            END IF;
             FOR leaf IN SELECT relid FROM pgtrickle.unwatched_leaves(relation) LOOP
                 EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', leaf.relid);
             END LOOP;
-            IF NOT published THEN
+            IF NOT pgtrickle.is_published(relation) THEN
                 EXECUTE format('ALTER PUBLICATION weir ADD TABLE %s%s',
                     CASE WHEN (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' THEN 'ONLY ' ELSE '' END, relation);
             END IF;
         EXCEPTION
             WHEN lock_not_available THEN
                 RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = format('could not lock table %s within 2 s to watch it', relation),
-                    DETAIL = 'The first stream table over a table sets REPLICA IDENTITY FULL, which waits for every open transaction that uses it.',
+                    DETAIL = 'The first stream table over a table sets REPLICA IDENTITY FULL or creates triggers, which waits for every open transaction that uses it.',
                     HINT = format('Try again when they have ended, or beforehand run: SELECT pgtrickle.watch(ARRAY[%L::regclass]);', relation);
             WHEN undefined_object THEN
                 RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = 'publication "weir" does not exist',
@@ -147,6 +159,21 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT c.oid::regclass FROM pg_class c
     WHERE c.relreplident <> 'f' AND c.relkind = 'r'
         AND (c.oid = relation OR c.oid IN (SELECT t.relid FROM pg_partition_tree(relation) t WHERE t.isleaf))
+$body$;
+
+-- It, or a table it is a partition of, is a member of the publication.
+CREATE OR REPLACE FUNCTION pgtrickle.is_published(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+        WHERE p.pubname = 'weir' AND (r.prrelid = relation
+            OR r.prrelid IN (SELECT a.relid FROM pg_partition_ancestors(relation) a)))
+$body$;
+
+-- All its changes are captured, the way that is in force.
+CREATE OR REPLACE FUNCTION pgtrickle.is_watched(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT CASE WHEN pgtrickle.capture_method() = 'trigger' THEN pgtrickle.has_triggers(relation)
+        ELSE pgtrickle.is_published(relation) AND NOT EXISTS (SELECT FROM pgtrickle.unwatched_leaves(relation)) END
 $body$;
 REVOKE ALL ON FUNCTION pgtrickle.watch(regclass[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgtrickle.watch(regclass[]) TO PUBLIC;

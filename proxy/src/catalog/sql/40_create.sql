@@ -167,11 +167,7 @@ DECLARE
     verdict jsonb;
     tables regclass[];
 BEGIN
-    IF current_setting('wal_level') <> 'logical' THEN
-        RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = 'stream tables need wal_level = logical',
-            DETAIL = format('wal_level is %s.', current_setting('wal_level')),
-            HINT = 'Run ALTER SYSTEM SET wal_level = logical; and restart Postgres.';
-    END IF;
+    PERFORM pgtrickle.check_capture();
     IF obstacle IS NULL AND requested IN ('DIFFERENTIAL', 'IMMEDIATE') AND query IS NOT NULL AND pgtrickle.weir_is_connected() THEN
         verdict := pgtrickle.ask_weir(jsonb_build_object('ask', 'validate', 'query', query, 'settings', settings), interval '2 s');
         obstacle := verdict ->> 'unsupported';

@@ -215,6 +215,6 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = format('stream table "%s" is suspended', name),
             HINT = format('SELECT pgtrickle.alter_stream_table(%L, status => ''ACTIVE'');', name);
     END IF;
-    PERFORM pg_catalog.pg_logical_emit_message(true, 'weir', 'refresh:' || st.pgt_id);
+    PERFORM pgtrickle.mark('refresh:' || st.pgt_id);
 END
 $body$;

@@ -101,7 +101,7 @@ CREATE OR REPLACE VIEW pgtrickle.stream_tables_info AS
 CREATE OR REPLACE VIEW pgtrickle.pg_stat_stream_tables AS
     SELECT s.pgt_id, s.pgt_schema AS schema, s.pgt_name AS name, s.status, s.refresh_mode AS mode, s.data_timestamp,
         pg_catalog.clock_timestamp() - s.data_timestamp AS staleness, r.stale, r.total_refreshes, r.successful_refreshes, r.failed_refreshes,
-        r.avg_duration_ms, s.consecutive_errors, ARRAY['WAL'] AS cdc_modes, s.scc_id, NULL::integer AS last_fixpoint_iterations
+        r.avg_duration_ms, s.consecutive_errors, ARRAY[pg_catalog.upper(pgtrickle.capture_method())] AS cdc_modes, s.scc_id, NULL::integer AS last_fixpoint_iterations
     FROM pgtrickle.pgt_stream_tables s JOIN pgtrickle.st_refresh_stats() r ON r.pgt_id = s.pgt_id;
 
 GRANT SELECT ON pgtrickle.stream_tables_info, pgtrickle.pg_stat_stream_tables TO PUBLIC;

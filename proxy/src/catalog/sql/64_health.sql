@@ -24,8 +24,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
             coalesce(string_agg(format('%s: %s', label, consecutive_errors), ', ' ORDER BY label), 'none')
         FROM tables WHERE consecutive_errors > 0
         UNION ALL
-        SELECT 6, 'slot_lag', CASE WHEN lag IS NULL THEN 'WARN' WHEN lag > 100 * 1024 * 1024 THEN 'WARN' ELSE 'OK' END,
-            CASE WHEN lag IS NULL THEN 'Weir has no active replication slot' ELSE format('%s behind', pg_size_pretty(lag)) END
+        SELECT 6, 'slot_lag', CASE WHEN pgtrickle.capture_method() = 'trigger' THEN 'OK' WHEN lag IS NULL THEN 'WARN' WHEN lag > 100 * 1024 * 1024 THEN 'WARN' ELSE 'OK' END,
+            CASE WHEN pgtrickle.capture_method() = 'trigger' THEN 'changes are captured by triggers: no slot'
+                WHEN lag IS NULL THEN 'Weir has no active replication slot' ELSE format('%s behind', pg_size_pretty(lag)) END
         FROM slot
         UNION ALL
         SELECT 7, 'full_refresh_only', CASE WHEN count(*) = 0 THEN 'OK' ELSE 'WARN' END,

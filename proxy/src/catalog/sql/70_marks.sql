@@ -6,10 +6,10 @@ DECLARE
     leaf regclass;
 BEGIN
     IF tg_event = 'table_rewrite' THEN
-        PERFORM pg_logical_emit_message(true, 'weir', 'rewrite:' || pg_event_trigger_table_rewrite_oid()::bigint);
+        PERFORM pgtrickle.mark('rewrite:' || pg_event_trigger_table_rewrite_oid()::bigint);
     ELSIF tg_event = 'sql_drop' THEN
         IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE NOT is_temporary) THEN
-            PERFORM pg_logical_emit_message(true, 'weir', 'ddl:' || tg_tag);
+            PERFORM pgtrickle.mark('ddl:' || tg_tag);
         END IF;
     ELSIF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE schema_name IS DISTINCT FROM 'pg_temp') THEN
         -- A new leaf of a watched partitioned table does not inherit REPLICA IDENTITY FULL; without it its UPDATEs would fail.
@@ -22,7 +22,7 @@ BEGIN
         LOOP
             EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', leaf);
         END LOOP;
-        PERFORM pg_logical_emit_message(true, 'weir', 'ddl:' || tg_tag);
+        PERFORM pgtrickle.mark('ddl:' || tg_tag);
     END IF;
 END
 $body$;
