@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/weir-target
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-check demo-check-long test test-long test-drivers test-regress test-majors lint unit bench bench-tpch prepare
+.PHONY: help demo demo-check demo-check-long test test-long test-drivers test-regress test-majors test-triggers lint unit bench bench-tpch prepare
 
 help:
 	@echo "make demo [SCENARIO=$(SCENARIO)] [RATE=1]  live view of a scenario: $(SCENARIOS)"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-drivers                          client drivers and their own tests, through Weir and directly"
 	@echo "make test-regress                          PostgreSQL's own regression SQL, through Weir and directly"
 	@echo "make test-majors                           the tests of the other Postgres majors"
+	@echo "make test-triggers                         tests that depend on the capture, with capture by triggers"
 	@echo "make bench                                 the measurements in bench/results"
 	@echo "make bench-tpch                            refreshes of TPC-H's 22 queries against the queries themselves"
 
@@ -52,7 +53,7 @@ unit: prepare
 test: prepare lint unit demo-check
 
 test-long: export WEIR_LONG = 1
-test-long: prepare lint unit demo-check-long test-drivers test-regress test-majors
+test-long: prepare lint unit demo-check-long test-drivers test-regress test-majors test-triggers
 
 # Every client driver prints through Weir what it prints directly; WEIR_DRIVERS=psycopg,pgjdbc: only these. About 10 minutes.
 test-drivers: prepare
@@ -65,6 +66,15 @@ test-regress: prepare
 	cargo build -p weir-proxy
 	WEIR_BINARY=$(abspath $(TARGET))/debug/weir cargo test -p weir-tests --test postgres_regression -- \
 		--ignored --test-threads 1 --nocapture
+
+# What reads and writes under load, on servers from whose WAL nothing can be captured.
+test-triggers: export WEIR_TEST_CAPTURE = trigger
+test-triggers: prepare
+	cargo build -p weir-proxy
+	cargo test -p weir-proxy --test maintain
+	WEIR_BINARY=$(abspath $(TARGET))/debug/weir cargo test -p weir-tests --no-fail-fast --test oracle_scenarios --test oracle_fuzz \
+		--test read_your_writes --test consistency --test transactions --test failure --test privileges --test session \
+		--test seeds --test hidden_views --test limits --test clock -- --test-threads 2
 
 # MAJORS="14 18": only these.
 test-majors: prepare

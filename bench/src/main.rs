@@ -1,10 +1,11 @@
 //! `make bench`: Weir and Postgres measured against each other in one run, interleaved, on one machine.
 //!
 //! `dataset` fills the fraud scenario; `load` drives clients (each a `session`) and collects `latencies`, `metrics`
-//! reads Weir's counters, `processor` what processes cost; `reads`, `writes`, `commits` and `forwarding` are the
+//! reads Weir's counters, `processor` what processes cost; `reads`, `writes`, `commits`, `capture` and `forwarding` are the
 //! measurements, `tpch` and `scenarios` others over tables of their own; `report` writes the Markdown table and `plot` the
 //! picture.
 
+mod capture;
 mod commits;
 mod dataset;
 mod forwarding;
@@ -89,12 +90,14 @@ enum Part {
     Many,
     /// Extremes, TopK and windows over ever more rows.
     Order,
+    /// What capture from the WAL and by triggers costs writers.
+    Capture,
 }
 
 impl Part {
     /// It fills a server of its own instead of reading the data set.
     fn stands_alone(self) -> bool {
-        matches!(self, Part::Tpch | Part::Forwarding | Part::Finance | Part::Risk | Part::Many | Part::Order)
+        matches!(self, Part::Tpch | Part::Forwarding | Part::Finance | Part::Risk | Part::Many | Part::Order | Part::Capture)
     }
 }
 
@@ -116,6 +119,9 @@ fn main() -> std::io::Result<()> {
     }
     if arguments.parts.contains(&Part::Order) {
         scenarios::order::measure(&arguments.output)?;
+    }
+    if wants(Part::Capture) {
+        capture::measure(arguments.repetitions.max(20), &arguments.output)?;
     }
     if wants(Part::Forwarding) {
         forwarding::measure(slice, arguments.repetitions.max(3), &arguments.output)?;

@@ -1,7 +1,7 @@
 //! Composition: builds the parts of `weir serve` and ties their lives together.
 
 use crate::analysis::Analyser;
-use crate::catalog::install;
+use crate::catalog::{self, install};
 use crate::config::Config;
 use crate::control;
 use crate::http;
@@ -10,7 +10,6 @@ use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::registry::Registry;
 use crate::session::{self, Listener, SessionContext, Workers};
-use crate::upstream::Upstream;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,10 +42,11 @@ impl Services {
 const INSTALL_WAIT: Duration = Duration::from_secs(5);
 
 /// The functions a client may call are there before the first client is.
-async fn install_first(upstream: &Upstream) {
+async fn install_first(config: &Config) {
     let install = async {
-        let client = control::connect(upstream, "installation").await.map_err(|error| error.to_string())?;
-        install::install(&client).await.map(|_| ()).map_err(|error| error.to_string())
+        let client = control::connect(&config.upstream, "installation").await.map_err(|error| error.to_string())?;
+        install::install(&client).await.map_err(|error| error.to_string())?;
+        catalog::capture::settle(&client, config.capture).await.map(|_| ()).map_err(|error| install::describe(&error))
     };
     match tokio::time::timeout(INSTALL_WAIT, install).await {
         Ok(Ok(())) => {}
@@ -75,7 +75,7 @@ async fn reload_certificates(config: Arc<Config>) {
 
 /// Serves clients and HTTP until `stop` resolves.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> io::Result<()> {
-    install_first(&config.upstream).await;
+    install_first(&config).await;
     let listener = Listener::bind(config.listen, config.unix.as_ref()).await?;
     let http_listener = tokio::net::TcpListener::bind(config.http).await?;
     let upstream = config.upstream.describe();

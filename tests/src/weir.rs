@@ -22,6 +22,12 @@ const LIVE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long SIGTERM may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// `WEIR_TEST_CAPTURE=trigger`: every Weir that is not told otherwise captures by triggers, on servers whose WAL carries
+/// nothing it could use (`make test-triggers`).
+pub fn by_triggers() -> bool {
+    std::env::var("WEIR_TEST_CAPTURE").is_ok_and(|way| way == "trigger")
+}
+
 /// A running Weir. Dropping it stops it.
 pub struct TestWeir {
     upstream: tokio_postgres::Config,
@@ -73,6 +79,9 @@ impl TestWeir {
         let mut command = Command::new(binary());
         command.args(["serve", "--upstream", &self.upstream_url]);
         command.args(["--listen", &self.address(), "--http", &self.http_address()]).args(&self.arguments);
+        if by_triggers() && !self.arguments.iter().any(|argument| argument == "--capture") {
+            command.args(["--capture", "trigger"]);
+        }
         // Nothing of the caller's environment may configure the Weir under test.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();

@@ -147,7 +147,8 @@ fn missing_privileges() {
 #[test]
 fn what_the_server_lacks_is_named_with_its_remedy() {
     let server = TestServer::options().conf("wal_level = replica").start();
-    let check = Command::new(binary()).args(["check", "--upstream", &server.url()]).output().expect("weir runs");
+    let check = Command::new(binary()).args(["check", "--capture", "wal", "--upstream", &server.url()]).output();
+    let check = check.expect("weir runs");
     let said = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(
         said.contains("ALTER SYSTEM SET wal_level = logical"),
@@ -156,7 +157,7 @@ fn what_the_server_lacks_is_named_with_its_remedy() {
     );
     assert!(!check.status.success(), "weir check fails when something is missing");
     // Weir forwards, and a stream table is refused with the remedy.
-    let weir = TestWeir::start(&server);
+    let weir = TestWeir::start_with(&server, &["--capture", "wal"]);
     let mut client = RawClient::superuser(&weir.address());
     client.execute("CREATE TABLE item (id int PRIMARY KEY)");
     let found = error(&mut client, &create("'x', 'SELECT id FROM item', '1s'"));

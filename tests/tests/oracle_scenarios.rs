@@ -16,11 +16,22 @@ const WRITERS: usize = 4;
 const DIRECT_WRITER: usize = WRITERS - 1;
 
 fn run(scenario: Scenario) {
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    run_on(scenario, &server, &weir, rng::rounds(200, 2000));
+}
+
+/// The same where nothing can be captured from the WAL.
+fn run_by_triggers(scenario: Scenario) {
+    let server = TestServer::options().conf("wal_level = replica").start();
+    let weir = TestWeir::start(&server);
+    run_on(scenario, &server, &weir, rng::rounds(40, 2000));
+}
+
+fn run_on(scenario: Scenario, server: &TestServer, weir: &TestWeir, rounds: usize) {
     let seed = rng::seed();
     eprintln!("{}: WEIR_TEST_SEED={seed}", scenario.name);
     let mut random = StdRng::seed_from_u64(seed);
-    let server = TestServer::start();
-    let weir = TestWeir::start(&server);
     scenario.install_hostile(&mut RawClient::superuser(&weir.address()));
     weir.wait_until_live(scenario.tables);
     let mut writers: Vec<_> = (0..WRITERS)
@@ -32,7 +43,7 @@ fn run(scenario: Scenario) {
         .collect();
     let mut through = RawClient::superuser(&weir.address());
     let mut direct = RawClient::superuser(&server.address());
-    for round in 0..rng::rounds(200, 2000) {
+    for round in 0..rounds {
         let actions = random.random_range(1..4);
         std::thread::scope(|scope| {
             for writer in &mut writers {
@@ -63,4 +74,24 @@ fn finance() {
 #[test]
 fn leaderboard() {
     run(LEADERBOARD);
+}
+
+#[test]
+fn ecommerce_by_triggers() {
+    run_by_triggers(ECOMMERCE);
+}
+
+#[test]
+fn fraud_by_triggers() {
+    run_by_triggers(FRAUD);
+}
+
+#[test]
+fn finance_by_triggers() {
+    run_by_triggers(FINANCE);
+}
+
+#[test]
+fn leaderboard_by_triggers() {
+    run_by_triggers(LEADERBOARD);
 }

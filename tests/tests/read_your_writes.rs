@@ -18,10 +18,21 @@ const LEAST_FROM_MEMORY: f64 = 0.5;
 
 #[test]
 fn ten_thousand_of_ten_thousand() {
+    let server = TestServer::start();
+    every_write_is_seen(&server, TRIES);
+}
+
+/// The same where nothing can be captured from the WAL; commits are visible before they are flushed.
+#[test]
+fn by_triggers_too() {
+    let server = TestServer::options().conf("wal_level = replica").conf("synchronous_commit = off").start();
+    every_write_is_seen(&server, rng::rounds(TRIES / 4, TRIES));
+}
+
+fn every_write_is_seen(server: &TestServer, tries: usize) {
     let seed = rng::seed();
     eprintln!("WEIR_TEST_SEED={seed}");
-    let server = TestServer::start();
-    let weir = TestWeir::start(&server);
+    let weir = TestWeir::start(server);
     ECOMMERCE.install(&mut RawClient::superuser(&weir.address()));
     let mut setup = RawClient::superuser(&weir.address());
     setup.execute(
@@ -31,7 +42,7 @@ fn ten_thousand_of_ten_thousand() {
     );
     weir.wait_until_live(ECOMMERCE.tables);
     let (done, memory) = (AtomicBool::new(false), AtomicU64::new(0));
-    let tries = TRIES / SESSIONS;
+    let tries = tries / SESSIONS;
     std::thread::scope(|scope| {
         for at in 0..BACKGROUND_WRITERS {
             let (weir, done) = (&weir, &done);

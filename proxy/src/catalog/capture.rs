@@ -16,6 +16,14 @@ pub async fn requested(client: &Client) -> Result<Option<Preference>, tokio_post
     Ok(requested.and_then(|text| text.parse().ok()))
 }
 
+/// The way that is wanted, by the database's own wish or else by `preference`; the installed SQL watches tables this way
+/// from now on.
+pub async fn settle(client: &Client, preference: Preference) -> Result<Method, tokio_postgres::Error> {
+    let method = requested(client).await?.unwrap_or(preference).resolve(client).await?;
+    set_method(client, method).await?;
+    Ok(method)
+}
+
 /// From now on the installed SQL watches tables this way.
 pub async fn set_method(client: &Client, method: Method) -> Result<(), tokio_postgres::Error> {
     let update = "UPDATE pgtrickle.weir_capture SET method = $1, since = clock_timestamp() WHERE method <> $1";

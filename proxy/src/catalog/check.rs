@@ -181,22 +181,12 @@ async fn installation(client: &Client, method: Method) -> Result<Vec<Finding>, t
     }
     let unwatched = client
         .query(
-<<<<<<< HEAD
             "SELECT c.oid::regclass::text, pgtrickle.watch_obstacle(c.oid), pg_has_role(c.relowner, 'USAGE'), \
                  pg_get_userbyid(c.relowner)::text \
              FROM pg_class c \
              WHERE c.oid IN (SELECT d.source_relid FROM pgtrickle.pgt_dependencies d WHERE d.source_type <> 'STREAM_TABLE') \
-               AND (NOT EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid \
-                        WHERE p.pubname = 'weir' AND r.prrelid = c.oid) \
-                    OR EXISTS (SELECT FROM pgtrickle.unwatched_leaves(c.oid))) \
+               AND NOT pgtrickle.is_watched(c.oid) \
              ORDER BY 1",
-=======
-            "SELECT b::text, pgtrickle.watch_obstacle(b), bool_or(pg_has_role(c.relowner, 'USAGE')), pg_get_userbyid(c.relowner)::text \
-             FROM pgtrickle.pgt_stream_tables s, pg_class v, pgtrickle.base_tables(v.oid) b, pg_class c \
-             WHERE v.oid = s.pgt_relid AND v.relkind = 'v' AND c.oid = b \
-               AND NOT pgtrickle.is_watched(b) \
-             GROUP BY b, c.relowner ORDER BY 1",
->>>>>>> c019d73 (Changes can be captured by statement triggers where the write-ahead log is not to be had; either way can take over from the other while Weir runs)
             &[],
         )
         .await?;

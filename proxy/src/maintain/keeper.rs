@@ -149,7 +149,7 @@ async fn attend(
         capture::start(inputs.shared.config.upstream.clone(), method, super::PUBLICATION, inputs.events.clone())
     });
     inputs.shared.registry.set_problems(Vec::new());
-    let bell = tokio::spawn(questions::answer_the_bell(inputs.shared.clone()));
+    let bell = tokio::spawn(questions::answer_the_bell(inputs.shared.clone(), inputs.notices.clone()));
     let result = keeper.attend(&mut inputs.inbox).await;
     bell.abort();
     result
@@ -228,10 +228,7 @@ impl Keeper {
 
     /// The way of capturing that is wanted; the installed SQL is told.
     async fn capture_method(&self) -> Result<Method, KeeperError> {
-        let requested = catalog::capture::requested(&self.client).await?;
-        let method = requested.unwrap_or(self.shared.config.capture).resolve(&self.client).await?;
-        catalog::capture::set_method(&self.client, method).await?;
-        Ok(method)
+        Ok(catalog::capture::settle(&self.client, self.shared.config.capture).await?)
     }
 
     /// Reads the catalog and brings what is maintained in line with it.

@@ -3,6 +3,7 @@
 use super::Settled;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
 use tokio::sync::watch;
 use weir_cache::Position;
 
@@ -37,6 +38,13 @@ impl Ledger {
     /// The stream has been followed up to here.
     pub(super) fn reach(&self, position: Position) {
         self.settled.send_modify(|settled| settled.reached = settled.reached.max(position));
+    }
+
+    /// Waits (at most `wait`) until the stream has been followed up to `position`.
+    pub(super) async fn reached(&self, position: Position, wait: Duration) {
+        let mut settled = self.settled.subscribe();
+        let reached = settled.wait_for(|settled| settled.reached >= position);
+        let _ = tokio::time::timeout(wait, reached).await;
     }
 
     /// The stream starts afresh: nothing is open, positions do not compare.

@@ -2,14 +2,17 @@
 
 use super::Shared;
 use super::keeper::Keeper;
+use super::notice::Notice;
 use super::populate::Managed;
 use super::{explain, validate, verify};
 use crate::catalog::install::LOCK_CLASS;
 use crate::control;
 use serde_json::{Value as Json, json};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use weir_cache::Position;
 
 /// How often the bell is looked at: the delay of a question on a server on which nothing else commits.
@@ -20,13 +23,16 @@ const KEEP_ANSWERS: &str = "5 minutes";
 /// Shows the installed SQL that a Weir is here and hears (advisory lock), and pushes questions out of an idle server's WAL
 /// buffers. While the stream is not open nobody may wait for an answer: the slot may be waiting for the asker to end.
 /// Ends with its connection.
-pub(super) async fn answer_the_bell(shared: Arc<Shared>) {
+pub(super) async fn answer_the_bell(shared: Arc<Shared>, notices: mpsc::UnboundedSender<Notice>) {
     let Ok(client) = control::connect(&shared.config.upstream, "bell").await else { return };
     let rung = format!(
         "SELECT pg_current_wal_insert_lsn()::text WHERE EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' \
              AND classid = {LOCK_CLASS} AND objid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
     );
     let Ok(rung) = client.prepare(&rung).await else { return };
+    let Ok(locks) = client.prepare(&questions_in_locks()).await else { return };
+    // Those that are being answered; an asker's locks stay until it has read the answer.
+    let mut known = HashSet::new();
     let mut tick = tokio::time::interval(BELL_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut is_shown = false;
@@ -42,10 +48,62 @@ pub(super) async fn answer_the_bell(shared: Arc<Shared>) {
         }
         let Ok(row) = client.query_opt(&rung, &[]).await else { return };
         let position = row.and_then(|row| row.get::<_, String>(0).parse::<Position>().ok());
-        if let (Some(position), Some(capture)) = (position, shared.capture.get()) {
-            capture.reach(position);
+        let (Some(position), Some(capture)) = (position, shared.capture.get()) else {
+            known.clear();
+            continue;
+        };
+        // What the asker has committed before is known by then.
+        let position = capture.position_after(position);
+        capture.reach(position);
+        if capture.is_by_snapshot() {
+            let Ok(rows) = client.query(&locks, &[]).await else { return };
+            let asked: HashSet<String> = read_locks(&rows).into_iter().collect();
+            known.retain(|question| asked.contains(question));
+            for question in asked {
+                if known.insert(question.clone()) {
+                    shared.ledger.reached(position, REACH_WAIT).await;
+                    let _ = notices.send(Notice::Asked(question));
+                }
+            }
         }
     }
+}
+
+/// First key of the locks in which `pgtrickle.ask_by_locks` puts a question; the one below holds its length.
+const QUESTION_CLASS: u32 = 0x5745_0000;
+/// The longest question.
+const QUESTION_BYTES: u32 = 8000;
+/// A question is read after this time even if what was committed before it has not arrived.
+const REACH_WAIT: Duration = Duration::from_secs(1);
+
+/// Askers' locks, each asker's together and in order. Whoever has rung has taken all of its locks before.
+fn questions_in_locks() -> String {
+    let (first, last) = (QUESTION_CLASS - 1, QUESTION_CLASS + QUESTION_BYTES / 4);
+    format!(
+        "SELECT l.pid, l.classid, l.objid FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.granted \
+             AND l.classid::bigint BETWEEN {first} AND {last} \
+             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1, 2"
+    )
+}
+
+/// The questions in these locks; what is no whole question is left out.
+fn read_locks(rows: &[tokio_postgres::Row]) -> Vec<String> {
+    let locks: Vec<(i32, u32, u32)> = rows
+        .iter()
+        .filter_map(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?, row.try_get(2).ok()?)))
+        .collect();
+    let questions = locks.chunk_by(|a, b| a.0 == b.0);
+    questions.filter_map(read_question).collect()
+}
+
+fn read_question(locks: &[(i32, u32, u32)]) -> Option<String> {
+    let (&(_, class, size), parts) = locks.split_first()?;
+    let is_whole = class == QUESTION_CLASS - 1
+        && size <= QUESTION_BYTES
+        && parts.len() == size.div_ceil(4) as usize
+        && parts.iter().zip(QUESTION_CLASS..).all(|((_, class, _), expected)| *class == expected);
+    let bytes: Vec<u8> = parts.iter().flat_map(|(_, _, four)| four.to_be_bytes()).take(size as usize).collect();
+    is_whole.then(|| String::from_utf8(bytes).ok()).flatten()
 }
 
 /// Answers one question on a task of its own. A question that cannot be read is ignored: its asker times out.
@@ -94,5 +152,31 @@ async fn reply(shared: &Shared, request: &str, answer: &Json) {
     };
     if let Err(error) = write.await {
         tracing::warn!(error, "an answer could not be written");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_read_from_its_locks_or_not_at_all() {
+        let text = "{\"ask\": 1}";
+        let size = text.len() as u32;
+        let four = |at: usize| {
+            let mut bytes = [0; 4];
+            for (to, from) in bytes.iter_mut().zip(text.bytes().skip(4 * at)) {
+                *to = from;
+            }
+            u32::from_be_bytes(bytes)
+        };
+        let mut locks = vec![(7, QUESTION_CLASS - 1, size)];
+        locks.extend((0..size.div_ceil(4)).map(|at| (7, QUESTION_CLASS + at, four(at as usize))));
+        assert_eq!(read_question(&locks).as_deref(), Some(text));
+        for left_out in 0..locks.len() {
+            let mut partial = locks.clone();
+            partial.remove(left_out);
+            assert_eq!(read_question(&partial), None, "without lock {left_out}");
+        }
     }
 }

@@ -122,6 +122,23 @@ async fn writers_without_rights_and_with_odd_settings() {
     assert_eq!(rig.model.tables[&id].values().sum::<i64>(), 1);
 }
 
+/// The function's own names, as columns.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_may_have_any_name() {
+    let mut rig = Rig::by_triggers().await;
+    let names =
+        "n o s r c number record action statement xid relid new_rows old_rows recorded tg_relid tg_op tg_argv changes";
+    let columns: Vec<String> = names.split(' ').map(|name| format!("{name} int")).collect();
+    rig.sql(&format!("CREATE TABLE named (id int PRIMARY KEY, {})", columns.join(", "))).await;
+    let id = rig.watch("named").await;
+    rig.until_joined(id).await;
+    rig.sql("INSERT INTO named (id, n, o, tg_relid) VALUES (1, 2, 3, 4), (2, 3, 4, 5); UPDATE named SET n = 7, o = NULL WHERE id = 1")
+        .await;
+    rig.sql("DELETE FROM named WHERE id = 2").await;
+    rig.assert_equal("named", id).await;
+    assert_eq!(rig.model.rows(id).len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_triggers_would_miss_is_refused() {
     let rig = Rig::by_triggers().await;

@@ -11,6 +11,7 @@ use weir_proxy::maintain::PullError;
 use weir_proxy::registry::{State, StreamTable};
 use weir_proxy::server::Services;
 use weir_tests::postgres::TestServer;
+use weir_tests::weir::by_triggers;
 
 /// Nothing that is waited for here takes this long on a machine that is not stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,9 +39,14 @@ impl Rig {
         let config = Config::new(server.config().into(), nowhere, nowhere);
         let services = Services::start(config).expect("the services start");
         let rig = Rig { services, client, server };
+        let followed = match by_triggers() {
+            false => "pg_replication_slots WHERE active",
+            true => "pg_locks WHERE locktype = 'advisory' AND objid = 3 AND mode = 'ExclusiveLock' AND granted",
+        };
+        let followed = format!("SELECT (count(*) > 0)::text FROM {followed}");
         rig.until("Weir's SQL is installed", async || {
             rig.scalar("SELECT (to_regproc('pgtrickle.verify_stream_table') IS NOT NULL)::text").await == "true"
-                && rig.scalar("SELECT (count(*) > 0)::text FROM pg_replication_slots WHERE active").await == "true"
+                && rig.scalar(&followed).await == "true"
         })
         .await;
         rig
@@ -82,6 +88,9 @@ impl Rig {
 
     /// Everything committed so far.
     pub async fn now(&self) -> Position {
+        if let Some(position) = self.services.maintenance.position_now() {
+            return position;
+        }
         self.scalar("SELECT pg_current_wal_insert_lsn()").await.parse().expect("a position")
     }
 

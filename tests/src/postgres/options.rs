@@ -117,6 +117,9 @@ impl Options {
         if self.tls.is_some() {
             text.push_str("ssl = on\nssl_ca_file = 'root.crt'\n");
         }
+        if crate::weir::by_triggers() {
+            text.push_str("wal_level = replica\n");
+        }
         for line in &self.extra {
             let _ = writeln!(text, "{line}");
         }

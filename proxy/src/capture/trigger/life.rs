@@ -43,6 +43,10 @@ const BUSY_FOR: Duration = Duration::from_millis(20);
 /// Looked at even if no notification came, and the frontier is told of: below the shortest schedule.
 const ASLEEP_PAUSE: Duration = Duration::from_millis(100);
 
+/// Where the network has swallowed a Weir, Postgres is to notice within half a minute: until then the next one waits, and
+/// the triggers go on recording.
+const KEEPALIVE: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET tcp_user_timeout = 25000";
+
 /// How often the log says that Weir waits for the transactions that the triggers did not record.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -84,6 +88,7 @@ impl Life {
         events: &mpsc::Sender<Event>,
     ) -> Result<Life, CaptureError> {
         let (client, notifications) = control::connect_listening(config, "changes").await?;
+        client.batch_execute(KEEPALIVE).await?;
         follow(&client).await?;
         client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
         let row = client.query_one("SELECT current_setting('max_prepared_transactions')::int", &[]).await?;

@@ -3,10 +3,11 @@
 
 -- SECURITY DEFINER: whoever may write the table need know nothing of this. `record_send` is the row's binary image under
 -- whatever columns the table has at that moment, so that no DDL makes it fail; a table with other columns than when it
--- was watched (their number only grows, dropped ones included) says just that.
+-- was watched (their number only grows, dropped ones included) says just that. Nothing in it can be mistaken for a column
+-- of the table: `n.*` is the row even where a column is called n, and variables win over columns.
 CREATE OR REPLACE FUNCTION pgtrickle_changes.record_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
     recorded bigint;
 BEGIN
@@ -22,18 +23,18 @@ BEGIN
         VALUES (nextval('pgtrickle_changes.statements'), pg_current_xact_id(), tg_relid, 'L');
     ELSIF tg_op = 'INSERT' THEN
         INSERT INTO pgtrickle_changes.changes (statement, xid, relid, action, record)
-        SELECT s.number, pg_current_xact_id(), tg_relid, 'I', record_send(n)
+        SELECT s.number, pg_current_xact_id(), tg_relid, 'I', record_send(n.*)
         FROM (SELECT nextval('pgtrickle_changes.statements') OFFSET 0) s (number), new_rows n;
     ELSIF tg_op = 'DELETE' THEN
         INSERT INTO pgtrickle_changes.changes (statement, xid, relid, action, record)
-        SELECT s.number, pg_current_xact_id(), tg_relid, 'D', record_send(o)
+        SELECT s.number, pg_current_xact_id(), tg_relid, 'D', record_send(o.*)
         FROM (SELECT nextval('pgtrickle_changes.statements') OFFSET 0) s (number), old_rows o;
     ELSE
         INSERT INTO pgtrickle_changes.changes (statement, xid, relid, action, record)
         SELECT s.number, pg_current_xact_id(), tg_relid, r.action, r.record
         FROM (SELECT nextval('pgtrickle_changes.statements') OFFSET 0) s (number),
-            (SELECT 'D'::"char", record_send(o) FROM old_rows o
-             UNION ALL SELECT 'I'::"char", record_send(n) FROM new_rows n) r (action, record);
+            (SELECT 'D'::"char", record_send(o.*) FROM old_rows o
+             UNION ALL SELECT 'I'::"char", record_send(n.*) FROM new_rows n) r (action, record);
     END IF;
     GET DIAGNOSTICS recorded = ROW_COUNT;
     -- Weir sleeps. (It never does where transactions may be prepared: NOTIFY would make PREPARE TRANSACTION fail.)
