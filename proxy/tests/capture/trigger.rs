@@ -177,7 +177,7 @@ async fn ddl_sheds_the_tables_it_touches() {
     let mut rig = Rig::by_triggers().await;
     let cases = [
         ("DROP TABLE d", "does not exist", false),
-        ("ALTER TABLE d ALTER v TYPE text", "rewritten", true),
+        ("ALTER TABLE d ALTER v TYPE text", "rewritten|changed its type", true),
         ("ALTER TABLE d RENAME v TO w", "does not exist", true),
         ("ALTER TABLE d ADD x aclitem; INSERT INTO d VALUES (5, 5)", "columns have changed", false),
         ("ALTER TABLE d DROP v; ALTER TABLE d ADD v int; INSERT INTO d VALUES (5, 5)", "columns have changed", true),
@@ -194,7 +194,8 @@ async fn ddl_sheds_the_tables_it_touches() {
         rig.sql(ddl).await;
         rig.until("the table to be shed", |model| model.shed.contains_key(&id)).await;
         let reason = rig.model.shed.remove(&id).unwrap_or_default();
-        assert!(reason.contains(part), "{reason:?} does not say {part:?}");
+        // The event trigger's mark and the polled stamp race.
+        assert!(part.split('|').any(|part| reason.contains(part)), "{reason:?} does not say {part:?}");
         if again {
             let id = rig.watch("d").await;
             rig.until_joined(id).await;
