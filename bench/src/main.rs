@@ -97,7 +97,10 @@ enum Part {
 impl Part {
     /// It fills a server of its own instead of reading the data set.
     fn stands_alone(self) -> bool {
-        matches!(self, Part::Tpch | Part::Forwarding | Part::Finance | Part::Risk | Part::Many | Part::Order | Part::Capture)
+        matches!(
+            self,
+            Part::Tpch | Part::Forwarding | Part::Finance | Part::Risk | Part::Many | Part::Order | Part::Capture
+        )
     }
 }
 
