@@ -32,12 +32,12 @@ fn ends_block(tag: &[u8]) -> bool {
 /// Bind names no statement or brings another number of parameters (`exec_bind_message` up to `CreatePortal`).
 fn fails_before_a_portal_is_made(error: &[u8]) -> bool {
     let field = |name: u8| error.split(|b| *b == 0).find_map(|field| field.strip_prefix(&[name]));
-    match (field(b'C'), field(b'R')) {
-        (Some(b"25P02" | b"26000"), _) => true,
-        (Some(b"08P01"), Some(b"exec_bind_message")) => true,
-        (Some(b"42601"), Some(b"scanner_yyerror")) => true,
-        _ => false,
-    }
+    matches!(
+        (field(b'C'), field(b'R')),
+        (Some(b"25P02" | b"26000"), _)
+            | (Some(b"08P01"), Some(b"exec_bind_message"))
+            | (Some(b"42601"), Some(b"scanner_yyerror"))
+    )
 }
 
 impl Relay {
