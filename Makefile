@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/weir-target
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-check demo-check-long test test-long test-drivers test-regress test-majors test-triggers lint unit bench bench-tpch prepare
+.PHONY: help demo demo-check demo-check-long test test-long test-drivers test-regress test-majors test-triggers test-browser docker-check lint unit bench bench-tpch prepare
 
 help:
 	@echo "make demo [SCENARIO=$(SCENARIO)] [RATE=1]  live view of a scenario: $(SCENARIOS)"
@@ -23,6 +23,8 @@ help:
 	@echo "make test-regress                          PostgreSQL's own regression SQL, through Weir and directly"
 	@echo "make test-majors                           the tests of the other Postgres majors"
 	@echo "make test-triggers                         tests that depend on the capture, with capture by triggers"
+	@echo "make test-browser                          the dashboards in a headless Chromium"
+	@echo "make docker-check                          is demo/docker-compose.yml what Compose understands"
 	@echo "make bench                                 the measurements in bench/results"
 	@echo "make bench-tpch                            refreshes of TPC-H's 22 queries against the queries themselves"
 
@@ -53,7 +55,7 @@ unit: prepare
 test: prepare lint unit demo-check
 
 test-long: export WEIR_LONG = 1
-test-long: prepare lint unit demo-check-long test-drivers test-regress test-majors test-triggers
+test-long: prepare lint unit demo-check-long test-drivers test-regress test-majors test-triggers test-browser docker-check
 
 # Every client driver prints through Weir what it prints directly; WEIR_DRIVERS=psycopg,pgjdbc: only these. About 10 minutes.
 test-drivers: prepare
@@ -76,10 +78,21 @@ test-triggers: prepare
 		--test read_your_writes --test consistency --test transactions --test failure --test privileges --test session \
 		--test seeds --test hidden_views --test limits --test clock -- --test-threads 2
 
+# The dashboards in a headless Chromium, against what Postgres says. WEIR_PICTURES=docs/images: also the documentation's pictures.
+test-browser: export WEIR_PICTURES := $(if $(WEIR_PICTURES),$(abspath $(WEIR_PICTURES)))
+test-browser:
+	@scripts/prepare.sh browser
+	cargo build -p weir-proxy
+	WEIR_BINARY=$(abspath $(TARGET))/debug/weir cargo test -p weir-demo --test browser -- --ignored --test-threads 1 --nocapture
+
 # MAJORS="14 18": only these.
 test-majors: prepare
 	cargo build -p weir-proxy
 	@scripts/test-majors.sh $(abspath $(TARGET))/debug/weir
+
+# Needs no Docker; that the containers run is not checked anywhere.
+docker-check:
+	@scripts/check-compose.sh
 
 bench:
 	@scripts/prepare.sh bench

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a build and a private Postgres need, when it is missing. Debian and Ubuntu.
-# With the argument `bench` also the peer that the bench measures.
+# With the argument `bench` also the peer that the bench measures, with `browser` the browser that the dashboards are tested in.
 set -eu
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -18,6 +18,10 @@ if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! have pg_config; th
 fi
 if [ "${1:-}" = bench ] && [ ! -x /usr/sbin/pgbouncer ] && ! have pgbouncer; then
     missing="$missing pgbouncer"
+fi
+if [ "${1:-}" = browser ] && ! have chromium && ! have chromium-browser && ! have google-chrome; then
+    # Ubuntu's chromium is a snap, which starts in no container; its users have one already or install Chrome.
+    missing="$missing chromium"
 fi
 [ -n "$missing" ] || exit 0
 

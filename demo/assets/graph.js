@@ -1,6 +1,10 @@
 // The graph of stream tables as a picture: base tables left, each stream table right of everything it reads.
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 190, HEIGHT = 62, GAP_X = 76, GAP_Y = 20, MARGIN = 18;
+const HEIGHT = 62, GAP_X = 40, GAP_Y = 18, MARGIN = 18;
+/** As wide as the longest name, and as what is said below it. */
+const LETTER = 7.7, LEAST_WIDTH = 160;
+/** A picture is not drawn smaller than this; what does not fit is scrolled to. */
+const LEAST_SCALE = 0.75;
 let chosen = null;
 let drawn = "";
 
@@ -69,8 +73,10 @@ function related(name, edges) {
 function build(parent, answer, choose) {
   const { columns, level, row, sources } = place(answer.edges, answer.status.map((table) => table.name));
   const tallest = Math.max(...columns.map((column) => column?.length ?? 0));
+  const longest = Math.max(...[...sources.keys()].map((name) => short(name).length));
+  const WIDTH = Math.max(LEAST_WIDTH, 24 + LETTER * longest);
   const width = MARGIN * 2 + columns.length * (WIDTH + GAP_X) - GAP_X, height = MARGIN * 2 + tallest * (HEIGHT + GAP_Y) - GAP_Y;
-  const svg = make("svg", { style: `max-width: ${width}px`, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "graph of stream tables" });
+  const svg = make("svg", { style: `max-width: ${width}px; min-width: ${LEAST_SCALE * width}px`, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "graph of stream tables" });
   const x = (name) => MARGIN + level.get(name) * (WIDTH + GAP_X), y = (name) => MARGIN + row.get(name) * (HEIGHT + GAP_Y);
   for (const { reader, source } of answer.edges) {
     const from = [x(source) + WIDTH, y(source) + HEIGHT / 2], to = [x(reader), y(reader) + HEIGHT / 2], bend = GAP_X / 2;
@@ -90,6 +96,13 @@ function build(parent, answer, choose) {
   parent.replaceChildren(svg);
 }
 
+/** Without the blanks that all lines begin with. */
+function outdented(text) {
+  const lines = text.split("\n").filter((line, at, all) => line.trim() || (at > 0 && at < all.length - 1));
+  const indent = Math.min(...lines.filter((line) => line.trim()).map((line) => line.search(/\S/)));
+  return lines.map((line) => line.slice(indent)).join("\n");
+}
+
 function fillDetails(aside, name, answer) {
   const status = answer.status.find((table) => table.name === name);
   aside.hidden = !name;
@@ -100,7 +113,7 @@ function fillDetails(aside, name, answer) {
   const reads = answer.edges.filter((edge) => edge.reader === name).map((edge) => edge.source);
   text.textContent = [status ? `${status.refresh_mode}, ${status.status.toLowerCase()}` : "base table",
     reads.length ? `reads ${reads.join(", ")}` : "", readers.length ? `read by ${readers.join(", ")}` : ""].filter(Boolean).join(" · ");
-  query.textContent = answer.definitions.find((table) => table.name === name)?.query ?? "";
+  query.textContent = outdented(answer.definitions.find((table) => table.name === name)?.query ?? "");
   aside.replaceChildren(heading, text, ...(query.textContent ? [query] : []));
 }
 

@@ -29,32 +29,65 @@ function history(rows) {
   }));
 }
 
-function drawHistogram(box, reads) {
+const bound = (micros) => (micros === null ? "more" : micros < 1000 ? `${micros} µs`
+  : micros < 1e6 ? `${Math.round(micros / 1024)} ms` : `${Math.round(micros / 1048576)} s`);
+
+/** The bound of the bucket that holds the middle one of all. */
+function median(buckets) {
+  const total = buckets.reduce((sum, bucket) => sum + bucket.count, 0);
+  let seen = 0;
+  const middle = buckets.find((bucket) => (seen += bucket.count) * 2 >= total);
+  return total ? `half within ${bound(middle.up_to_micros)}` : "none yet";
+}
+
+/** Bars over buckets; `series` are [name, buckets] drawn on top of each other, the last one lowest. */
+function drawHistogram(box, series, legend) {
   let bars = box.querySelector(".histogram");
   if (!bars) {
     bars = document.createElement("div");
     bars.className = "histogram";
-    const legend = document.createElement("p");
-    legend.className = "legend";
-    legend.innerHTML = "<i></i>from memory<i class=forwarded></i>forwarded: time of this page's own statements, at the client";
-    box.append(bars, legend);
+    const text = document.createElement("p");
+    text.className = "legend";
+    box.append(bars, text);
   }
-  const tallest = Math.max(1, ...reads.from_memory.map((bucket, at) => bucket.count + reads.forwarded[at].count));
-  const label = (bound) => (bound === null ? "more" : bound < 1000 ? `${bound} µs` : `${Math.round(bound / 1024)} ms`);
-  bars.replaceChildren(...reads.from_memory.map((bucket, at) => {
+  box.querySelector(".legend").replaceChildren(...legend.flatMap(([name, words]) => {
+    const mark = document.createElement("i");
+    mark.className = name;
+    return [mark, words];
+  }));
+  const count = (at) => series.reduce((sum, [, buckets]) => sum + buckets[at].count, 0);
+  const all = series[0][1].map((_, at) => at);
+  const first = Math.max(0, all.findIndex(count) - 1), last = Math.min(all.length - 1, Math.max(first + 6, all.findLastIndex(count) + 1));
+  const tallest = Math.max(1, ...all.map(count));
+  bars.replaceChildren(...all.slice(first, last + 1).map((at) => {
     const column = document.createElement("div");
-    for (const [count, name] of [[reads.forwarded[at].count, "forwarded"], [bucket.count, "memory"]]) {
+    for (const [name, buckets] of series) {
       const bar = document.createElement("i");
       bar.className = name;
-      bar.style.height = `${(80 * count) / tallest}%`;
-      bar.title = `${count} ${name}, up to ${label(bucket.up_to_micros)}`;
+      bar.style.height = `${(80 * buckets[at].count) / tallest}%`;
+      bar.title = `${format(buckets[at].count)}, up to ${bound(buckets[at].up_to_micros)}`;
       column.append(bar);
     }
     const text = document.createElement("span");
-    text.textContent = label(bucket.up_to_micros);
+    text.textContent = bound(series[0][1][at].up_to_micros);
     column.append(text);
     return column;
   }));
+}
+
+function statusRows({ status, refreshes }) {
+  return status.map(({ name, refresh_mode, schedule, status, is_populated, staleness_s, error }) => {
+    const refresh = refreshes.find((table) => table.name === name);
+    return { name, mode: refresh_mode, schedule: schedule === "calculated" ? "calc" : schedule, status, populated: is_populated ? "●" : "○",
+      age_s: staleness_s, last_rows: refresh?.rows_changed ?? null, last_ms: refresh?.duration_ms ?? null, error: error ?? "" };
+  });
+}
+
+/** The panel under the scenario's own. */
+export function drawStatus(parent, answer) {
+  const rows = statusRows(answer);
+  if (rows.every((row) => row.error === "")) rows.forEach((row) => delete row.error);
+  objects(titled(parent, "status", "Stream table status", 12), rows, { status: "badge" });
 }
 
 /** All panels of the page. */
@@ -66,19 +99,22 @@ export function drawInternals(parent, answer) {
     ["answered from memory", format(weir.answered) + (total ? ` (${((100 * weir.answered) / total).toFixed(1)} %)` : "")],
     ...weir.forwarded_by_reason.map(({ reason, count }) => [`forwarded: ${reason}`, format(count)]),
     ["without a stream table", format(weir.passed_through)], ["commits applied", format(weir.commits)],
+    ["subscriptions begun", format(weir.subscriptions)], ["rows told to subscribers", format(weir.subscription_rows)],
   ];
   drawTable(routes, ["statements", "count"], rows);
-  drawHistogram(titled(parent, "latency", "Latency of this page's reads", 6), answer.reads);
+  const { from_memory: memory, forwarded } = answer.reads;
+  drawHistogram(titled(parent, "latency", "Latency of this page's reads, at the client", 6), [["forwarded", forwarded], ["memory", memory]],
+    [["memory", `from memory, ${median(memory)}`], ["forwarded", `forwarded, ${median(forwarded)}`]]);
+  if (!weir.error) {
+    drawHistogram(titled(parent, "visible", "From commit to visible in memory", 6), [["memory", weir.commit_to_visible]],
+      [["memory", `commits, ${median(weir.commit_to_visible)}`]]);
+  }
   objects(titled(parent, "health", "Stream table health", 6), health(answer.health), { severity: "badge" });
-  const tree = titled(parent, "tree", "Dependency tree", 6);
+  const tree = titled(parent, "tree", "Dependency tree", 5);
   let lines = tree.querySelector("pre");
   if (!lines) { lines = document.createElement("pre"); tree.append(lines); }
   lines.textContent = answer.tree.map((row) => row.tree_line).join("\n");
-  const status = answer.status.map(({ name, refresh_mode, schedule, status, is_populated, staleness_s, error }) => ({
-    name, mode: refresh_mode, schedule, populated: is_populated ? "●" : "○", status, staleness_s, error: error ?? "",
-  }));
-  objects(titled(parent, "status", "Stream table status", 12), status, { status: "badge" });
-  objects(titled(parent, "efficiency", "Refresh efficiency", 6), efficiency(answer.efficiency));
-  objects(titled(parent, "advice", "Refresh mode advisor", 6), advice(answer.advice));
+  objects(titled(parent, "efficiency", "Refresh efficiency", 7), efficiency(answer.efficiency));
+  objects(titled(parent, "advice", "Refresh mode advisor", 12), advice(answer.advice));
   objects(titled(parent, "history", "Refresh history", 12), history(answer.history), { status: "badge", started: "time" });
 }

@@ -1,4 +1,5 @@
-// Panels and tables. A cell is written only when its text has changed, and then it lights up.
+// Panels and tables. A cell is written only when its text has changed; one that differs from what the row of the same name
+// said before lights up, wherever that row stood.
 
 const BADGES = {
   HIGH: "bad", BREACH: "bad", OUT_OF_STOCK: "bad", ERROR: "bad", SUSPENDED: "bad", FAILED: "bad",
@@ -8,16 +9,16 @@ const BADGES = {
 
 const grouped = (value, digits) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
-/** The text of a value as its column wants it. */
-export function format(value, look) {
+/** The text of a value as its column wants it; all of a column have the decimals that its largest needs. */
+export function format(value, look, { largest = Math.abs(value), isWhole = Number.isInteger(value) } = {}) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value !== "number") return look === "time" ? time(value) : String(value);
   switch (look) {
-    case "money": case "signed": return (look === "signed" && value > 0 ? "+" : "") + grouped(value, Math.abs(value) >= 1e5 ? 0 : 2);
+    case "money": case "signed": return (look === "signed" && value > 0 ? "+" : "") + grouped(value, largest >= 1e5 ? 0 : 2);
     case "price": return grouped(value, 4);
-    case "percent": case "rate": return `${grouped(value, 1)} %`;
-    default: return Number.isInteger(value) ? grouped(value, 0) : grouped(value, Math.abs(value) < 1 ? 3 : 2);
+    case "percent": case "rate": case "share": return `${grouped(value, 1)} %`;
+    default: return grouped(value, isWhole || largest >= 1e5 ? 0 : largest < 1 ? 3 : 2);
   }
 }
 
@@ -27,6 +28,9 @@ function time(text) {
   const moment = new Date(text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00"));
   return Number.isNaN(moment.getTime()) ? text : moment.toLocaleTimeString();
 }
+
+/** A column's name as words. */
+const label = (column) => column.replaceAll("_", " ").replace(/\bpnl\b/, "P&L").replace(/\bvar\b/, "VaR");
 
 function put(parent, tag, className) {
   const child = document.createElement(tag);
@@ -53,16 +57,15 @@ function light(node) {
   node.classList.add("changed");
 }
 
-function drawCell(cell, value, look, largest, isFirst) {
-  const text = format(value, look);
+function drawCell(cell, value, look, column, before) {
+  const text = format(value, look, column), { largest } = column;
   cell.classList.toggle("number", typeof value === "number");
   cell.classList.toggle("long", typeof value === "string" && value.length > 60);
-  const previous = cell.dataset.text;
   if (look === "bar" && typeof value === "number") {
     if (!cell.querySelector(".bar")) { cell.textContent = ""; const bar = put(cell, "span", "bar"); put(bar, "i"); put(bar, "b"); }
     cell.querySelector("i").style.width = `${largest > 0 ? Math.max(0, 100 * Math.abs(value) / largest) : 0}%`;
     setText(cell.querySelector("b"), text);
-  } else if (look === "badge") {
+  } else if (look === "badge" || look === "alert") {
     if (!cell.querySelector(".badge")) { cell.textContent = ""; put(cell, "span", "badge"); }
     const badge = cell.querySelector(".badge");
     setText(badge, text);
@@ -70,34 +73,51 @@ function drawCell(cell, value, look, largest, isFirst) {
   } else {
     setText(cell, text);
   }
+  const line = cell.parentElement, isAlert = look === "alert";
+  if (isAlert) line.className = `alert ${BADGES[text] ?? ""}`;
   const isSigned = look === "signed" || look === "percent";
   cell.classList.toggle("positive", (isSigned && value > 0.01) || (look === "rate" && value < 25));
+  cell.classList.toggle("middling", look === "rate" && value >= 25 && value < 50);
   cell.classList.toggle("negative", (isSigned && value < -0.01) || (look === "rate" && value >= 50));
-  if (previous !== undefined && previous !== text && !isFirst) light(cell);
+  if (before !== undefined && before !== text) light(cell);
+  else if (cell.dataset.text !== text) cell.classList.remove("changed");
   cell.dataset.text = text;
+}
+
+/** What tells the rows apart: the first column, or the first few. */
+function namer(rows) {
+  const named = (count) => (row) => row.slice(0, count).join("\n");
+  const enough = [1, 2, 3].find((count) => new Set(rows.map(named(count))).size === rows.length);
+  return named(enough ?? 3);
 }
 
 /** A table in `parent`: `columns` are names, `rows` arrays, `looks` by column name. */
 export function drawTable(parent, columns, rows, looks = {}) {
-  const isFirst = !parent.querySelector("table");
-  if (isFirst) {
+  if (!parent.querySelector("table")) {
     const table = put(put(parent, "div", "scroll"), "table");
     put(put(table, "thead"), "tr");
     put(table, "tbody");
   }
   const head = parent.querySelector("thead tr"), body = parent.querySelector("tbody");
   fit(head, columns.length, () => document.createElement("th"));
-  const isNumber = columns.map((_, at) => rows.some((row) => typeof row[at] === "number"));
+  const numbers = columns.map((_, at) => rows.map((row) => row[at]).filter((value) => typeof value === "number"));
   columns.forEach((column, at) => {
-    setText(head.children[at], column.replaceAll("_", " "));
-    head.children[at].className = isNumber[at] ? "number" : "";
+    setText(head.children[at], label(column));
+    head.children[at].className = numbers[at].length ? "number" : "";
   });
-  const largest = columns.map((_, at) => Math.max(0, ...rows.map((row) => (typeof row[at] === "number" ? Math.abs(row[at]) : 0))));
+  const traits = numbers.map((values) => ({ largest: Math.max(0, ...values.map(Math.abs)), isWhole: values.every(Number.isInteger) }));
+  const nameOf = namer(rows);
   fit(body, rows.length, () => document.createElement("tr"));
+  const known = body.known ?? new Map();
+  body.known = new Map();
   rows.forEach((row, at) => {
-    const line = body.children[at];
+    const line = body.children[at], name = nameOf(row);
+    const texts = row.map((value, column) => format(value, looks[columns[column]], traits[column]));
+    // A row that was not there is new in all its cells, but not those of a table that has just been made.
+    const before = known.get(name) ?? (known.size ? [] : texts);
+    body.known.set(name, texts);
     fit(line, columns.length, () => document.createElement("td"));
-    row.forEach((value, column) => drawCell(line.children[column], value, looks[columns[column]], largest[column], isFirst));
+    row.forEach((value, column) => drawCell(line.children[column], value, looks[columns[column]], traits[column], before[column] ?? ""));
   });
 }
 
@@ -111,9 +131,10 @@ function drawFigures(box, panel) {
   });
   panel.columns.forEach((column, at) => {
     const figure = box.children[at], value = panel.rows[0]?.[at] ?? null, look = panel.looks[column];
-    figure.className = `figure ${look ?? ""}`;
+    const isSigned = look === "signed" && typeof value === "number";
+    figure.className = `figure ${look ?? ""} ${isSigned ? (value < 0 ? "bad" : "good") : ""}`;
     setText(figure.children[0], format(value, look));
-    setText(figure.children[1], column.replaceAll("_", " "));
+    setText(figure.children[1], label(column));
   });
 }
 

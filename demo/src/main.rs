@@ -4,6 +4,7 @@ mod check;
 mod dashboard;
 mod generator;
 mod stack;
+mod target;
 mod view;
 
 use clap::{Args, Parser, Subcommand};
@@ -12,6 +13,7 @@ use stack::Stack;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
+use target::Target;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use weir_tests::scenario::{self, Scenario};
@@ -27,6 +29,10 @@ struct Arguments {
 enum Command {
     /// Live terminal view until Ctrl-C; leaves nothing behind.
     Run(Run),
+    /// Writes a scenario's events through a Weir that runs already, where its tables are made first if there are none.
+    Generate(Generate),
+    /// Serves a scenario's dashboard, read through a Weir that runs already.
+    Dashboard(Served),
     /// Bounded run without a terminal: compares every stream table with its view, exits 1 on any difference.
     Check(Check),
 }
@@ -46,6 +52,31 @@ struct Run {
     /// Stop by itself after this many seconds.
     #[arg(long)]
     seconds: Option<f64>,
+}
+
+#[derive(Args)]
+struct Generate {
+    #[arg(long, default_value = "ecommerce", value_parser = scenario_named)]
+    scenario: Scenario,
+    /// Weir: postgres://user:password@host:port/database; the user must be allowed to create tables.
+    #[arg(long)]
+    url: String,
+    #[command(flatten)]
+    pace: PaceArguments,
+}
+
+#[derive(Args)]
+struct Served {
+    #[arg(long, default_value = "ecommerce", value_parser = scenario_named)]
+    scenario: Scenario,
+    /// Weir: postgres://user:password@host:port/database.
+    #[arg(long)]
+    url: String,
+    /// Weir's HTTP address, for its counters: host:port.
+    #[arg(long)]
+    counters: String,
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
 }
 
 #[derive(Args)]
@@ -102,6 +133,15 @@ struct PaceArguments {
     quantity_scale: u32,
 }
 
+impl PaceArguments {
+    fn of(&self, scenario: Scenario) -> Pace {
+        Pace::of(scenario, self.rate)
+            .with_intervals(self.burst_every, self.change_every)
+            .with_book(self.whole_book, self.quantity_scale)
+            .with_batch(self.batch)
+    }
+}
+
 fn scenario_named(name: &str) -> Result<Scenario, String> {
     let names = || scenario::ALL.map(|scenario| scenario.name).join(", ");
     Scenario::named(name).ok_or_else(|| format!("unknown scenario; there are {}", names()))
@@ -112,6 +152,8 @@ async fn main() -> ExitCode {
     let stop = stop_on_signals();
     let done = match Arguments::parse().command {
         Command::Run(arguments) => run(arguments, stop).await,
+        Command::Generate(arguments) => generate(arguments, stop).await,
+        Command::Dashboard(arguments) => serve(arguments, stop).await,
         Command::Check(arguments) => check(arguments, stop).await,
     };
     match done {
@@ -126,11 +168,10 @@ async fn main() -> ExitCode {
 async fn run(arguments: Run, stop: watch::Receiver<bool>) -> Result<(), String> {
     let scenario = arguments.scenario;
     let mut stack = Stack::start(scenario);
-    let pace = Pace::of(scenario, arguments.pace.rate)
-        .with_intervals(arguments.pace.burst_every, arguments.pace.change_every)
-        .with_book(arguments.pace.whole_book, arguments.pace.quantity_scale)
-        .with_batch(arguments.pace.batch);
-    let (address, dashboard) = dashboard::serve(&stack, arguments.dashboard).await?;
+    let pace = arguments.pace.of(scenario);
+    let target = Target::private(stack.weir.address());
+    let (address, dashboard) =
+        dashboard::serve(scenario, target, stack.weir.http_address(), arguments.dashboard).await?;
     let writer = Writer::spawn_many(arguments.pace.writers, scenario, pace, &stack.weir.config(), &stop);
     let until = arguments.seconds.map(Duration::from_secs_f64);
     let shown =
@@ -140,6 +181,30 @@ async fn run(arguments: Run, stop: watch::Receiver<bool>) -> Result<(), String> 
     println!("stopping Weir and Postgres");
     stack.stop();
     shown
+}
+
+async fn generate(arguments: Generate, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+    let scenario = arguments.scenario;
+    let config: tokio_postgres::Config =
+        arguments.url.parse().map_err(|error| format!("{}: {error}", arguments.url))?;
+    let target = Target::parse(&arguments.url)?;
+    tokio::task::spawn_blocking(move || target.install(scenario)).await.map_err(|error| error.to_string())??;
+    println!("{}: writing", scenario.name);
+    let writer = Writer::spawn_many(arguments.pace.writers, scenario, arguments.pace.of(scenario), &config, &stop);
+    // The sender lives as long as the process.
+    let _stopped = stop.wait_for(|&stop| stop).await;
+    println!("{}: {} events written", scenario.name, writer.finish().await);
+    Ok(())
+}
+
+async fn serve(arguments: Served, mut stop: watch::Receiver<bool>) -> Result<(), String> {
+    let target = Target::parse(&arguments.url)?;
+    let (address, dashboard) =
+        dashboard::serve(arguments.scenario, target, arguments.counters, arguments.listen).await?;
+    println!("{}: dashboard on http://{address}", arguments.scenario.name);
+    let _stopped = stop.wait_for(|&stop| stop).await;
+    dashboard.abort();
+    Ok(())
 }
 
 async fn check(arguments: Check, stop: watch::Receiver<bool>) -> Result<(), String> {

@@ -30,6 +30,41 @@ impl Counter {
     }
 }
 
+/// Upper bounds of [`Histogram`]'s buckets in microseconds: they double from 64 µs to a minute; the last bucket has none.
+const FIRST_BOUND_MICROS: u64 = 64;
+const BUCKETS: usize = 22;
+
+/// Times by size. One thread writes it.
+#[derive(Default)]
+pub struct Histogram {
+    counts: [AtomicU64; BUCKETS],
+    sum_micros: AtomicU64,
+}
+
+impl Histogram {
+    pub fn record(&self, micros: u64) {
+        let bucket = (0..BUCKETS - 1).find(|at| micros <= FIRST_BOUND_MICROS << at).unwrap_or(BUCKETS - 1);
+        self.counts[bucket].fetch_add(1, Ordering::Relaxed);
+        self.sum_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// In the Prometheus text format, where each bucket counts all that are smaller, too.
+    fn render(&self, name: &str, help: &str, out: &mut String) {
+        use std::fmt::Write;
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} histogram\n");
+        let mut total = 0;
+        for (at, count) in self.counts.iter().enumerate() {
+            total += count.load(Ordering::Relaxed);
+            let _ = match at < BUCKETS - 1 {
+                true => writeln!(out, "{name}_bucket{{le=\"{}\"}} {total}", FIRST_BOUND_MICROS << at),
+                false => writeln!(out, "{name}_bucket{{le=\"+Inf\"}} {total}"),
+            };
+        }
+        let sum = self.sum_micros.load(Ordering::Relaxed);
+        let _ = write!(out, "{name}_sum {sum}\n{name}_count {total}\n");
+    }
+}
+
 /// Process-wide counters; cheap to bump from any session.
 #[derive(Default)]
 pub struct Metrics {
@@ -57,6 +92,8 @@ pub struct Metrics {
     pub engine_nanos: AtomicU64,
     /// Rows that refreshes added to or removed from views.
     pub rows_changed: AtomicU64,
+    /// From a commit, by the server's clock, to the publication of a snapshot that has it, by this machine's.
+    pub commit_to_visible: Histogram,
 }
 
 impl Metrics {
@@ -102,6 +139,8 @@ impl Metrics {
             // Writing to a String does not fail.
             let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n");
         }
+        let help = "Time from a commit to the publication of a snapshot with it.";
+        self.commit_to_visible.render("weir_commit_to_visible_microseconds", help, &mut out);
         let name = "weir_statements_forwarded_total";
         let help = "Statements that mention a stream table and were forwarded, by reason.";
         let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} counter\n");
@@ -130,8 +169,11 @@ mod tests {
         metrics.forwarded("behind");
         metrics.forwarded("behind");
         metrics.answered.add(3);
+        [0, 64, 65, u64::MAX / 2].iter().for_each(|micros| metrics.commit_to_visible.record(*micros));
         let text = metrics.render();
         assert!(text.contains("weir_statements_answered_total 3\n"));
+        assert!(text.contains("_bucket{le=\"64\"} 2\n") && text.contains("_bucket{le=\"128\"} 3\n"), "{text}");
+        assert!(text.contains("_bucket{le=\"+Inf\"} 4\n") && text.contains("_count 4\n"), "{text}");
         assert!(text.contains("weir_statements_forwarded_total{reason=\"behind\"} 2\n"));
         for line in text.lines().filter(|line| !line.starts_with("# ")) {
             let (_, value) = line.rsplit_once(' ').expect("a sample has a value");

@@ -14,7 +14,7 @@ enum Kind {
 }
 
 /// One statement and the look of its answer. `looks` names columns that are more than text or a plain number: `money`,
-/// `percent`, `signed`, `bar` (drawn against the column's largest), `badge` (a word with a colour), `time`.
+/// `percent` (coloured by its sign), `share`, `rate` (the higher the worse), `signed`, `alert` (colours its row), `bar` (drawn against the column's largest), `badge` (a word with a colour), `time`.
 struct Panel {
     title: &'static str,
     kind: Kind,
@@ -130,7 +130,7 @@ const ECOMMERCE: [Panel; 6] = [
     ),
 ];
 
-const FRAUD: [Panel; 10] = [
+const FRAUD: [Panel; 12] = [
     figures(
         "SELECT SUM(txn_count) AS transactions, SUM(CASE risk_level WHEN 'LOW' THEN txn_count ELSE 0 END) AS low, \
                 SUM(CASE risk_level WHEN 'MEDIUM' THEN txn_count ELSE 0 END) AS medium, \
@@ -147,10 +147,18 @@ const FRAUD: [Panel; 10] = [
     },
     table(
         "Recent alerts",
-        6,
+        12,
         "SELECT txn_id AS txn, user_name AS \"user\", merchant_name AS merchant, merchant_category AS category, amount, \
                 risk_level AS risk FROM risk_scores WHERE risk_level IN ('HIGH', 'MEDIUM') ORDER BY txn_id DESC LIMIT 15",
-        &[("amount", "money"), ("risk", "badge")],
+        &[("amount", "money"), ("risk", "alert")],
+    ),
+    table(
+        "Merchant risk leaderboard",
+        6,
+        "SELECT merchant_name AS merchant, merchant_category AS category, total_txns AS txns, high_risk_count AS high, \
+                medium_risk_count AS medium, risk_rate_pct AS rate FROM top_risky_merchants \
+         ORDER BY high_risk_count DESC, medium_risk_count DESC, merchant_name LIMIT 10",
+        &[("high", "bar"), ("rate", "rate")],
     ),
     table(
         "Top 10 risky merchants",
@@ -197,11 +205,17 @@ const FRAUD: [Panel; 10] = [
         &[("high_pct", "rate")],
     ),
     table(
-        "Merchant tiers",
-        12,
+        "Merchant tier stats",
+        8,
         "SELECT merchant_id AS id, merchant_name AS merchant, category, merchant_tier AS tier, risk_score AS score, \
                 tier_last_changed AS changed FROM merchant_tier_stats ORDER BY merchant_id",
         &[("tier", "badge"), ("changed", "time")],
+    ),
+    table(
+        "Tiers",
+        4,
+        "SELECT m.name AS merchant, r.tier FROM merchant_risk_tier r JOIN merchants m ON m.id = r.merchant_id ORDER BY m.id",
+        &[("tier", "badge")],
     ),
 ];
 
@@ -225,17 +239,9 @@ const FINANCE: [Panel; 6] = [
             ("required", "money"),
             ("limit", "money"),
             ("headroom", "signed"),
-            ("ratio", "percent"),
+            ("ratio", "share"),
             ("status", "badge"),
         ],
-    ),
-    table(
-        "Sector exposure",
-        6,
-        "SELECT sector, asset_class AS class, instrument_count AS instruments, account_count AS accounts, total_exposure AS exposure, \
-                total_unrealized_pnl AS pnl, pct_of_total_book AS share FROM sector_exposure \
-         ORDER BY ABS(total_exposure) DESC NULLS LAST, sector_id, asset_class",
-        &[("exposure", "money"), ("pnl", "signed"), ("share", "bar")],
     ),
     table(
         "Portfolio P&L",
@@ -250,11 +256,19 @@ const FINANCE: [Panel; 6] = [
         6,
         "SELECT portfolio_name AS portfolio, portfolio_var_95 AS var_95, sum_stressed_var_99 AS stressed_99, var_pct_nav AS of_nav \
          FROM portfolio_var ORDER BY portfolio_var_95 DESC, portfolio_id",
-        &[("var_95", "bar"), ("stressed_99", "money"), ("of_nav", "percent")],
+        &[("var_95", "bar"), ("stressed_99", "money"), ("of_nav", "share")],
+    ),
+    table(
+        "Sector exposure",
+        12,
+        "SELECT sector, asset_class AS class, instrument_count AS instruments, account_count AS accounts, total_exposure AS exposure, \
+                total_unrealized_pnl AS pnl, pct_of_total_book AS share FROM sector_exposure \
+         ORDER BY ABS(total_exposure) DESC NULLS LAST, sector_id, asset_class",
+        &[("exposure", "money"), ("pnl", "signed"), ("share", "bar")],
     ),
     table(
         "Live prices",
-        6,
+        12,
         "SELECT ticker, instrument_name AS name, sector, bid, ask, mid_price AS mid, drift_pct AS drift, price_updated_at AS updated \
          FROM price_snapshot ORDER BY ticker",
         &[("bid", "price"), ("ask", "price"), ("mid", "price"), ("drift", "percent"), ("updated", "time")],

@@ -1,12 +1,13 @@
 //! One session through Weir. Notes where each answer came from and how long it took.
 
 use super::latency::Histogram;
+use crate::target::Target;
 use serde_json::{Value as Json, json};
 use std::time::Instant;
 use weir_tests::wire::{RawClient, Table};
 
 pub struct Reader {
-    address: String,
+    target: Target,
     session: Option<RawClient>,
     /// Times of the panels' reads, as this client saw them.
     pub from_memory: Histogram,
@@ -22,18 +23,15 @@ pub struct Answer {
 }
 
 impl Reader {
-    pub fn new(address: String) -> Reader {
-        Reader { address, session: None, from_memory: Histogram::default(), forwarded: Histogram::default() }
+    pub fn new(target: Target) -> Reader {
+        Reader { target, session: None, from_memory: Histogram::default(), forwarded: Histogram::default() }
     }
 
     /// Runs a statement of a panel. A lost connection is opened again at the next one.
     pub fn read(&mut self, sql: &str) -> Result<Answer, String> {
         let mut session = match self.session.take() {
             Some(session) => session,
-            None => {
-                let parameters = [("user", "postgres"), ("database", "postgres"), ("application_name", "dashboard")];
-                RawClient::connect(&self.address, &parameters, "postgres").map_err(|error| error.to_string())?
-            }
+            None => self.target.connect("dashboard").map_err(|error| error.to_string())?,
         };
         let started = Instant::now();
         let table = session.try_query(sql).map_err(|error| error.to_string())?;

@@ -57,6 +57,20 @@ impl Counters {
         found
     }
 
+    /// Counts by the bounds of Weir's buckets: `[{"up_to_micros": 64, "count": 3}, …]`; the last bucket has no bound.
+    fn commit_to_visible(&self) -> Vec<serde_json::Value> {
+        let mut buckets: Vec<(Option<u64>, f64)> = self
+            .by_label(COMMIT_TO_VISIBLE, "le")
+            .into_iter()
+            .map(|(bound, count)| (bound.parse().ok(), count))
+            .collect();
+        buckets.sort_by_key(|(bound, _)| bound.unwrap_or(u64::MAX));
+        // Each of Weir's buckets counts those below it, too.
+        let mut below = 0.0;
+        let bucket = |(bound, count): (Option<u64>, f64)| serde_json::json!({ "up_to_micros": bound, "count": count - std::mem::replace(&mut below, count) });
+        buckets.into_iter().map(bucket).collect()
+    }
+
     /// Totals, and the forwarded statements by reason, most frequent first.
     pub fn to_json(&self) -> serde_json::Value {
         let reasons: Vec<_> = self
@@ -66,7 +80,8 @@ impl Counters {
             .collect();
         serde_json::json!({
             "answered": self.total(ANSWERED), "forwarded": self.total(FORWARDED), "passed_through": self.total(PASSED),
-            "commits": self.total(COMMITS), "forwarded_by_reason": reasons,
+            "commits": self.total(COMMITS), "forwarded_by_reason": reasons, "subscriptions": self.total(SUBSCRIPTIONS),
+            "subscription_rows": self.total(SUBSCRIPTION_ROWS), "commit_to_visible": self.commit_to_visible(),
         })
     }
 
@@ -101,6 +116,9 @@ const ANSWERED: &str = "weir_statements_answered_total";
 const FORWARDED: &str = "weir_statements_forwarded_total";
 const PASSED: &str = "weir_statements_passed_total";
 const COMMITS: &str = "weir_commits_applied_total";
+const SUBSCRIPTIONS: &str = "weir_subscriptions_total";
+const SUBSCRIPTION_ROWS: &str = "weir_subscription_rows_total";
+const COMMIT_TO_VISIBLE: &str = "weir_commit_to_visible_microseconds_bucket";
 
 #[cfg(test)]
 mod tests {
@@ -113,5 +131,9 @@ mod tests {
         assert_eq!(counters.total("weir_forwarded_total"), 5.0);
         assert_eq!(counters.by_label("weir_forwarded_total", "reason")[0], ("b".to_owned(), 3.0));
         assert_eq!(counters.total("weir_forwarded"), 0.0);
+        let text = format!("{0}{{le=\"128\"}} 5\n{0}{{le=\"64\"}} 2\n{0}{{le=\"+Inf\"}} 6\n", COMMIT_TO_VISIBLE);
+        let counts: Vec<_> =
+            Counters::parse(&text).commit_to_visible().iter().map(|bucket| bucket["count"].as_f64()).collect();
+        assert_eq!(counts, [Some(2.0), Some(3.0), Some(1.0)]);
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Thread {
     pub(super) frontier: Position,
     /// Newest commit time applied (µs since 2000): the clock is never behind a commit it shows.
     pub(super) newest_commit_micros: i64,
+    /// Times of the commits that no published snapshot has yet.
+    unpublished: Vec<i64>,
     /// What reads cost, and which parts of them are maintained.
     pub(super) heat: Arc<Heat>,
     /// A [`Work::Tend`] is on its way.
@@ -78,6 +80,7 @@ pub(super) fn start(
             hold: Hold::default(),
             frontier: Position::default(),
             newest_commit_micros: 0,
+            unpublished: Vec::new(),
             heat,
             tending,
             last_step: Duration::ZERO,
@@ -205,6 +208,7 @@ impl Thread {
         let mut count = 0;
         for commit in commits {
             self.newest_commit_micros = self.newest_commit_micros.max(commit.time_micros);
+            self.unpublished.push(commit.time_micros);
             for change in &commit.changes {
                 let (table, change) = match change {
                     Change::Row { table, old, new } => {
@@ -352,6 +356,11 @@ impl Thread {
         }
         let snapshot = self.publisher.publish(self.frontier);
         self.published.publish(snapshot.clone(), self.views.in_error(&self.engine));
+        let now = self.now_micros();
+        for committed in self.unpublished.drain(..) {
+            // Clocks of two machines may differ.
+            self.metrics.commit_to_visible.record(u64::try_from(now - committed).unwrap_or(0));
+        }
         for (table, inserted, deleted) in self.views.take_changes() {
             let position = snapshot.tables.get(&table).map_or(self.frontier, |version| version.as_of);
             self.board.note(table, Changed { inserted, deleted, position });
