@@ -99,6 +99,23 @@ impl OrderedBag {
         before + block.rows[..at].iter().map(|(_, weight)| weight).sum::<i64>()
     }
 
+    /// Position of the first row that is a peer of `row`, or where it would be.
+    pub fn peers_begin(&self, row: &[Value], order: &OrderSpec) -> i64 {
+        let is_before = |own: &Row| order.compare(own, row) == Ordering::Less;
+        let index = self.blocks.partition_point(|block| block.rows.last().is_some_and(|(last, _)| is_before(last)));
+        let before: i64 = self.blocks[..index].iter().map(|block| block.total).sum();
+        let Some(block) = self.blocks.get(index) else { return before };
+        let at = block.rows.partition_point(|(own, _)| is_before(own));
+        before + block.rows[..at].iter().map(|(_, weight)| weight).sum::<i64>()
+    }
+
+    /// Position behind the last peer of the row at `position`; the greatest number where there is none behind it.
+    pub fn peers_end(&self, position: i64, order: &OrderSpec) -> i64 {
+        let mut rows = self.positions_from(position);
+        let Some((_, first, _)) = rows.next() else { return i64::MAX };
+        rows.find(|(_, row, _)| order.compare(first, row) != Ordering::Equal).map_or(i64::MAX, |(at, _, _)| at)
+    }
+
     /// The first block whose last row is not before `row`.
     fn block_of(&self, row: &Row, order: &OrderSpec) -> usize {
         self.blocks.partition_point(|block| {

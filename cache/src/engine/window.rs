@@ -39,19 +39,21 @@ impl WindowOperator {
         self.functions.contains(&WindowKind::RowNumber)
     }
 
-    /// Calls `f` for the rows of a partition whose position is in `from..to`. Ranks are counted from the start.
+    /// Calls `f` for the rows of a partition whose position is in `from..to`. Dense ranks are counted from the start; a rank
+    /// is known from where its peers begin.
     fn number(&self, bag: &OrderedBag, from: i64, to: i64, mut f: impl FnMut(Numbered)) {
-        let only_row_numbers = self.functions.iter().all(|kind| *kind == WindowKind::RowNumber);
+        let ranks = self.functions.contains(&WindowKind::Rank);
+        let dense_ranks = self.functions.contains(&WindowKind::DenseRank);
         let mut previous: Option<Row> = None;
         let (mut rank, mut dense) = (0, 0);
-        for (position, row, weight) in bag.positions_from(if only_row_numbers { from } else { 0 }) {
+        for (position, row, weight) in bag.positions_from(if dense_ranks { 0 } else { from }) {
             if position >= to {
                 break;
             }
-            if !only_row_numbers
+            if (ranks || dense_ranks)
                 && previous.as_ref().is_none_or(|peer| self.order.compare(peer, row) != Ordering::Equal)
             {
-                rank = position + 1;
+                rank = 1 + if previous.is_none() { bag.peers_begin(row, &self.order) } else { position };
                 dense += 1;
                 previous = Some(row.clone());
             }
@@ -142,13 +144,14 @@ impl Operator for WindowOperator {
             crate::delta::consolidate(&mut delta);
             let mut bag = self.partitions.remove(key.values()).unwrap_or_default();
             let first = delta.iter().map(|(row, _)| bag.position(row, &self.order)).min().unwrap_or(0);
-            // When rows only move, row numbers behind the last move stand still.
+            // When rows only move, row numbers behind the last move stand still, and ranks behind the peers that are there.
             let moves = delta.iter().map(|(_, weight)| weight).sum::<i64>() == 0
-                && self.functions.iter().all(|kind| *kind == WindowKind::RowNumber);
+                && !self.functions.contains(&WindowKind::DenseRank);
             let to = if moves {
                 let shift: i64 = delta.iter().map(|(_, weight)| weight.abs()).sum();
                 let last = delta.iter().map(|(row, _)| bag.position(row, &self.order)).max().unwrap_or(0);
-                last + shift
+                let ranks = self.functions.contains(&WindowKind::Rank);
+                if ranks { bag.peers_end(last + shift, &self.order) } else { last + shift }
             } else {
                 i64::MAX
             };

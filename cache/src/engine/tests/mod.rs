@@ -1,9 +1,10 @@
 //! The engine against a from-scratch evaluator: random plans, commits and refreshes ([`fuzz`]), and the behaviours
-//! that a random walk would not pin down one by one ([`cases`], [`stars`]).
+//! that a random walk would not pin down one by one ([`cases`], [`ranks`], [`stars`]).
 
 mod cases;
 mod fixtures;
 mod fuzz;
 mod generate;
 mod oracle;
+mod ranks;
 mod stars;
