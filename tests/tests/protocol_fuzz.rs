@@ -325,6 +325,11 @@ fn found_before() -> Vec<Sequence> {
             &[Describe { kind: 'P', name: "" }, Sync, Wait],
         ]
         .concat(),
+        [
+            &[Query(totals.into()), Wait, Query("BEGIN".into()), Wait, Query(totals.into()), Wait][..],
+            &[parse("SELECT shop FROM totals ORDER BY shop FOR UPDATE"), bind(""), Sync, Wait, execute(1), Sync][..],
+        ]
+        .concat(),
         // A read right behind a Close.
         [&read[..], &[Step::Close { kind: 'S', name: "" }, Sync], &read[..]].concat(),
         // A Sync within a copy that fails.

@@ -168,10 +168,9 @@ impl Owed {
         of_batch.any(|e| matches!(e, Expected::Bind { unnamed: true, .. }))
     }
 
-    /// What is being answered may make, and destroys, the unnamed portal.
-    pub(super) fn is_at_unnamed_portal(&self) -> bool {
-        let makes = |e: &Expected| matches!(e, Expected::Query(_) | Expected::Bind { unnamed: true, .. });
-        self.all().any(|conversation| conversation.front().is_some_and(makes))
+    /// The Bind that is being answered makes the client's unnamed portal.
+    pub(super) fn is_making_unnamed_portal(&self) -> bool {
+        matches!(self.likeliest.front(), Some(Expected::Bind { unnamed: true, .. }))
     }
 
     /// CloseComplete arrived: was it for the unnamed statement?

@@ -142,7 +142,7 @@ pub struct LackingPortal {
     pub statement: Arc<Statement>,
     /// The client's Bind behind its two names: formats, values, result formats.
     pub bound: Box<[u8]>,
-    /// A simple query, or a Bind of the unnamed portal, has failed since: it has destroyed this one if it came far enough.
+    /// A simple query has failed since: it has destroyed the portal if it came as far as making its own.
     pub may_be_gone: bool,
 }
 

@@ -146,9 +146,10 @@ impl Relay {
                     self.register_key(&key);
                 }
                 b'E' => {
-                    if let UnnamedPortal::Lacking(lacking) = &mut self.statements.unnamed_portal {
-                        lacking.may_be_gone |= self.owed.is_at_unnamed_portal()
-                            && !fails_before_a_portal_is_made(&rest[HEADER_BYTES..header.total]);
+                    if !self.statements.unnamed_portal.is_same()
+                        && !fails_before_a_portal_is_made(&rest[HEADER_BYTES..header.total])
+                    {
+                        self.unnamed_portal_may_be_another();
                     }
                     match self.owed.error() {
                         Ok(unnamed) => self.unnamed_is_destroyed(unnamed),
@@ -174,6 +175,16 @@ impl Relay {
         }
         buffer.move_to(pass, &mut self.client.output);
         Ok(UpstreamStep::Wait)
+    }
+
+    /// What has failed may have made an unnamed portal first, which stays. A Bind has; of a query it is not known, and where
+    /// it has not, the client's is what it was.
+    fn unnamed_portal_may_be_another(&mut self) {
+        if self.owed.is_making_unnamed_portal() {
+            self.statements.unnamed_portal = UnnamedPortal::Same;
+        } else if let UnnamedPortal::Lacking(lacking) = &mut self.statements.unnamed_portal {
+            lacking.may_be_gone |= self.owed.is_answering_query();
+        }
     }
 
     fn parsed(&mut self, injected: bool, outcome: ParseOutcome) {
