@@ -87,18 +87,29 @@ impl Relay {
 
     /// Asks Postgres. A refusal is not kept: the statement is forwarded, and Postgres refuses it itself.
     pub(super) async fn ask_privilege(&mut self, key: PrivilegeKey, prepared: &Prepared) -> Result<bool, SessionError> {
-        let mut allowed = self.explain(&key.statement.sql, &prepared.params).await?;
+        Ok(self.privilege_refusal(key, prepared).await?.is_none())
+    }
+
+    /// As [`Relay::ask_privilege`]; the SQLSTATE of a refusal, which may be another than that of a missing privilege.
+    pub(super) async fn privilege_refusal(
+        &mut self,
+        key: PrivilegeKey,
+        prepared: &Prepared,
+    ) -> Result<Option<String>, SessionError> {
+        let mut refusal = self.explain(&key.statement.sql, &prepared.params).await?;
         // Bound to NULL, a condition may fold to false and take the view's functions with it; where Postgres evaluates
         // the view, ask about all of it as well.
-        if allowed && !prepared.params.is_empty() {
+        if !prepared.params.is_empty() {
             for whole in self.whole_tables(&prepared.tables) {
-                allowed = allowed && self.explain(&whole, &[]).await?;
+                if refusal.is_none() {
+                    refusal = self.explain(&whole, &[]).await?;
+                }
             }
         }
-        if allowed {
+        if refusal.is_none() {
             self.context.privileges.allowed.insert(key, ());
         }
-        Ok(allowed)
+        Ok(refusal)
     }
 
     fn whole_tables(&self, tables: &[RelationId]) -> Vec<String> {
@@ -112,7 +123,8 @@ impl Relay {
             .collect()
     }
 
-    async fn explain(&mut self, sql: &str, types: &[u32]) -> Result<bool, SessionError> {
+    /// The SQLSTATE Postgres refuses with, if it does.
+    async fn explain(&mut self, sql: &str, types: &[u32]) -> Result<Option<String>, SessionError> {
         let mut request = BytesMut::new();
         frontend::say_parse(&mut request, NAME, &format!("EXPLAIN {sql}"), types);
         frontend::say_bind(&mut request, NAME, 0, vec![None; types.len()]);
@@ -126,15 +138,14 @@ impl Relay {
             }
         })
         .await?;
-        if let Some(sqlstate) = refused {
+        if let Some(sqlstate) = &refused {
             tracing::debug!(sqlstate, "EXPLAIN refused");
             // The statement may have been left behind by the error; a Close of a missing one is no error.
             let mut request = BytesMut::new();
             frontend::say_close_statement(&mut request, NAME);
             frontend::say_sync(&mut request);
             self.exchange(&request, |_, _| ()).await?;
-            return Ok(false);
         }
-        Ok(true)
+        Ok(refused)
     }
 }

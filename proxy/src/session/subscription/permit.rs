@@ -14,6 +14,8 @@ use weir_planner::RelationId;
 /// How long a table may be out of service before its subscriptions end: populating an ordinary one anew takes less, and
 /// so does reading the catalogue after a change of anything in it.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// `insufficient_privilege`.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// Between two looks meanwhile: an analysis takes a millisecond or two.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -90,8 +92,11 @@ impl Relay {
         }
         self.check_tables(&prepared.tables, &probed)?;
         let key = PrivilegeKey { statement, session_user: probed.session_user.clone(), epoch };
-        if !self.ask_privilege(key, &prepared).await? {
-            return Err(reason::PRIVILEGE.into());
+        match self.privilege_refusal(key, &prepared).await?.as_deref() {
+            None => {}
+            Some(INSUFFICIENT_PRIVILEGE) => return Err(reason::PRIVILEGE.into()),
+            // The analysis is older than what Postgres knows now: the table has gone, for one.
+            Some(_) => return Err(REFUSED.into()),
         }
         // Asking is also what keeps upstream from thinking the session idle.
         let life = match probed.idle_session_timeout {
