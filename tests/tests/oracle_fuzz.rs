@@ -35,6 +35,7 @@ fn stream_tables_and_reads_equal_postgres() {
         }
     }
     println!("{:?}", sides.counts);
+    assert!(!weir.log().contains("panicked"), "a defect was quarantined:\n{}", weir.log());
     let counts = sides.counts;
     assert!(counts.from_memory * 2 > counts.comparisons, "memory answers less than half: {counts:?}");
 }

@@ -7,6 +7,7 @@
 
 mod define;
 
+mod arrays;
 mod boolean;
 mod bytes;
 mod cast;
@@ -19,6 +20,7 @@ mod float;
 mod integer;
 mod interval;
 mod json_image;
+mod jsonb;
 mod length;
 mod like;
 mod numeric;
@@ -71,6 +73,7 @@ impl std::hash::Hash for Function {
 }
 
 static GROUPS: &[&[Function]] = &[
+    arrays::FUNCTIONS,
     boolean::FUNCTIONS,
     bytes::FUNCTIONS,
     cast::FUNCTIONS,
@@ -82,6 +85,7 @@ static GROUPS: &[&[Function]] = &[
     float::FUNCTIONS,
     integer::FUNCTIONS,
     interval::FUNCTIONS,
+    jsonb::FUNCTIONS,
     length::FUNCTIONS,
     like::FUNCTIONS,
     numeric::FUNCTIONS,
@@ -102,7 +106,17 @@ pub fn lookup(symbol: &str) -> Option<&'static Function> {
 
 /// The implemented set-returning function of that symbol, if any. Its value is an array of what it returns.
 pub fn lookup_set(symbol: &str) -> Option<&'static Function> {
-    sets::FUNCTIONS.iter().find(|function| function.symbol == symbol)
+    all_sets().find(|function| function.symbol == symbol)
+}
+
+/// `array[i]…` as a function of the array and its subscripts: no function of Postgres'.
+pub fn array_subscript() -> &'static Function {
+    &arrays::SUBSCRIPT
+}
+
+/// Every implemented set-returning function.
+pub fn all_sets() -> impl Iterator<Item = &'static Function> {
+    sets::FUNCTIONS.iter()
 }
 
 /// Every implemented function that returns one value, family by family.

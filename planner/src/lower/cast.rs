@@ -6,6 +6,7 @@ use super::expr::{ExprLowerer, Typed};
 use super::kinds::{Representation, representation};
 use super::unsupported;
 use crate::expr::Expr;
+use crate::functions::array_subscript;
 use crate::settings::SettingSet;
 use crate::tree::{Node, Tree};
 use crate::types::oid;
@@ -73,6 +74,14 @@ impl ExprLowerer<'_, '_> {
             }
             "CONST" if node.bool("constisnull")? => Ok(Some(Expr::Const(Value::Null))),
             // Each element under another name: they are held alike.
+            "VAR" | "FUNCEXPR" | "OPEXPR" | "COALESCEEXPR" | "CASEEXPR" => {
+                let array = self.expr(node)?;
+                if element_type(array.kind.oid).is_none() {
+                    let name = self.lowering.type_name(array.kind.oid);
+                    return unsupported(format!("ANY or ALL over an array of type {name}"));
+                }
+                Ok(Some(array.expr))
+            }
             "ARRAYCOERCEEXPR" if !relabels_elements(node)? => Ok(None),
             "RELABELTYPE" | "ARRAYCOERCEEXPR" => match self.array_value(node.child("arg")?)? {
                 Some(expr) => {
@@ -102,10 +111,32 @@ impl ExprLowerer<'_, '_> {
         Ok(Typed { expr: Expr::Array { element, items }, ..result })
     }
 
+    /// `array[i]…`. Slices and subscripts of jsonb are others.
+    pub(super) fn subscript(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        if !node.list("reflowerindexpr")?.is_empty() {
+            return unsupported("array slice");
+        }
+        let array = self.expr(node.child("refexpr")?)?;
+        if element_type(array.kind.oid).is_none() {
+            return unsupported(format!("subscript of type {}", self.lowering.type_name(array.kind.oid)));
+        }
+        let mut args = vec![array.expr];
+        for subscript in self.exprs(node.list("refupperindexpr")?)? {
+            if subscript.kind.oid != oid::INT4 {
+                return unsupported("array subscript that is no integer");
+            }
+            args.push(subscript.expr);
+        }
+        let collation = node.oid("refcollid")?;
+        let kind = self.lowering.kind(node.oid("refrestype")?, node.int32("reftypmod")?, collation)?;
+        Ok(Typed { expr: Expr::Call { function: array_subscript(), args }, kind, collation })
+    }
+
     /// How the elements of an array operand that [`Self::array_value`] accepts are held.
     fn array_element(&self, node: &Node) -> Result<Option<Representation>, LowerError> {
         let array = match node.label.as_str() {
             "PARAM" => node.oid("paramtype")?,
+            "VAR" => node.oid("vartype")?,
             "CONST" => node.oid("consttype")?,
             "RELABELTYPE" | "ARRAYCOERCEEXPR" => node.oid("resulttype")?,
             _ => return Ok(None),

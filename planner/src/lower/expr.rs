@@ -90,6 +90,7 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
             },
             "COALESCEEXPR" => self.coalesce(node),
             "ARRAYEXPR" => self.array(node),
+            "SUBSCRIPTINGREF" => self.subscript(node),
             "MINMAXEXPR" => self.min_max(node),
             "RELABELTYPE" => self.relabel(node),
             "COERCEVIAIO" => self.via_text(node),
@@ -267,7 +268,6 @@ fn construct_name(label: &str) -> String {
     match label {
         "ROWEXPR" => "row constructor".into(),
         "ROWCOMPAREEXPR" => "row comparison".into(),
-        "SUBSCRIPTINGREF" => "array subscript".into(),
         "FIELDSELECT" | "FIELDSTORE" => "field of a composite value".into(),
         "ARRAYCOERCEEXPR" => "cast of an array".into(),
         "CONVERTROWTYPEEXPR" => "cast of a row".into(),

@@ -3,12 +3,14 @@
 
 use super::error::{LowerError, Unsupported};
 use super::expr::{ExprLowerer, Typed, boolean};
+use super::kinds::has_equality;
 use super::{Lowering, unsupported};
 use crate::catalog::FunctionEntry;
 use crate::expr::Expr;
 use crate::functions::{Function, lookup};
 use crate::tree::{Node, Tree};
 use crate::types::oid;
+use crate::value::element_type;
 
 impl<'c> Lowering<'c> {
     pub(super) fn function_entry(&self, function: u32) -> Result<&'c FunctionEntry, LowerError> {
@@ -116,6 +118,11 @@ fn has_plain_text(type_oid: u32) -> bool {
     )
 }
 
+/// Functions of arrays of any element type.
+fn takes_arrays(symbol: &str) -> bool {
+    symbol.starts_with("array_") || matches!(symbol, "arraycontains" | "arraycontained" | "arrayoverlap")
+}
+
 impl ExprLowerer<'_, '_> {
     pub(super) fn function_call(&mut self, node: &Node) -> Result<Typed, LowerError> {
         if node.bool("funcretset")? {
@@ -139,6 +146,14 @@ impl ExprLowerer<'_, '_> {
     /// whose text depends on a setting.
     fn call_arguments(&mut self, function: &Function, args: &[Tree]) -> Result<Vec<Expr>, LowerError> {
         let args = self.exprs(args)?;
+        if takes_arrays(function.symbol) {
+            // Elements of other types are not compared here; an element beside an array has the array's type.
+            let is_known = |arg: &Typed| element_type(arg.kind.oid).is_some() || has_equality(arg.kind.oid);
+            if let Some(arg) = args.iter().find(|arg| !is_known(arg)) {
+                let name = self.lowering.type_name(arg.kind.oid);
+                return unsupported(format!("{} of type {name}", function.symbol));
+            }
+        }
         if function.symbol.starts_with("textanycat(")
             || function.symbol.starts_with("anytextcat(")
             || matches!(function.symbol, "text_concat" | "text_concat_ws")

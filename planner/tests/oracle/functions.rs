@@ -24,6 +24,11 @@ const ZONES: &[&str] = &["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathm
 const ELSEWHERE: &[&str] =
     &["text_concat", "text_concat_ws", "textanycat(text,anynonarray)", "anytextcat(anynonarray,text)", "now"];
 
+/// Arrays and jsonb, for which nothing is generated here: `tests/tests/containers.rs` compares these.
+fn is_of_containers(symbol: &str) -> bool {
+    symbol.starts_with("array") || symbol.starts_with("jsonb_")
+}
+
 /// A row of `pg_proc`.
 struct Entry {
     name: String,
@@ -146,7 +151,8 @@ async fn functions_agree() {
     let mut untried = Vec::new();
     let mut refused = BTreeMap::new();
     let (mut compared, mut skipped) = (0usize, 0usize);
-    for function in all().filter(|function| !ELSEWHERE.contains(&function.symbol)) {
+    for function in all().filter(|function| !ELSEWHERE.contains(&function.symbol) && !is_of_containers(function.symbol))
+    {
         let mut tried = false;
         for entry in entries(&client, function).await {
             if entry.argument_oids.iter().any(|oid| !TYPES.contains(oid)) {

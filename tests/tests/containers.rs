@@ -1,0 +1,175 @@
+//! Functions and operators of arrays and of jsonb over random values: stream tables of them, and reads over stored ones,
+//! answered from memory as Postgres answers them.
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use weir_tests::oracle::{Order, compare_from_memory};
+use weir_tests::postgres::TestServer;
+use weir_tests::rng;
+use weir_tests::weir::TestWeir;
+use weir_tests::wire::RawClient;
+
+/// Over columns a, b (int[]), t, u (text[]), n, m (numeric[]), k (text), i (int), d (numeric). Where an argument must not be
+/// NULL or of several dimensions for memory to answer, it says so itself.
+const ARRAYS: &[&str] = &[
+    "array_ndims(a), array_length(a, 1), array_length(a, i), cardinality(a)",
+    "array_lower(a, 1), array_upper(a, 1), array_lower(a, 2), array_upper(t, i)",
+    "a = b, a <> b, t = u, n = m, n <> m",
+    "a @> b, a <@ b, a && b, t @> u, t && u, n @> m, m <@ n, n && m",
+    "a[i], a[1], a[i][1], t[i], n[i - 1], a[NULL]",
+    "i = ANY (a), i <> ALL (a), k = ANY (t), d = ANY (n), i < ANY (b), d >= ALL (n)",
+    "array_append(coalesce(b, '{}'), i), coalesce(u, '{}') || k, coalesce(m, '{}') || d",
+    "array_prepend(i, coalesce(b, '{}')), k || coalesce(u, '{}'), d || coalesce(m, '{}')",
+    "b || b, u || '{x,NULL}'::text[], array_cat(m, m), coalesce(b, '{}') || '{}'::int[]",
+    "array_position(b, i), array_position(u, k), array_position(m, d), array_positions(b, i), array_positions(u, NULL)",
+    "array_remove(b, i), array_remove(u, k), array_remove(m, d), array_remove(u, NULL)",
+    "ARRAY[i, 1, NULL], ARRAY[k], ARRAY[d, 1.50], ARRAY[i] || b",
+];
+
+const JSON: &[&str] = &[
+    "j -> k, j ->> k, j -> 'a', j ->> 'a', j -> 'a' -> 'b', (j -> 'a') ->> 0",
+    "j -> i, j ->> i, j -> 0, j ->> -1",
+    "j #> ARRAY[k, 'a'], j #>> ARRAY['a', 'b'], j #> '{a,0}', j #>> '{a,-1}', j #> '{}', j #>> '{}'",
+    "j #> ARRAY[k, NULL], j #>> ARRAY[k], j #>> ARRAY['a', k]",
+    "j ? k, j ? 'a', j ?| t, j ?& u, j ?& '{}'::text[], j ?| ARRAY['a', k]",
+    "jsonb_typeof(j), jsonb_typeof(j -> 'a'), CASE WHEN jsonb_typeof(j) = 'array' THEN jsonb_array_length(j) END",
+];
+
+fn number(random: &mut StdRng) -> &'static str {
+    ["0", "1", "1.0", "1.50", "-7", "12345678901234567890.5", "1e-3", "2"].choose(random).expect("not empty")
+}
+
+fn word(random: &mut StdRng) -> &'static str {
+    ["a", "b", "0", "", "-1", "A b", "häuser", "\"q\\", "new\nline", "\u{1}", "a,b", "{x}", "null", ": ["]
+        .choose(random)
+        .expect("not empty")
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// `ARRAY[…]`, NULL, an empty one, one of two dimensions, one from another bound.
+fn array(kind: &str, flat: bool, random: &mut StdRng) -> String {
+    let item = |random: &mut StdRng| match (random.random_bool(0.15), kind) {
+        (true, _) => "NULL".to_owned(),
+        (_, "text") => quoted(word(random)),
+        (_, "int") => random.random_range(-1..4).to_string(),
+        _ => number(random).to_owned(),
+    };
+    let items = |count: usize, random: &mut StdRng| (0..count).map(|_| item(random)).collect::<Vec<_>>().join(", ");
+    match random.random_range(0..10) {
+        0 => "NULL".into(),
+        1 => format!("'{{}}'::{kind}[]"),
+        2 if !flat => {
+            let (first, second) = (items(2, random), items(2, random));
+            format!("ARRAY[[{first}], [{second}]]::{kind}[]")
+        }
+        3 if kind == "int" => "'[0:2]={3,1,NULL}'::int[]".into(),
+        _ => {
+            let count = random.random_range(1..5);
+            format!("ARRAY[{}]::{kind}[]", items(count, random))
+        }
+    }
+}
+
+fn json(depth: usize, random: &mut StdRng) -> String {
+    match random.random_range(0..if depth == 0 { 5 } else { 9 }) {
+        0 => "null".into(),
+        1 => ["true", "false"].choose(random).expect("not empty").to_string(),
+        2 => number(random).into(),
+        3 | 4 => serde_json::to_string(word(random)).expect("a string is JSON"),
+        5 | 6 => {
+            let items: Vec<String> = (0..random.random_range(0..4)).map(|_| json(depth - 1, random)).collect();
+            format!("[{}]", items.join(","))
+        }
+        _ => {
+            let member = |random: &mut StdRng| {
+                let key = serde_json::to_string(word(random)).expect("a string is JSON");
+                format!("{key}: {}", json(depth - 1, random))
+            };
+            let members: Vec<String> = (0..random.random_range(0..5)).map(|_| member(random)).collect();
+            format!("{{{}}}", members.join(", "))
+        }
+    }
+}
+
+fn row(id: usize, random: &mut StdRng) -> String {
+    let document = match random.random_bool(0.05) {
+        true => "NULL".into(),
+        false => format!("{}::jsonb", quoted(&json(3, random))),
+    };
+    let key = if random.random_bool(0.1) { "NULL".into() } else { quoted(word(random)) };
+    let index = if random.random_bool(0.1) { "NULL".into() } else { random.random_range(-2..5).to_string() };
+    let arrays =
+        [("int", false), ("int", true), ("text", false), ("text", true), ("numeric", false), ("numeric", true)];
+    let arrays: Vec<String> = arrays.iter().map(|(kind, flat)| array(kind, *flat, random)).collect();
+    format!("({id}, {}, {key}, {index}, {}, {document})", arrays.join(", "), number(random))
+}
+
+#[test]
+fn arrays_and_jsonb_as_postgres_has_them() {
+    let mut random = rng::seeded("containers");
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut through = RawClient::superuser(&weir.address());
+    let mut direct = RawClient::superuser(&server.address());
+    direct.execute(
+        "CREATE TABLE held (id int PRIMARY KEY, a int[], b int[], t text[], u text[], n numeric[], m numeric[], k text, i int, \
+         d numeric, j jsonb)",
+    );
+    let columns = "(id, a, b, t, u, n, m, k, i, d, j)";
+    let create = |through: &mut RawClient, name: &str, query: &str| {
+        through.execute(&format!(
+            "SELECT pgtrickle.create_stream_table(name => '{name}', query => $q$ {query} $q$, schedule => '1s', \
+             refresh_mode => 'DIFFERENTIAL')"
+        ));
+    };
+    create(&mut through, "stored", "SELECT * FROM held");
+    let all: Vec<&str> = ARRAYS.iter().chain(JSON).copied().collect();
+    let mut names = vec!["stored".to_owned()];
+    for (at, list) in all.iter().enumerate() {
+        let aliased: Vec<String> =
+            split(list).iter().enumerate().map(|(column, expr)| format!("{expr} AS c{column}")).collect();
+        names.push(format!("kept{at}"));
+        create(&mut through, &names[at + 1], &format!("SELECT id, {} FROM held", aliased.join(", ")));
+    }
+    weir.wait_until_live(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    through.execute("SET weir.consistency = 'latest'");
+    for _ in 0..rng::rounds(3, 100) {
+        let rows: Vec<String> = (0..120).map(|_| row(random.random_range(0..400), &mut random)).collect();
+        for row in rows {
+            let conflict =
+                "a = EXCLUDED.a, t = EXCLUDED.t, u = EXCLUDED.u, n = EXCLUDED.n, k = EXCLUDED.k, j = EXCLUDED.j";
+            direct
+                .execute(&format!("INSERT INTO held {columns} VALUES {row} ON CONFLICT (id) DO UPDATE SET {conflict}"));
+        }
+        direct.execute("DELETE FROM held WHERE id % 7 = 3");
+        for name in &names {
+            compare_from_memory(&mut through, &mut direct, &format!("SELECT * FROM {name}"), Order::Any).unwrap();
+        }
+        for list in &all {
+            let sql = format!("SELECT id, {list} FROM stored");
+            compare_from_memory(&mut through, &mut direct, &sql, Order::Any).unwrap();
+        }
+    }
+}
+
+/// The expressions of a list: its commas outside brackets.
+fn split(list: &str) -> Vec<String> {
+    let (mut found, mut depth) = (vec![String::new()], 0);
+    for c in list.chars() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            ',' if depth == 0 => {
+                found.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        found.last_mut().expect("there is one").push(c);
+    }
+    found
+}
