@@ -11,7 +11,8 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/weir-target
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-check demo-check-long test test-long test-drivers test-regress test-majors test-triggers test-browser docker-check lint unit bench bench-tpch prepare
+.PHONY: help demo demo-check demo-check-long test test-long test-drivers test-regress test-majors test-triggers test-browser docker-check lint unit bench bench-tpch \
+	bench-scenarios prepare
 
 help:
 	@echo "make demo [SCENARIO=$(SCENARIO)] [RATE=1]  live view of a scenario: $(SCENARIOS)"
@@ -26,6 +27,7 @@ help:
 	@echo "make test-browser                          the dashboards in a headless Chromium"
 	@echo "make docker-check                          is demo/docker-compose.yml what Compose understands"
 	@echo "make bench                                 the measurements in bench/results"
+	@echo "make bench-scenarios                       the finance chain, risk_scores under load, 500 stream tables"
 	@echo "make bench-tpch                            refreshes of TPC-H's 22 queries against the queries themselves"
 
 prepare:
@@ -102,3 +104,7 @@ bench:
 bench-tpch: prepare
 	cargo build --release -p weir-proxy -p weir-bench
 	WEIR_BINARY=$(abspath $(TARGET))/release/weir $(TARGET)/release/weir-bench --parts tpch
+
+bench-scenarios: prepare
+	cargo build --release -p weir-proxy -p weir-bench
+	WEIR_BINARY=$(abspath $(TARGET))/release/weir $(TARGET)/release/weir-bench --parts finance,risk,many

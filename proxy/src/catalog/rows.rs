@@ -49,13 +49,21 @@ const REPAIR: &str = "WITH present AS ( \
          WHERE p.pgt_id = s.pgt_id AND p.oid IS NULL \
            AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.pgt_relid AND c.relkind = 'v') RETURNING 1) \
      SELECT count(*) FROM gone";
-/// A stream table renamed or moved by ALTER VIEW keeps its row; a restored one gets its view's OID.
-const REIDENTIFY: &str = "UPDATE pgtrickle.pgt_stream_tables s SET pgt_relid = c.oid, pgt_schema = n.nspname, pgt_name = c.relname \
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-     WHERE c.relkind = 'v' AND ((n.nspname = s.pgt_schema AND c.relname = s.pgt_name AND c.oid <> s.pgt_relid) \
-        OR (c.oid = s.pgt_relid AND (n.nspname <> s.pgt_schema OR c.relname <> s.pgt_name) \
+/// A stream table renamed or moved by ALTER VIEW keeps its row; a restored one gets its view's OID. Two joins instead of one
+/// with an OR, which would compare every view with every stream table.
+const REIDENTIFY: &str = "UPDATE pgtrickle.pgt_stream_tables t SET pgt_relid = f.oid, pgt_schema = f.nspname, pgt_name = f.relname \
+     FROM ( \
+         SELECT s.pgt_id, c.oid, n.nspname, c.relname FROM pgtrickle.pgt_stream_tables s \
+         JOIN pg_namespace n ON n.nspname = s.pgt_schema \
+         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.pgt_name AND c.relkind = 'v' \
+         WHERE c.oid <> s.pgt_relid \
+         UNION ALL \
+         SELECT s.pgt_id, c.oid, n.nspname, c.relname FROM pgtrickle.pgt_stream_tables s \
+         JOIN pg_class c ON c.oid = s.pgt_relid AND c.relkind = 'v' JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE (n.nspname <> s.pgt_schema OR c.relname <> s.pgt_name) \
             AND NOT EXISTS (SELECT FROM pg_class o JOIN pg_namespace m ON m.oid = o.relnamespace \
-                WHERE m.nspname = s.pgt_schema AND o.relname = s.pgt_name)))";
+                WHERE m.nspname = s.pgt_schema AND o.relname = s.pgt_name)) f \
+     WHERE t.pgt_id = f.pgt_id";
 
 /// Aggregated once for all tables: a subquery per table would walk everything below all of them each time.
 const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \

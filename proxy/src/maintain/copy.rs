@@ -24,7 +24,8 @@ pub(super) enum CopyError {
 
 /// Opens a REPEATABLE READ transaction with the creator's settings. End it with ROLLBACK.
 pub(super) async fn begin(client: &Client, table: &StreamTableRow) -> Result<(), CopyError> {
-    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    // Off on control connections, where compiling a catalogue query takes longer than running it: this query is the user's.
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit TO DEFAULT").await?;
     let pinned = &table.pinned;
     let settings = [
         ("TimeZone", pinned.time_zone.clone()),
