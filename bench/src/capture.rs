@@ -163,8 +163,8 @@ fn report(costs: &[Vec<Cost>], repetitions: u32) -> String {
          turns, {repetitions} times each; processor time only, so that neighbours on the machine matter little. `none`: \
          no Weir, no triggers, replica identity DEFAULT; all servers have `wal_level = logical` and `fsync = off`. \
          *Writer*: the backend that runs the statement. *Weir* and *Weir's sessions* in Postgres (the walsender, or the \
-         session that drains) work beside it, their idle polling included. One row in a turn of its own also wakes the walsender at every \
-         commit, which the writer's backend pays for.\n\n\
+         session that drains) work beside it, their idle polling included. An INSERT writes the same WAL with a walsender or without; \
+         what it costs more is probably the waking of it at every commit (not taken apart).\n\n\
          | statement | capture | writer, µs | ratio to none | WAL, bytes | Weir, µs | Weir's sessions, µs |\n|---|---|---|---|---|---|---|\n"
     );
     for (kind, costs) in KINDS.iter().zip(costs) {
