@@ -1,6 +1,5 @@
--- "The Modern Data Stack in One Box", steps 1, 2 and 5: the statements as printed, but CREATE EXTENSION IF NOT EXISTS
--- pg_trickle, which no Postgres runs that does not have the extension's files (0A000): Weir has installed its schema. In
--- step 5 Grafana expands the macros before Postgres sees them, and so does the test.
+-- "The Modern Data Stack in One Box", steps 1, 2 and 5: the statements as printed. In step 5 Grafana expands the macros
+-- before Postgres sees them, and so does the test.
 
 -- Standard OLTP schema
 CREATE TABLE customers (
@@ -29,6 +28,8 @@ CREATE TABLE orders (
     status      TEXT NOT NULL DEFAULT 'pending', -- 'pending', 'shipped', 'cancelled'
     ordered_at  TIMESTAMPTZ NOT NULL DEFAULT now()
 );
+
+CREATE EXTENSION IF NOT EXISTS pg_trickle;
 
 -- Revenue by day and product category
 SELECT pgtrickle.create_stream_table(

@@ -1,6 +1,6 @@
 //! Random message sequences to Weir and to Postgres: the reply streams must be equal, message by message and byte by
-//! byte. Masked: the OIDs of temporary tables, which each session has of its own; and which of two refusals an Execute in
-//! a failed block gets (see `play::is_lost_portal`).
+//! byte. Masked: the OIDs of temporary tables, which each session has of its own; and which of two refusals an Execute or a
+//! Bind in a failed block gets (see `play::is_lost_portal`, `play::is_other_refusal`).
 
 use bytes::BytesMut;
 use rand::rngs::StdRng;

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 use weir_tests::grafana::{self, Range};
 use weir_tests::oracle::{Order, compare, compare_from_memory};
 use weir_tests::postgres::TestServer;
@@ -206,4 +207,25 @@ fn the_one_box_script() {
         "revenue_by_day DIFFERENTIAL DIFFERENTIAL, customer_lifetime_value DIFFERENTIAL DIFFERENTIAL, \
          inventory_health DIFFERENTIAL FULL"
     );
+    an_aged_order_leaves_inventory_health(&mut client);
+}
+
+/// It counts what was sold within seven days: an order leaves it because time passes, with no write.
+fn an_aged_order_leaves_inventory_health(client: &mut RawClient) {
+    const SOLD: &str = "SELECT units_sold_7d >= 5000 FROM inventory_health WHERE sku = 'SKU-6'";
+    const PATIENCE: Duration = Duration::from_secs(60);
+    client.execute("SELECT pgtrickle.alter_stream_table('inventory_health', schedule => '1s')");
+    client.execute("SET weir.consistency = 'scheduled'");
+    client.execute(
+        "INSERT INTO orders (customer_id, product_id, quantity, total_usd, status, ordered_at) \
+         SELECT 1, id, 5000, 1, 'shipped', now() - interval '7 days' + interval '15 seconds' FROM products WHERE sku = 'SKU-6'",
+    );
+    let written = Instant::now();
+    for expected in ["t", "f"] {
+        while (client.execute(SOLD).scalar(), client.last_route()) != (expected.to_owned(), "memory".to_owned()) {
+            assert!(written.elapsed() < PATIENCE, "not {expected} in memory");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    assert!(written.elapsed() > Duration::from_secs(14), "it has not left before its time");
 }

@@ -22,9 +22,12 @@ struct Case {
     largest: u32,
 }
 
+/// Reads until one must have come from memory.
+const MAX_READS: u32 = 10_000;
+
 const FRONT: &str = "INSERT INTO item VALUES (-{0}, -{0}, 1)";
 const BACK: &str = "INSERT INTO item VALUES (10000000 + {0}, 10000000 + {0}, 1)";
-const IN_PLACE: &str = "UPDATE item SET n = n + 1 WHERE id = {0}";
+const IN_PLACE: &str = "UPDATE item SET n = n + 1 WHERE id = (SELECT id FROM item ORDER BY v OFFSET {0} LIMIT 1)";
 
 const CASES: [Case; 9] = [
     case(
@@ -118,12 +121,20 @@ fn play(case: &Case, rows: u32, weir: &TestWeir, through: &mut RawClient) -> Poi
         case.query
     ));
     weir.wait_until_live(&["of_case"]);
+    // Each commit is a step of its own where a read from memory follows it.
+    let read = |through: &mut RawClient| {
+        let from_memory = (0..MAX_READS).any(|_| {
+            through.execute("SELECT count(*) FROM of_case");
+            through.last_route() == "memory"
+        });
+        assert!(from_memory, "{}: {}", case.name, through.last_route());
+    };
+    read(through);
     let counters = || ["weir_engine_nanoseconds_total", "weir_rows_changed_total"].map(|name| metric(weir, name));
     let before = counters();
     for number in 1..=case.commits {
         through.execute(&case.change.replace("{0}", &number.to_string()));
-        // Each commit is a step of its own.
-        through.execute("SELECT count(*) FROM of_case");
+        read(through);
     }
     let [nanoseconds, changed] = [0, 1].map(|at| (counters()[at] - before[at]) / f64::from(case.commits));
     through.execute("SELECT pgtrickle.drop_stream_table('of_case')");

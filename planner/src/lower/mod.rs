@@ -39,6 +39,7 @@ use crate::tree::{Node, parse};
 use crate::types::ColumnType;
 use error::unsupported;
 use expr::{Columns, Frame};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Views in views (in CTEs, in subqueries …) that are followed before giving up.
 const MAX_QUERY_DEPTH: usize = 32;
@@ -63,12 +64,20 @@ pub struct OutputColumn {
 
 /// Lowers a client's statement (`pg_proc.prosqlbody`): order and limit as written.
 pub fn lower_statement(tree: &str, catalog: &Catalog) -> Result<Lowered, LowerError> {
-    lower(tree, catalog, Purpose::Read)
+    guarded(|| lower(tree, catalog, Purpose::Read))
 }
 
 /// Lowers a view that is to be maintained (`pg_rewrite.ev_action`): a bag of rows; ORDER BY counts only with LIMIT.
 pub fn lower_view(tree: &str, catalog: &Catalog) -> Result<Lowered, LowerError> {
-    lower(tree, catalog, Purpose::Maintain)
+    guarded(|| lower(tree, catalog, Purpose::Maintain))
+}
+
+/// A panic here is a defect of the planner. It must not cost more than the one query, which Postgres answers.
+fn guarded(lower: impl FnOnce() -> Result<Lowered, LowerError>) -> Result<Lowered, LowerError> {
+    catch_unwind(AssertUnwindSafe(lower)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(Unsupported::because("defect of the planner", text.unwrap_or("a panic without a text")).into())
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

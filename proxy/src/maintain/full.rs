@@ -3,6 +3,7 @@
 //! A table is evaluated again only when its evaluation has ended, and a quick one does not wait behind slow ones: those
 //! that take longer than a second have a lane of their own.
 
+use super::arrive::Arriving;
 use super::history::Initiator;
 use super::keeper::Keeper;
 use super::notice::Notice;
@@ -19,6 +20,9 @@ use weir_planner::{ColumnType, RelationId};
 const AT_ONCE: usize = 2;
 /// An evaluation that takes longer than this is a slow one.
 const SLOW: Duration = Duration::from_secs(1);
+
+/// A commit overtakes a snapshot in the moment between its flush and its visibility: seldom, and hardly ever twice.
+const ATTEMPTS: usize = 10;
 
 /// What an evaluation came to.
 #[derive(Debug)]
@@ -82,16 +86,23 @@ async fn evaluate(
     columns: &[ColumnType],
 ) -> Result<Progress, String> {
     let client = control::connect(&shared.config.upstream, "evaluation").await.map_err(|error| error.to_string())?;
-    let _ = work.send(Work::BeginEvaluation(row.id));
-    copy::begin(&client, row).await.map_err(|error| error.to_string())?;
-    let settlement = copy::settlement(&client, shared.capture.get()).await.map_err(|error| error.to_string())?;
-    let rows = copy::rows(&client, row, columns).await.map_err(|error| error.to_string())?;
-    if let Some(capture) = shared.capture.get() {
-        capture.reach(settlement.position);
+    for _ in 0..ATTEMPTS {
+        let _ = work.send(Work::BeginEvaluation(row.id));
+        copy::begin(&client, row).await.map_err(|error| error.to_string())?;
+        let settlement = copy::settlement(&client, shared.capture.get()).await.map_err(|error| error.to_string())?;
+        let rows = copy::rows(&client, row, columns).await.map_err(|error| error.to_string())?;
+        client.batch_execute("ROLLBACK").await.map_err(|error| error.to_string())?;
+        if let Some(capture) = shared.capture.get() {
+            capture.reach(settlement.position);
+        }
+        let (done, answer) = oneshot::channel();
+        let _ = work.send(Work::SetRows(Arriving { table: row.id, rows, settlement, done }));
+        if let Some(progress) = answer.await.map_err(|error| error.to_string())?? {
+            return Ok(progress);
+        }
+        tracing::debug!(table = row.name, "a commit overtook the snapshot of an evaluation");
     }
-    let (done, answer) = oneshot::channel();
-    let _ = work.send(Work::SetRows { table: row.id, rows, settlement, done });
-    answer.await.map_err(|error| error.to_string())?
+    Err(format!("commits became visible behind {ATTEMPTS} snapshots taken after them"))
 }
 
 #[cfg(test)]

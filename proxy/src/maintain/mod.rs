@@ -4,6 +4,7 @@
 //! `follow` takes capture's events: data goes to the `thread` (engine), marks to the `keeper` (catalog, `populate`,
 //! `schedule`, `full`, `questions`). Nothing is answered from memory between a mark and its reading (`suspension`). `push` tells subscribers.
 
+mod arrive;
 mod copy;
 mod demand;
 mod explain;

@@ -1,7 +1,8 @@
 //! The engine thread: sole owner of the engine and the publisher. Takes [`Work`] in order, steps, publishes.
 
+use super::arrive::Arriving;
 use super::demand::Demands;
-use super::hold::{Hold, Settlement};
+use super::hold::Hold;
 use super::intake::IntakeLimit;
 use super::notice::Notice;
 use super::push::{Board, Changed};
@@ -33,6 +34,8 @@ pub(super) struct Thread {
     pub(super) views: Upkeep,
     pub(super) demands: Demands,
     pub(super) hold: Hold,
+    /// Rows that Postgres evaluated at a position not reached yet.
+    pub(super) arriving: Vec<Arriving>,
     pub(super) frontier: Position,
     /// Newest commit time applied (µs since 2000): the clock is never behind a commit it shows.
     pub(super) newest_commit_micros: i64,
@@ -78,6 +81,7 @@ pub(super) fn start(
             views: Upkeep::default(),
             demands: Demands::default(),
             hold: Hold::default(),
+            arriving: Vec::new(),
             frontier: Position::default(),
             newest_commit_micros: 0,
             unpublished: Vec::new(),
@@ -162,9 +166,7 @@ impl Thread {
             }
             Work::DropView(view) => self.drop_view(view),
             Work::BeginEvaluation(table) => self.views.begin_evaluation(table),
-            Work::SetRows { table, rows, settlement, done } => {
-                let _ = done.send(self.set_rows(table, rows, &settlement));
-            }
+            Work::SetRows(rows) => self.arriving.push(rows),
             Work::Demand(demand) => self.demands.add(demand),
             Work::Tend => {
                 self.tending.store(false, Ordering::Release);
@@ -195,6 +197,7 @@ impl Thread {
     /// One step: refresh what is due or demanded, publish, tell who waits.
     fn step(&mut self) {
         self.settle_hold();
+        self.take_arrived();
         let wanted = self.with_hidden(self.demands.wanted(self.frontier));
         self.refresh(&wanted);
         self.refresh_cheap();
@@ -222,7 +225,7 @@ impl Thread {
                     Some((_, list)) => list.push(change),
                     None => changes.push((table, vec![change])),
                 }
-                self.views.source_changed(table, commit.xid);
+                self.views.source_changed(table, commit.xid, commit.position);
             }
         }
         Metrics::add(&self.metrics.commits_applied, commits.len() as u64);
@@ -316,33 +319,13 @@ impl Thread {
         self.publish();
     }
 
-    /// Replaces the rows of a table that Postgres evaluated.
-    fn set_rows(&mut self, table: RelationId, rows: Vec<Row>, settlement: &Settlement) -> Result<Progress, String> {
-        let started = Instant::now();
-        if !self.views.contains(table) {
-            return Err("the stream table is gone".to_owned());
-        }
-        let mut delta: Delta = rows.into_iter().map(|row| (row, 1)).collect();
-        // Not in the snapshot: its first rows.
-        if let Some(present) = self.published.load().tables.get(&table) {
-            present.for_each(&mut |row, weight| delta.push((row.clone(), -weight)));
-        }
-        weir_cache::delta::consolidate(&mut delta);
-        self.publisher.apply(table, &delta);
-        self.publisher.stamp(table, settlement.position);
-        self.views.account(table, &delta);
-        self.views.spend(table, started.elapsed());
-        self.views.evaluated(table, settlement);
-        self.publish();
-        self.views.take_progress(table, settlement.position).ok_or_else(|| "the stream table is gone".into())
-    }
-
     fn reset(&mut self) {
         self.engine = engine_within(self.budget_bytes);
         self.publisher = Publisher::new();
         self.views = Upkeep::default();
         self.demands = Demands::default();
         self.hold = Hold::default();
+        self.arriving.clear();
         self.reported.clear();
         let hidden = self.heat.hidden();
         hidden.views.values().for_each(|id| self.heat.removed(*id));

@@ -39,8 +39,8 @@ pub(super) struct View {
 struct Evaluated {
     /// A source has changed since the snapshot of its rows.
     moved: bool,
-    /// Transactions that changed a source since the running evaluation began.
-    since: Vec<u32>,
+    /// Transactions that changed a source since the running evaluation began, and where they were committed.
+    since: Vec<(u32, Position)>,
     overflow: bool,
     /// Some source cannot be followed: it may always have moved.
     blind: bool,
@@ -201,7 +201,7 @@ impl Upkeep {
     }
 
     /// A relation changed: tables that Postgres evaluates over it are no longer of the present.
-    pub(super) fn source_changed(&mut self, source: RelationId, xid: u32) {
+    pub(super) fn source_changed(&mut self, source: RelationId, xid: u32, position: Position) {
         let mut changed = vec![source];
         for view in &mut self.views {
             if !view.sources.iter().any(|source| changed.contains(source)) {
@@ -211,8 +211,8 @@ impl Upkeep {
             if let Some(state) = &mut view.evaluated {
                 state.moved = true;
                 if state.since.len() < REMEMBERED_COMMITS {
-                    if state.since.last() != Some(&xid) {
-                        state.since.push(xid);
+                    if state.since.last() != Some(&(xid, position)) {
+                        state.since.push((xid, position));
                     }
                 } else {
                     state.overflow = true;
@@ -228,10 +228,19 @@ impl Upkeep {
         }
     }
 
+    /// Whether a commit that lies before the position of the snapshot was not visible to it yet: then its rows are right
+    /// at no position. Known when everything up to there has been applied.
+    pub(super) fn is_overtaken(&self, id: RelationId, settlement: &Settlement) -> bool {
+        let view = self.views.iter().find(|view| view.id == id);
+        view.and_then(|view| view.evaluated.as_ref()).is_some_and(|state| {
+            state.since.iter().any(|&(xid, position)| position <= settlement.position && !settlement.sees(xid))
+        })
+    }
+
     /// New rows arrived: the table has moved only by what their snapshot does not see.
     pub(super) fn evaluated(&mut self, id: RelationId, settlement: &Settlement) {
         if let Some(state) = self.get_mut(id).and_then(|view| view.evaluated.as_mut()) {
-            state.moved = state.blind || state.overflow || state.since.iter().any(|xid| !settlement.sees(*xid));
+            state.moved = state.blind || state.overflow || state.since.iter().any(|(xid, _)| !settlement.sees(*xid));
             state.since.clear();
         }
     }
@@ -320,5 +329,28 @@ impl Thread {
         const POSTGRES_EPOCH_SECONDS: i64 = 946_684_800;
         let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         (unix.as_micros() as i64 - POSTGRES_EPOCH_SECONDS * 1_000_000).max(self.newest_commit_micros)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: RelationId = RelationId(1);
+    const VIEW: RelationId = RelationId(2);
+
+    #[test]
+    fn a_commit_before_the_position_of_a_snapshot_that_does_not_see_it_overtakes_it() {
+        let mut upkeep = Upkeep::default();
+        upkeep.add(View::new(VIEW, vec![TABLE], &How::Evaluated { blind: false }));
+        let snapshot = |position| Settlement::parse("10:15:12", Position(position)).expect("well-formed");
+        upkeep.begin_evaluation(VIEW);
+        upkeep.source_changed(TABLE, 11, Position(5));
+        upkeep.source_changed(TABLE, 16, Position(9));
+        assert!(!upkeep.is_overtaken(VIEW, &snapshot(8)), "11 is seen, 16 lies behind");
+        upkeep.source_changed(TABLE, 12, Position(6));
+        assert!(upkeep.is_overtaken(VIEW, &snapshot(8)));
+        upkeep.begin_evaluation(VIEW);
+        assert!(!upkeep.is_overtaken(VIEW, &snapshot(8)), "the next evaluation's snapshot is a later one");
     }
 }

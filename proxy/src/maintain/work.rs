@@ -1,6 +1,7 @@
 //! What the engine thread is asked to do.
 
 use super::Demand;
+use super::arrive::Arriving;
 use super::hold::{HoldAnswer, Settlement};
 use super::upkeep::Progress;
 use crate::capture::{Change, Commit};
@@ -42,12 +43,7 @@ pub(super) enum Work {
     /// Postgres is about to evaluate this table: remember from now on what its snapshot may not see.
     BeginEvaluation(RelationId),
     /// Rows of a table that Postgres evaluated at `settlement`'s snapshot.
-    SetRows {
-        table: RelationId,
-        rows: Vec<Row>,
-        settlement: Settlement,
-        done: oneshot::Sender<Result<Progress, String>>,
-    },
+    SetRows(Arriving),
     Demand(Demand),
     /// A read was slow: readers may wait for an index, or a part of reads may be worth maintaining.
     Tend,

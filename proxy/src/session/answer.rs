@@ -100,7 +100,7 @@ impl Relay {
                 Op::Simple { statement, literals, exact } => {
                     match (statement.kind, &mut memory) {
                         (Kind::Show(show), _) => {
-                            show.describe(out, 0);
+                            show.describe_simple(out);
                             self.show(show, out);
                         }
                         (_, Some(memory)) => {

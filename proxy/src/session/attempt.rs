@@ -2,7 +2,7 @@
 //! that must hold is asked in order of cost; the first thing that does not hold is the reason for forwarding.
 
 use super::answer::Memory;
-use super::batch;
+use super::batch::{self, Op};
 use super::environment::Probed;
 use super::frontend::Mode;
 use super::reason::{self, Route};
@@ -93,6 +93,10 @@ impl Relay {
         let in_block = self.state.status == b'T';
         let (ops, names) = batch::read(candidate, &mut self.statements, &self.context.registry.peek(), in_block)?;
         let reads = batch::reads(&ops);
+        if in_block && ops.iter().any(Op::creates_extension) {
+            // A block may be read-only, which is Postgres' to say.
+            return Err(reason::TRANSACTION.into());
+        }
         if reads.is_empty() {
             let mut out = std::mem::take(&mut self.answer);
             let said = self.say(&ops, &[], None, &mut out);

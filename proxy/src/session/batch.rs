@@ -3,7 +3,7 @@
 
 use super::attempt::Refusal;
 use super::reason;
-use super::scan::{self, Kind};
+use super::scan::{self, Kind, Show};
 use super::statements::{LackingPortal, Statement, Statements, Unnamed, UnnamedPortal};
 use crate::registry::Tables;
 use crate::wire::frame;
@@ -40,6 +40,15 @@ pub(super) enum Op<'a> {
     Close,
     /// The batch's end.
     Sync,
+}
+
+impl Op<'_> {
+    pub(super) fn creates_extension(&self) -> bool {
+        match self {
+            Op::Simple { statement, .. } | Op::Bind { statement, .. } => statement.kind == Kind::Show(Show::Extension),
+            _ => false,
+        }
+    }
 }
 
 /// What an answered candidate leaves of the session's names.

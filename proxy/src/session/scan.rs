@@ -15,7 +15,7 @@ pub enum Kind {
     Read,
     /// Mentions a stream table and does something else with it.
     NotARead,
-    /// `SHOW weir.…`, answered by Weir.
+    /// `SHOW weir.…` and the like, answered by Weir.
     Show(Show),
     /// A plain `BEGIN`: opens a block and changes nothing else.
     Begin,
@@ -33,9 +33,11 @@ pub enum Kind {
     NoQuery,
 }
 
-/// What `SHOW` can be asked of Weir itself.
+/// What Weir itself is asked, or asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show {
+    /// `CREATE EXTENSION IF NOT EXISTS pg_trickle`: there is nothing to do.
+    Extension,
     LastRoute,
     Frontier,
     Version,
@@ -56,6 +58,7 @@ pub fn classify(text: &str, tables: &Tables) -> Kind {
         "select" | "with" | "values" | "table" => mentions(words, tables, Kind::Read),
         "begin" | "start" if opens_plainly(text) => Kind::Begin,
         "commit" | "end" | "rollback" | "abort" if finishes_plainly(text) => Kind::Finish,
+        "create" if creates_extension(text) => Kind::Show(Show::Extension),
         "show" => show(text).map_or(Kind::Plain, Kind::Show),
         "set" | "reset" => Kind::Set,
         // Inside a block it still sets the characteristics it names (`BeginTransactionBlock` warns and goes on).
@@ -118,6 +121,16 @@ fn finishes_plainly(text: &str) -> bool {
     matches!(
         words.iter().map(String::as_str).collect::<Vec<_>>()[..],
         ["commit" | "end" | "rollback" | "abort"] | ["commit" | "end" | "rollback" | "abort", "work" | "transaction"]
+    )
+}
+
+/// Scripts written for pg_trickle begin with it, and what it would bring is there already.
+fn creates_extension(text: &str) -> bool {
+    let Some(words) = plain_words(text) else { return false };
+    matches!(
+        words.iter().map(String::as_str).collect::<Vec<_>>()[..],
+        ["create", "extension", "if", "not", "exists", "pg_trickle"]
+            | ["create", "extension", "if", "not", "exists", "pg_trickle", "cascade"]
     )
 }
 
@@ -250,6 +263,9 @@ mod tests {
             ("rollback to a", Kind::Plain),
             ("commit and chain", Kind::Plain),
             ("set transaction read only", Kind::Set),
+            ("CREATE EXTENSION IF NOT EXISTS pg_trickle;", Kind::Show(Show::Extension)),
+            ("CREATE EXTENSION pg_trickle", Kind::Plain),
+            ("create extension if not exists pgcrypto", Kind::Plain),
             ("show weir.last_route;", Kind::Show(Show::LastRoute)),
             ("SHOW weir.Frontier", Kind::Show(Show::Frontier)),
             ("show timezone", Kind::Plain),

@@ -184,11 +184,20 @@ fn is_lost_portal(weir: &Message, direct: &Message) -> bool {
     (code(weir, b"\0C34000") || code(weir, b"\0C25P02")) && code(direct, b"\0C25P02")
 }
 
+/// After an error in a block, a Bind of the unnamed statement that memory was given, and which is wrong in itself: upstream
+/// cannot be given that statement any more, and what Weir says in its place is refused with 25P02 before the Bind is looked at.
+fn is_other_refusal(weir: &Message, direct: &Message) -> bool {
+    let has =
+        |message: &Message, part: &[u8]| message.tag == b'E' && message.body.windows(part.len()).any(|w| w == part);
+    has(weir, b"\0C25P02") && has(weir, b"Rexec_parse_message") && has(direct, b"\0C08P01")
+}
+
 /// The first difference, told with what surrounds it; `None` when there is none. A server that gives a connection up may
 /// lose the last of what it said on the way: then the shorter transcript must begin the longer.
 pub fn difference(weir: &Transcript, direct: &Transcript) -> Option<String> {
     let mut pairs = weir.messages.iter().zip(&direct.messages);
-    let common = pairs.position(|(left, right)| left != right && !is_lost_portal(left, right));
+    let common =
+        pairs.position(|(left, right)| left != right && !is_lost_portal(left, right) && !is_other_refusal(left, right));
     let both_closed = weir.end == End::Closed && direct.end == End::Closed;
     let place = match common {
         Some(place) => place,
