@@ -271,18 +271,21 @@ impl Status {
             Status::Error(error) => ("ERROR", false, None, None, Some(error.as_str())),
         };
         // Nothing is written where nothing changes: a restart must not bloat the catalog. Suspending and resuming are the
-        // user's: one that was committed since the row was read stands, and is about to be read.
+        // user's: one that was committed since the row was read stands, and is about to be read. Why a table is suspended stays
+        // with it.
         const UPDATE: &str = "UPDATE pgtrickle.pgt_stream_tables SET status = $2, is_populated = $3, \
                  effective_refresh_mode = coalesce($4, effective_refresh_mode), \
                  refresh_mode = CASE WHEN $4 = 'FULL' AND requested_refresh_mode = 'AUTO' THEN 'FULL' \
                      WHEN $4 IS NOT NULL THEN $4 ELSE refresh_mode END, \
-                 refresh_reason = $5, last_error_message = $6, \
+                 refresh_reason = $5, last_error_message = CASE WHEN $2 = 'SUSPENDED' THEN last_error_message ELSE $6 END, \
                  last_error_at = CASE WHEN $6 IS NULL THEN last_error_at ELSE now() END, \
-                 last_error_code = CASE WHEN $6 IS NULL THEN NULL ELSE '0A000' END, \
-                 consecutive_errors = CASE WHEN $6 IS NULL THEN 0 ELSE consecutive_errors + 1 END, \
+                 last_error_code = CASE WHEN $2 = 'SUSPENDED' THEN last_error_code WHEN $6 IS NULL THEN NULL ELSE '0A000' END, \
+                 consecutive_errors = CASE WHEN $2 = 'SUSPENDED' THEN consecutive_errors \
+                     WHEN $6 IS NULL THEN 0 ELSE consecutive_errors + 1 END, \
                  updated_at = now() \
              WHERE pgt_id = $1 AND (status = 'SUSPENDED') = ($2 = 'SUSPENDED') \
-                 AND (status, is_populated, refresh_reason, last_error_message) IS DISTINCT FROM ($2, $3, $5, $6)";
+                 AND ((status, is_populated, refresh_reason) IS DISTINCT FROM ($2, $3, $5) \
+                     OR ($2 <> 'SUSPENDED' AND last_error_message IS DISTINCT FROM $6))";
         client.execute(UPDATE, &[&pgt_id, &status, &populated, &effective, &reason, &error]).await?;
         Ok(())
     }
