@@ -31,7 +31,7 @@ fn postgres_clients() {
 /// All of them, or those in `WEIR_DRIVERS` (names with commas between). `WEIR_DRIVERS_SKIP` names what this machine cannot
 /// have; it is printed, and everything else must be there.
 #[test]
-#[ignore = "takes ten minutes and installs 17 client programs: `make test-drivers` (part of `make test-long`) runs it"]
+#[ignore = "takes ten minutes and installs 18 client programs: `make test-drivers` (part of `make test-long`) runs it"]
 fn matrix() {
     let list = |name| std::env::var(name).unwrap_or_default();
     let (only, skip) = (list("WEIR_DRIVERS"), list("WEIR_DRIVERS_SKIP"));

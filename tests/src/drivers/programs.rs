@@ -32,7 +32,7 @@ const fn suite(name: &'static str, command: &'static [&'static str]) -> Program 
 }
 
 /// All programs, in the order in which they run.
-pub const ALL: [Program; 19] = [
+pub const ALL: [Program; 20] = [
     quick("psql", &["sh", "{here}/psql/psql.sh"]),
     // A few reads, which may come before their analysis has ended.
     Program { reads_stream_tables: false, ..quick("psql-interactive", &["sh", "{here}/psql/interrupt.sh"]) },
@@ -47,6 +47,8 @@ pub const ALL: [Program; 19] = [
     program("django", &[PYTHON, "{here}/python/use_django.py"]),
     // It reads by COPY and in REPEATABLE READ, which are Postgres' to answer.
     Program { reads_stream_tables: false, ..program("duckdb", &[PYTHON, "{here}/duckdb/use_duckdb.py"]) },
+    // So does this one.
+    Program { reads_stream_tables: false, ..program("duckdb-one-box", &[PYTHON, "{here}/duckdb/one_box.py"]) },
     program("node-postgres", &["node", "--no-deprecation", "{here}/node/use_pg.mjs"]),
     program("postgres.js", &["node", "--no-deprecation", "{here}/node/use_postgres.mjs"]),
     program("pgjdbc", &["java", "-cp", "{cache}/java/classes:{cache}/java/jars/*", "UseJdbc"]),
