@@ -1,4 +1,4 @@
-"""Steps 3 and 4 of "The Modern Data Stack in One Box": DuckLake with its catalogue in Postgres, archives made by
+"""Steps 3 and 4 of "The Modern Data Stack in One Box", and what the leaderboard's tutorial asks from DuckDB: DuckLake with its catalogue in Postgres, archives made by
 `postgres_query`, and one query over an archive and a live stream table. The lake is DuckDB's own and lies in a directory;
 `postgres_query` takes the name of an attached database, where the tutorial gives it a connection string."""
 
@@ -25,6 +25,11 @@ for package, name in ((duckdb_extension_postgres_scanner, "postgres_scanner"), (
     db.execute(f"LOAD '{found[0]}'")
 db.execute("SET pg_connection_limit = 4")
 db.execute("ATTACH '' AS pg (TYPE postgres)")
+# Steps 2 and 5 of the leaderboard's tutorial.
+rows("stream tables", db.execute("SELECT pgt_name, pgt_schema, schedule, refresh_mode FROM pg.pgtrickle.pgt_stream_tables ORDER BY pgt_name").fetchall())
+rows("each once", db.execute("SELECT pgt_name, COUNT(*) AS rows FROM pg.pgtrickle.pgt_stream_tables GROUP BY pgt_name ORDER BY 1").fetchall())
+provenance = "SELECT stream_table_name, delta_row_count, written_at FROM pg.pgtrickle.pgt_ducklake_provenance ORDER BY written_at DESC LIMIT 10"
+rows("files of sinks", db.execute(provenance).fetchall())
 with tempfile.TemporaryDirectory() as lake:
     db.execute(f"ATTACH 'ducklake:postgres:' AS company_lake (DATA_PATH '{lake}', METADATA_SCHEMA 'company_lake')")
     db.execute("USE company_lake")
