@@ -189,7 +189,13 @@ fn the_advice_for_the_fraud_scenario() {
         assert!(scores.starts_with("KEEP FULL") && ratio(&scores) >= 0.9, "{scores}");
         let refreshes = "SELECT count(*) > 1 FROM pgtrickle.pgt_refresh_history h JOIN pgtrickle.pgt_stream_tables s USING (pgt_id) \
              WHERE s.pgt_name = 'alert_summary' AND h.initiated_by = 'SCHEDULER'";
-        rig.until("the scheduler has come round to what reads it", async || rig.scalar(refreshes).await == "t").await;
+        // It tells of turns in which something had changed.
+        let mut rounds = 12..;
+        rig.until("the scheduler has come round to what reads it", async || {
+            rig.sql(&spend(rounds.next().expect("there is always another"))).await;
+            rig.scalar(refreshes).await == "t"
+        })
+        .await;
         let alerts = advice(&rig, "alert_summary").await;
         // It has two or three rows, at least one of which every purchase changes.
         assert!(ratio(&alerts) >= 0.33, "{alerts}");
