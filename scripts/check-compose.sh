@@ -9,6 +9,7 @@ else
     if ! command -v docker-compose >/dev/null 2>&1; then
         as_root=
         [ "$(id -u)" = 0 ] || as_root=sudo
+        $as_root apt-get update -qq
         $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker-compose >/dev/null
     fi
     compose=docker-compose

@@ -236,31 +236,31 @@ fn dashboard(scenario: &str, hot: &str, more: &[&str]) {
 }
 
 #[test]
-#[ignore = "needs Chromium: make test-browser"]
+#[ignore = "needs Chromium: `make test-browser` (part of `make test-long`) runs it"]
 fn ecommerce() {
     dashboard("ecommerce", "orders", &["--rate", "20"]);
 }
 
 #[test]
-#[ignore = "needs Chromium: make test-browser"]
+#[ignore = "needs Chromium: `make test-browser` (part of `make test-long`) runs it"]
 fn fraud() {
     dashboard("fraud", "transactions", &["--rate", "20", "--burst-every", "30"]);
 }
 
 #[test]
-#[ignore = "needs Chromium: make test-browser"]
+#[ignore = "needs Chromium: `make test-browser` (part of `make test-long`) runs it"]
 fn finance() {
     dashboard("finance", "market_prices", &["--rate", "10", "--whole-book", "--quantity-scale", "200"]);
 }
 
 #[test]
-#[ignore = "needs Chromium: make test-browser"]
+#[ignore = "needs Chromium: `make test-browser` (part of `make test-long`) runs it"]
 fn leaderboard() {
     dashboard("leaderboard", "game_scores", &["--rate", "10"]);
 }
 
 #[test]
-#[ignore = "needs Chromium: make test-browser"]
+#[ignore = "needs Chromium: `make test-browser` (part of `make test-long`) runs it"]
 fn onebox() {
     dashboard("onebox", "orders", &["--rate", "10"]);
 }

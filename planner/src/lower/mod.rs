@@ -180,3 +180,16 @@ impl Lowering<'_> {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_costs_one_query() {
+        let Err(LowerError::Unsupported(defect)) = guarded(|| panic!("broken: {}", 7)) else {
+            panic!("a panic is no plan");
+        };
+        assert_eq!((defect.construct.as_str(), defect.detail.as_str()), ("defect of the planner", "broken: 7"));
+    }
+}

@@ -3,6 +3,7 @@
 
 use super::check;
 use super::copy::{self, Copied, CopyError};
+use super::error::CaptureError;
 use super::method::Method;
 use super::watched::{Generation, Watched};
 use super::writers;
@@ -11,6 +12,7 @@ use crate::upstream::Upstream;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio_postgres::error::SqlState;
 use weir_planner::RelationId;
 
@@ -74,8 +76,17 @@ impl Joiner {
         }
     }
 
+    /// Joins on a task of its own. What comes of it is told by [`JoinNews`].
+    pub(super) fn spawn(&self, watched: Arc<Watched>, tasks: &mut JoinSet<Result<(), CaptureError>>) {
+        let joiner = self.clone();
+        tasks.spawn(async move {
+            joiner.join(watched).await;
+            Ok(())
+        });
+    }
+
     /// Ends with [`JoinStep::Copied`] or [`JoinStep::Refused`]. The table's changes must be kept from before this call.
-    pub(super) async fn join(self, watched: Arc<Watched>) {
+    async fn join(self, watched: Arc<Watched>) {
         let say = |what| {
             // Nobody listens any more when the stream has ended; this task is then about to be cancelled.
             let _ = self.news.send(JoinNews { table: watched.spec.id, generation: watched.generation, what });

@@ -43,8 +43,12 @@ fn rights_are_asked_of_postgres() {
         assert_eq!(through.error.expect("refused").code, "42501", "{sql}");
         assert_eq!(directly.error.expect("refused").code, "42501", "{sql}");
     }
-    let made = clerk.query("SELECT pgtrickle.create_stream_table('public.mine', 'SELECT v FROM public.secret')");
-    assert!(made.error.is_some(), "a definition is checked as the one who gives it");
+    // A definition is checked as the one who gives it.
+    let make = "SELECT pgtrickle.create_stream_table('public.mine', 'SELECT v FROM public.secret')";
+    assert_eq!(clerk.query(make).error.expect("refused").code, "42501");
+    ground.app.execute("GRANT SELECT ON secret TO clerk");
+    clerk.execute(make);
+    ground.app.execute("REVOKE SELECT ON secret FROM clerk");
     ground.app.execute("GRANT SELECT ON exposed TO clerk");
     assert_eq!(clerk.execute("SELECT v FROM exposed").scalar(), "1");
     ground.app.execute("REVOKE SELECT ON exposed FROM clerk");

@@ -12,8 +12,9 @@ use tokio_postgres::{Client, Statement};
 use weir_cache::Position;
 use weir_planner::RelationId;
 
-/// The first row is the statement's snapshot with the WAL's insert position and the time (µs since 2000), the others what that snapshot sees. Rows of
-/// transactions below `$1`, all of which had ended at the last snapshot, have been drained and need not be looked at.
+/// The first row is the statement's snapshot with the WAL's insert position and the time (µs since 2000), the others what
+/// that snapshot sees. Rows of transactions below `$1`, all of which had ended at the last snapshot, have been drained and
+/// need not be looked at.
 const DRAIN: &str = "SELECT 0::bigint, '0'::xid8, 0::oid, 'S'::\"char\", \
          convert_to(pg_current_snapshot()::text || ' ' || pg_current_wal_insert_lsn()::text || ' ' \
              || (1000000 * (extract(epoch FROM clock_timestamp()) - 946684800))::bigint, 'UTF8') \

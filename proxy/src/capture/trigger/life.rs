@@ -183,11 +183,10 @@ impl Life {
                     self.looked = [last, news.before];
                     self.delivery.catalog(news, before).await.map(|check| self.want(check))
                 }
-                Some(ended) = self.tasks.join_next() => match ended {
-                    Ok(Ok(())) => Ok(()),
-                    Ok(Err(error)) => return Err(error),
-                    Err(error) => return Err(CaptureError::Task(error.to_string())),
-                },
+                Some(ended) = self.tasks.join_next() => {
+                    ended.map_err(|error| CaptureError::Task(error.to_string()))??;
+                    Ok(())
+                }
                 () = tokio::time::sleep_until(self.due.into()) => Ok(()),
             };
             if outcome.is_err() {
@@ -257,11 +256,7 @@ impl Life {
         match command {
             Command::Watch(spec) => {
                 if let Some(watched) = self.delivery.watch(spec) {
-                    let joiner = self.joiner.clone();
-                    self.tasks.spawn(async move {
-                        joiner.join(watched).await;
-                        Ok(())
-                    });
+                    self.joiner.spawn(watched, &mut self.tasks);
                 }
             }
             Command::Unwatch(table) => self.delivery.unwatch(table),
