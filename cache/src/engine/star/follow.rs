@@ -31,6 +31,22 @@ struct Reached<'a> {
     kept: Option<Row>,
 }
 
+/// Changes of other links that reach a driver too.
+type Touching<'a> = SmallVec<[(usize, &'a Change); 4]>;
+
+/// Links of which a driver's one row is replaced by another, and by which.
+type Replaced<'a> = SmallVec<[(usize, &'a Replacement); 4]>;
+
+/// All changes of a driver as replacements; None when one of them is something else.
+fn replacements<'a>(own: (usize, &'a Replacement), touching: &Touching<'a>) -> Option<Replaced<'a>> {
+    let mut all = Replaced::new();
+    all.push(own);
+    for (link, change) in touching {
+        all.push((*link, change.replacement.as_ref().filter(|_| change.is_single)?));
+    }
+    Some(all)
+}
+
 impl<'a> Inputs<'a> {
     /// Emits the term of one link's change.
     pub fn follow(
@@ -53,10 +69,9 @@ impl<'a> Inputs<'a> {
             found[other] = Some(self.matches(other, key, link < other));
         }
         // Other changes that these drivers may be touched by as well.
-        let all_mixed = known.iter().any(|&other| self.changes[other].get(key).is_some());
+        let together: Touching<'_> = known.iter().filter_map(|&other| self.change_under(other, key)).collect();
         let others: Vec<usize> = others.into_iter().filter(|&other| !self.changes[other].is_empty()).collect();
         let patch = change.replacement.as_ref().filter(|_| change.is_single);
-        let needs = patch.map_or(vec![], |replacement| star.links_read(&replacement.dirty, link));
 
         let mut rows = drivers.iter();
         let mut block: SmallVec<[Reached<'_>; BLOCK_DRIVERS]> = SmallVec::new();
@@ -69,18 +84,28 @@ impl<'a> Inputs<'a> {
             }
             approach(&mut block, kept.as_ref());
             for Reached { driver, weight, kept: row, .. } in block.drain(..) {
-                let is_mixed = star.tells_drivers_apart
-                    && (all_mixed
-                        || others.iter().any(|&other| self.is_touched(other, driver))
-                        || moved.contains(driver));
-                if let (Some(kept), Some(replacement), false, 1) = (kept.as_mut(), patch, is_mixed, weight) {
-                    let patched = row.is_some_and(|old| {
-                        self.patch(old, driver, (link, replacement), (&needs, &found), kept, &mut joined.out.rows)
-                    });
-                    if !patched {
-                        self.join_and_keep(Walk::new(Term::Link(link, change), driver, false, &found), kept, joined);
+                let mut touching = Touching::new();
+                let mut is_moved = false;
+                if star.tells_drivers_apart {
+                    touching.extend_from_slice(&together);
+                    touching.extend(others.iter().filter_map(|&other| self.change_at(other, driver)));
+                    is_moved = moved.contains(driver);
+                }
+                let is_mixed = is_moved || !touching.is_empty();
+                if let (Some(kept), Some(replacement), false, 1) = (kept.as_mut(), patch, is_moved, weight) {
+                    let own = (link, replacement);
+                    if let (Some(old), Some(all)) = (row, replacements(own, &touching)) {
+                        // The first of several links that reach a driver has brought its row to the present.
+                        if touching.iter().any(|(other, _)| *other < link)
+                            || self.patch(old, driver, &all, &found, kept, &mut joined.out.rows)
+                        {
+                            continue;
+                        }
                     }
-                    continue;
+                    if !is_mixed {
+                        self.join_and_keep(Walk::new(Term::Link(link, change), driver, false, &found), kept, joined);
+                        continue;
+                    }
                 }
                 if let Some(kept) = kept {
                     kept.remove(driver);
@@ -91,10 +116,16 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// Whether a change of this link concerns the driver too.
-    fn is_touched(&self, link: usize, driver: &Row) -> bool {
+    /// What changes in a link under a key, if that can change an output row.
+    fn change_under(&self, link: usize, key: &[Value]) -> Option<(usize, &'a Change)> {
+        let change = self.changes[link].get(key).filter(|change| !change.is_void())?;
+        Some((link, change))
+    }
+
+    /// What changes in a link for this driver.
+    fn change_at(&self, link: usize, driver: &Row) -> Option<(usize, &'a Change)> {
         let key = &self.star.spec.keys[self.star.spec.links[link].driver_key];
-        key.with_key(driver, self.eval, |key, _| self.changes[link].get(key).is_some())
+        key.with_key(driver, self.eval, |key, _| self.change_under(link, key))
     }
 
     /// Joins a driver anew and keeps its new row when it has exactly one.
@@ -110,24 +141,29 @@ impl<'a> Inputs<'a> {
         joined.repeats |= repeated;
     }
 
-    /// The driver's one output row with a link's new row in: only what reads its differing columns is computed. False
-    /// when a link that this needs has several rows.
+    /// The driver's one output row with the new rows of these links in: only what reads their differing columns is
+    /// computed. False when a link that this needs has several rows.
     fn patch(
         &self,
         old: Row,
         driver: &'a Row,
-        (link, replacement): (usize, &'a Replacement),
-        (needs, found): (&[usize], &[Option<Matches<'a>>]),
+        replaced: &Replaced<'a>,
+        found: &[Option<Matches<'a>>],
         kept: &mut KeptRows,
         out: &mut Delta,
     ) -> bool {
         let star = self.star;
+        let mut dirty: SmallVec<[usize; 16]> = replaced.iter().flat_map(|(_, by)| &by.dirty).copied().collect();
+        if replaced.len() > 1 {
+            dirty.sort_unstable();
+            dirty.dedup();
+        }
         let mut parts: SmallVec<[&[Value]; 8]> = SmallVec::new();
         parts.push(&driver[..star.spec.driver_width]);
         for (other, spec) in star.spec.links.iter().enumerate() {
-            let row = if other == link {
+            let row = if let Some((_, replacement)) = replaced.iter().find(|(link, _)| *link == other) {
                 &replacement.new
-            } else if needs.contains(&other) {
+            } else if dirty.iter().any(|&column| star.reads[other][column]) {
                 let matches = found[other].unwrap_or_else(|| self.matches_of(other, driver));
                 match matches.only(&star.absent) {
                     Some(row) => row,
@@ -141,8 +177,8 @@ impl<'a> Inputs<'a> {
         }
         let tuple = Tuple::concatenation(&parts);
         let values: SmallVec<[Value; 4]> =
-            replacement.dirty.iter().map(|&column| star.output[column].value(tuple, &parts, self.eval)).collect();
-        if let Some(new) = with_columns(&old, &replacement.dirty, values) {
+            dirty.iter().map(|&column| star.output[column].value(tuple, &parts, self.eval)).collect();
+        if let Some(new) = with_columns(&old, &dirty, values) {
             kept.put(new.clone());
             out.push((old, -1));
             out.push((new, 1));
@@ -150,7 +186,7 @@ impl<'a> Inputs<'a> {
         true
     }
 
-    /// What a driver that no other change touches finds in a link.
+    /// What a driver finds in a link in which nothing changes for it.
     fn matches_of(&self, link: usize, driver: &Row) -> Matches<'a> {
         let spec = &self.star.spec.links[link];
         self.star.spec.keys[spec.driver_key].with_key(driver, self.eval, |key, state| match state {

@@ -48,6 +48,8 @@ pub(crate) struct StarOperator {
     output: Vec<OutputColumn>,
     /// Per column of the concatenation: the output columns that read it.
     readers: Vec<Vec<usize>>,
+    /// Per link and output column: whether the column reads the link.
+    reads: Vec<Vec<bool>>,
     /// Columns of the concatenation that conditions read.
     decisive: Vec<bool>,
     /// Output rows of different driver rows differ: the driver's unique columns are among them.
@@ -96,6 +98,14 @@ impl StarOperator {
         for (index, expr) in spec.output.iter().enumerate() {
             expr.columns().into_iter().for_each(|column| readers[column].push(index));
         }
+        let reads = |link: usize, spec: &spec::LinkSpec, output: &usize| {
+            let start = starts[link + 1];
+            readers[start..start + spec.width].iter().any(|readers| readers.contains(output))
+        };
+        let outputs: Vec<usize> = (0..spec.output.len()).collect();
+        let reads =
+            spec.links.iter().enumerate().map(|(link, of)| outputs.iter().map(|o| reads(link, of, o)).collect());
+        let reads = reads.collect();
         let mut decisive = vec![false; width];
         for condition in spec.links.iter().flat_map(|link| &link.conditions) {
             super::columns::require(condition, &mut decisive);
@@ -113,6 +123,7 @@ impl StarOperator {
             links,
             output,
             readers,
+            reads,
             decisive,
             tells_drivers_apart,
             unique,
@@ -136,18 +147,6 @@ impl StarOperator {
         dirty.sort_unstable();
         dirty.dedup();
         Some(dirty)
-    }
-
-    /// Links other than this one that these output columns read.
-    fn links_read(&self, output: &[usize], link: usize) -> Vec<usize> {
-        let reads = |start: usize, width: usize| {
-            self.readers[start..start + width].iter().flatten().any(|column| output.contains(column))
-        };
-        let links = self.spec.links.iter().enumerate();
-        links
-            .filter(|(other, spec)| *other != link && reads(self.spec.start(*other), spec.width))
-            .map(|(other, _)| other)
-            .collect()
     }
 }
 

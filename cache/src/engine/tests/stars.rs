@@ -169,3 +169,41 @@ fn kept_rows_are_given_up_when_they_are_not_the_only_ones() {
         }
     }
 }
+
+/// Few users and shops, of which many change in each commit: drivers whose row several links replace at once, beside
+/// those that a change takes to no row or to several.
+#[test]
+fn several_links_replace_rows_at_once() {
+    use rand::{Rng, SeedableRng};
+    let mut random = rand::rngs::StdRng::seed_from_u64(20_261_129);
+    let sum = call(&ADD, vec![column(4), column(6)]);
+    let plan = project(star(), vec![column(0), column(1), column(4), column(6), sum], int_columns(5));
+    for _ in 0..200 {
+        let (mut bench, mut state) = (bench(), State::default());
+        let mut id = 0;
+        for step in 0..12 {
+            for _ in 0..random.random_range(1..25) {
+                let table = random.random_range(0..3);
+                let rows = &mut state[table];
+                let changed = (!rows.is_empty() && random.random_bool(0.8)).then(|| random.random_range(0..rows.len()));
+                let old = changed.map(|at| rows.swap_remove(at));
+                id += 1;
+                let new = match (&old, table) {
+                    (Some(_), _) if random.random_bool(0.1) => None,
+                    (Some(old), 0) => Some(vec![old[0], random.random_range(0..4), random.random_range(0..3)]),
+                    (Some(old), _) => Some(vec![old[0], random.random_range(0..3)]),
+                    (None, 0) => Some(vec![id, random.random_range(0..4), random.random_range(0..3)]),
+                    (None, _) => Some(vec![random.random_range(0..4), random.random_range(0..3)]),
+                };
+                rows.extend(new.clone());
+                let row = |values: Option<Vec<i64>>| values.map(|values| ints(&values));
+                bench.commit([FACTS, USERS, SHOPS][table], vec![TableChange::Row { old: row(old), new: row(new) }]);
+            }
+            if step == 0 {
+                bench.view(VIEW, &plan);
+            }
+            bench.refresh(&[VIEW]);
+            assert_eq!(bench.published.rows(VIEW), expected(&state), "step {step}");
+        }
+    }
+}
