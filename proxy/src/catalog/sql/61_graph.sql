@@ -13,57 +13,41 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT w.pgt_id, max(w.level) FROM ways w GROUP BY w.pgt_id
 $body$;
 
--- One node and everything that hangs under it; a node with several parents appears under each. Dependants come before
--- base tables, both by qualified name.
-CREATE OR REPLACE FUNCTION pgtrickle.dependency_subtree(relation oid, lead text, mark text, indent text, below integer)
-RETURNS TABLE (tree_line text, node text, node_type text, depth integer, status text, refresh_mode text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $body$
-#variable_conflict use_variable
-DECLARE
-    st pgtrickle.pgt_stream_tables;
-    child record;
-    label text;
-BEGIN
-    SELECT s.* INTO st FROM pgtrickle.pgt_stream_tables s WHERE s.pgt_relid = relation;
-    label := coalesce(st.pgt_schema || '.' || st.pgt_name,
-        (SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation));
-    RETURN QUERY SELECT lead || mark || label || CASE WHEN st.pgt_id IS NULL THEN ' [src]' ELSE '' END, label,
-        CASE WHEN st.pgt_id IS NULL THEN 'source_table' ELSE 'stream_table' END, below, st.status, st.refresh_mode;
-    IF st.pgt_id IS NULL THEN RETURN; END IF;
-    FOR child IN
-        SELECT c.relid, row_number() OVER nodes = count(*) OVER () AS is_last
-        FROM (
-            SELECT s.pgt_relid AS relid, 0 AS kind, s.pgt_schema || '.' || s.pgt_name AS name
-            FROM pgtrickle.pgt_dependencies d JOIN pgtrickle.pgt_stream_tables s ON s.pgt_id = d.pgt_id WHERE d.source_relid = relation
-            UNION ALL
-            SELECT d.source_relid, 1, n.nspname || '.' || c.relname
-            FROM pgtrickle.pgt_dependencies d JOIN pg_class c ON c.oid = d.source_relid JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE d.pgt_id = st.pgt_id AND d.source_type <> 'STREAM_TABLE'
-        ) c
-        WINDOW nodes AS (ORDER BY c.kind, c.name COLLATE "C")
-        ORDER BY c.kind, c.name COLLATE "C"
-    LOOP
-        RETURN QUERY SELECT * FROM pgtrickle.dependency_subtree(child.relid, lead || indent,
-            CASE WHEN child.is_last THEN '└── ' ELSE '├── ' END, CASE WHEN child.is_last THEN '    ' ELSE '│   ' END, below + 1);
-    END LOOP;
-END
-$body$;
-
--- The whole graph. Roots are the stream tables that read no stream table; a single root carries no connector.
+-- The whole graph as a tree, read in one pass. Under a stream table hang those that read it, then its base tables, both by
+-- qualified name; a node with several parents appears under each. Roots are the stream tables that read no stream table; a
+-- single root carries no connector.
 CREATE OR REPLACE FUNCTION pgtrickle.dependency_tree() RETURNS TABLE (
     tree_line text, node text, node_type text, depth integer, status text, refresh_mode text
 ) LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
-    WITH roots AS (
-        SELECT s.pgt_relid, row_number() OVER (ORDER BY (s.pgt_schema || '.' || s.pgt_name) COLLATE "C") AS place, count(*) OVER () AS total
-        FROM pgtrickle.pgt_stream_tables s
-        WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = s.pgt_relid)
-            AND NOT EXISTS (SELECT FROM pgtrickle.pgt_dependencies d WHERE d.pgt_id = s.pgt_id AND d.source_type = 'STREAM_TABLE')
+    WITH RECURSIVE edges AS MATERIALIZED (
+        SELECT s.pgt_relid AS reader, d.source_relid AS source, d.source_type = 'STREAM_TABLE' AS is_between
+        FROM pgtrickle.pgt_dependencies d JOIN pgtrickle.pgt_stream_tables s ON s.pgt_id = d.pgt_id
+    ), hanging (parent, relid, kind) AS (
+        SELECT e.source, e.reader, 0 FROM edges e WHERE e.is_between
+        UNION ALL
+        SELECT e.reader, e.source, 1 FROM edges e WHERE NOT e.is_between
+        UNION ALL
+        SELECT 0, s.pgt_relid, 0 FROM pgtrickle.pgt_stream_tables s
+        WHERE NOT EXISTS (SELECT FROM edges e WHERE e.reader = s.pgt_relid AND e.is_between)
+    ), children AS MATERIALIZED (
+        SELECT h.parent, h.relid, k.name, s.pgt_id IS NULL AS is_base, s.status, s.refresh_mode,
+            row_number() OVER siblings AS place, row_number() OVER siblings = count(*) OVER (PARTITION BY h.parent) AS is_last,
+            h.parent = 0 AND count(*) OVER (PARTITION BY h.parent) = 1 AS is_only_root
+        FROM hanging h JOIN pg_class c ON c.oid = h.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+        LEFT JOIN pgtrickle.pgt_stream_tables s ON s.pgt_relid = h.relid,
+            LATERAL (SELECT coalesce(s.pgt_schema || '.' || s.pgt_name, n.nspname || '.' || c.relname)) k (name)
+        WINDOW siblings AS (PARTITION BY h.parent ORDER BY h.kind, k.name COLLATE "C")
+    ), tree AS (
+        SELECT c.*, ARRAY[c.place] AS way, 0 AS depth, '' AS lead FROM children c WHERE c.parent = 0
+        UNION ALL
+        SELECT c.*, t.way || c.place, t.depth + 1, t.lead || CASE WHEN t.is_only_root THEN '' WHEN t.is_last THEN '    ' ELSE '│   ' END
+        FROM tree t JOIN children c ON c.parent = t.relid
     )
-    SELECT t.tree_line, t.node, t.node_type, t.depth, t.status, t.refresh_mode
-    FROM roots r, LATERAL pgtrickle.dependency_subtree(r.pgt_relid, '',
-        CASE WHEN r.total = 1 THEN '' WHEN r.place = r.total THEN '└── ' ELSE '├── ' END,
-        CASE WHEN r.total = 1 THEN '' WHEN r.place = r.total THEN '    ' ELSE '│   ' END, 0) WITH ORDINALITY AS t
-    ORDER BY r.place, t.ordinality
+    SELECT t.lead || CASE WHEN t.is_only_root THEN '' WHEN t.is_last THEN '└── ' ELSE '├── ' END || t.name
+            || CASE WHEN t.is_base THEN ' [src]' ELSE '' END,
+        t.name, CASE WHEN t.is_base THEN 'source_table' ELSE 'stream_table' END, t.depth, t.status, t.refresh_mode
+    FROM tree t
+    ORDER BY t.way
 $body$;
 
 -- Groups of stream tables whose branches start at a common table and meet again. Two sources of a stream table (base tables
