@@ -259,6 +259,41 @@ impl Accumulator {
         }
     }
 
+    /// Whether the state takes no more room the more rows there are.
+    pub fn is_small(kind: AggregateKind) -> bool {
+        use AggregateKind::*;
+        matches!(
+            kind,
+            CountRows
+                | Count
+                | SumInt
+                | SumInt8
+                | SumNumeric
+                | SumFloat
+                | AvgInt
+                | AvgNumeric
+                | AvgFloat
+                | BoolAnd
+                | BoolOr
+        ) || matches!(kind, Spread(_))
+    }
+
+    /// A copy, of [small](Accumulator::is_small) states.
+    pub fn small_copy(&self) -> Option<Accumulator> {
+        let state = match &self.state {
+            State::Count(count) => State::Count(*count),
+            State::Integer { count, sum } => State::Integer { count: *count, sum: *sum },
+            State::Numeric(sum) => State::Numeric(sum.clone()),
+            State::Spread(spread) => State::Spread(spread.clone()),
+            State::Float { count, sum } => State::Float { count: *count, sum: sum.clone() },
+            State::Bool { trues, falses } => State::Bool { trues: *trues, falses: *falses },
+            _ => return None,
+        };
+        let failures = self.failures.as_ref();
+        let failures = failures.map(|all| Box::new(Failures { rows: all.rows, example: all.example.clone() }));
+        Some(Accumulator { state, failures })
+    }
+
     /// Bytes owned on the heap.
     pub fn heap_size(&self) -> usize {
         match &self.state {

@@ -48,6 +48,8 @@ impl OrderSpec {
 #[derive(Debug, Default)]
 pub(crate) struct OrderedBag {
     blocks: Vec<Block>,
+    /// Entries with a negative weight: rows whose insertion is still to come.
+    early: usize,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +72,8 @@ impl OrderedBag {
         let at = found.unwrap_or_else(|at| at);
         let position = position + block.rows[..at].iter().map(|(_, weight)| weight).sum::<i64>();
         block.total += weight;
+        let before = found.map_or(0, |at| block.rows[at].1);
+        self.early = self.early + usize::from(before + weight < 0) - usize::from(before < 0);
         match found {
             Ok(at) => {
                 block.rows[at].1 += weight;
@@ -101,7 +105,16 @@ impl OrderedBag {
 
     /// Position of the first row that is a peer of `row`, or where it would be.
     pub fn peers_begin(&self, row: &[Value], order: &OrderSpec) -> i64 {
-        let is_before = |own: &Row| order.compare(own, row) == Ordering::Less;
+        self.first_not(|own| order.compare(own, row) == Ordering::Less)
+    }
+
+    /// Position behind the last row that is a peer of `row`, or where it would be.
+    pub fn peers_finish(&self, row: &[Value], order: &OrderSpec) -> i64 {
+        self.first_not(|own| order.compare(own, row) != Ordering::Greater)
+    }
+
+    /// Position of the first row for which this does not hold, which holds for all before it.
+    fn first_not(&self, is_before: impl Fn(&Row) -> bool) -> i64 {
         let index = self.blocks.partition_point(|block| block.rows.last().is_some_and(|(last, _)| is_before(last)));
         let before: i64 = self.blocks[..index].iter().map(|block| block.total).sum();
         let Some(block) = self.blocks.get(index) else { return before };
@@ -145,6 +158,16 @@ impl OrderedBag {
 
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
+    }
+
+    /// Rows with multiplicity.
+    pub fn total(&self) -> i64 {
+        self.blocks.iter().map(|block| block.total).sum()
+    }
+
+    /// Every row there is has come, so that positions count rows.
+    pub fn is_whole(&self) -> bool {
+        self.early == 0
     }
 }
 

@@ -33,10 +33,43 @@ impl PreparedCall {
         };
         Ok(PreparedCall { call: call.clone(), frame: Frame::resolve(call, context)?, aggregate })
     }
+
+    pub(super) fn call(&self) -> &WindowCall {
+        &self.call
+    }
+
+    pub(super) fn frame(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+/// States of an aggregate whose frame grows from the first row to the current one.
+pub(crate) struct Growth<'g> {
+    /// The state over the rows before the ones at hand.
+    pub before: Option<&'g Accumulator>,
+    /// First rows of peer groups, ascending, at which the state over all rows before them is wanted.
+    pub marks: &'g [usize],
+    /// Those states, in the order of the marks.
+    pub states: Vec<Accumulator>,
+}
+
+impl Growth<'_> {
+    const NONE: Growth<'static> = Growth { before: None, marks: &[], states: vec![] };
 }
 
 /// The call's value for every row of the partition.
 pub(crate) fn evaluate(call: &PreparedCall, partition: &Partition<'_>, context: &EvalContext) -> Vec<Value> {
+    evaluate_from(call, partition, &mut Growth { ..Growth::NONE }, context)
+}
+
+/// The same for some rows of a partition in a row, beginning and ending with a peer group. Right for rows whose frames lie
+/// within them, and for aggregates whose frame grows from the first row, given the state before.
+pub(crate) fn evaluate_from(
+    call: &PreparedCall,
+    partition: &Partition<'_>,
+    growth: &mut Growth<'_>,
+    context: &EvalContext,
+) -> Vec<Value> {
     let evaluation = Evaluation { call, partition, context };
     let values = match call.call.kind {
         WindowKind::RowNumber => Ok((0..partition.len()).map(|row| Value::Int8(row as i64 + 1)).collect()),
@@ -53,7 +86,7 @@ pub(crate) fn evaluate(call: &PreparedCall, partition: &Partition<'_>, context: 
         WindowKind::Lag => evaluation.neighbour(-1),
         WindowKind::Lead => evaluation.neighbour(1),
         WindowKind::FirstValue | WindowKind::LastValue | WindowKind::NthValue => evaluation.of_frame(),
-        WindowKind::Aggregate(_) => evaluation.aggregate(),
+        WindowKind::Aggregate(_) => evaluation.aggregate(growth),
     };
     values.unwrap_or_else(|error| vec![error.into(); partition.len()])
 }
@@ -205,12 +238,14 @@ impl Evaluation<'_> {
     }
 
     /// An aggregate over the frame: rows enter and leave one accumulator as the frame moves.
-    fn aggregate(&self) -> Values {
+    fn aggregate(&self, growth: &mut Growth<'_>) -> Values {
         let Some(call) = &self.call.aggregate else {
             return Err(EvalError::unsupported("an aggregate without a kind"));
         };
         let bounds = self.call.frame.bounds(self.partition, self.context)?;
-        let mut state = Accumulator::new(call);
+        let known = growth.before.and_then(Accumulator::small_copy);
+        let mut state = known.unwrap_or_else(|| Accumulator::new(call));
+        let mut marks = growth.marks.iter().copied().peekable();
         let change = |state: &mut Accumulator, rows: Range<usize>, weight: i64| {
             for row in rows {
                 state.update(call, Tuple::single(self.partition.row(row)), weight, self.context);
@@ -219,6 +254,9 @@ impl Evaluation<'_> {
         let mut held = 0..0;
         let mut values: Vec<Value> = Vec::with_capacity(bounds.len());
         for (row, (head, tail)) in bounds.into_iter().enumerate() {
+            if marks.next_if_eq(&row).is_some() {
+                growth.states.extend(state.small_copy());
+            }
             let same = row > 0 && held == (head..tail) && self.call.frame.exclusion == Exclusion::None;
             if head >= held.end {
                 // Nothing in common with the frame before.

@@ -9,6 +9,8 @@ mod functions;
 mod in_range;
 mod partition;
 mod range_frame;
+mod reach;
 
-pub(crate) use functions::{PreparedCall, evaluate};
+pub(crate) use functions::{Growth, PreparedCall, evaluate, evaluate_from};
 pub(crate) use partition::Partition;
+pub(crate) use reach::Reach;
