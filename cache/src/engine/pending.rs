@@ -30,6 +30,11 @@ impl Pending {
 
     /// Makes one consolidated batch of all: what several commits did to a row and took back is not worked on.
     fn consolidate(&mut self) {
+        if let [one] = &self.batches[..]
+            && one.consolidated
+        {
+            return;
+        }
         let mut rows: Delta = Vec::with_capacity(self.rows);
         for batch in self.batches.drain(..) {
             rows.extend_from_slice(&batch.rows);
