@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use tokio_postgres::Client;
 
 /// The installed SQL in the order it must run. Each file says what is in it.
-pub const PARTS: [(&str, &str); 18] = [
+pub const PARTS: [(&str, &str); 20] = [
     ("tables", include_str!("sql/10_tables.sql")),
     ("capture mode", include_str!("sql/15_capture_mode.sql")),
     ("triggers", include_str!("sql/17_triggers.sql")),
@@ -17,6 +17,8 @@ pub const PARTS: [(&str, &str); 18] = [
     ("manage", include_str!("sql/55_manage.sql")),
     ("operate", include_str!("sql/56_operate.sql")),
     ("subscriptions", include_str!("sql/57_subscriptions.sql")),
+    ("snapshots", include_str!("sql/58_snapshots.sql")),
+    ("canary", include_str!("sql/59_canary.sql")),
     ("status", include_str!("sql/60_status.sql")),
     ("graph", include_str!("sql/61_graph.sql")),
     ("refreshes", include_str!("sql/62_refreshes.sql")),

@@ -124,3 +124,51 @@ fn a_query_is_validated_without_being_created() {
         assert_eq!(rig.scalar("SELECT count(*) FROM pg_class WHERE relname LIKE 'weir%quer%'").await, "0");
     });
 }
+
+#[test]
+fn a_snapshot_keeps_what_a_stream_table_showed() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.sql(SALES).await;
+        rig.sql("SELECT pgtrickle.create_stream_table('\"by shop\"', 'SELECT shop, sum(amount) AS total FROM sales GROUP BY shop')")
+            .await;
+        rig.settle().await;
+        let named = rig.scalar("SELECT pgtrickle.snapshot_stream_table('\"by shop\"', 'Kept')").await;
+        assert_eq!(named, "public.kept", "names are folded as identifiers are");
+        let dated = rig.scalar("SELECT pgtrickle.snapshot_stream_table('\"by shop\"')").await;
+        rig.sql("DELETE FROM sales WHERE shop = 0").await;
+        assert_eq!(rig.scalar("SELECT count(*) FROM \"by shop\"").await, "4");
+        assert_eq!(rig.scalar("SELECT sum(total) FROM kept").await, "7575.0");
+        assert_eq!(rig.scalar(&format!("SELECT count(*) FROM {dated}")).await, "5");
+        let listed = "SELECT string_agg(concat_ws(' ', snapshot_table, stream_table, row_count), '|') FROM pgtrickle.list_snapshots()";
+        assert_eq!(rig.scalar(listed).await, format!("{dated} public.by shop 5|public.kept public.by shop 5"));
+        assert_eq!(rig.refused("SELECT pgtrickle.snapshot_stream_table('\"by shop\"', 'kept')").await, "42P07");
+        assert_eq!(rig.refused("SELECT pgtrickle.drop_snapshot('sales')").await, "42P01");
+        rig.sql("SELECT pgtrickle.drop_snapshot('kept')").await;
+        rig.sql(&format!("DROP TABLE {dated}")).await;
+        assert_eq!(rig.scalar("SELECT count(*) FROM pgtrickle.list_snapshots()").await, "0");
+        assert_eq!(rig.refused("TABLE kept").await, "42P01");
+    });
+}
+
+#[test]
+fn a_canary_is_compared_and_promoted() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.sql(SALES).await;
+        rig.sql("SELECT pgtrickle.create_stream_table('by_shop', 'SELECT shop, sum(amount) AS total FROM sales GROUP BY shop', '1s', 'DIFFERENTIAL')")
+            .await;
+        let begin = "SELECT pgtrickle.canary_begin('by_shop', 'SELECT shop, sum(amount) AS total FROM sales WHERE id > 5 GROUP BY shop')";
+        assert_eq!(rig.scalar(begin).await, "public.by_shop__canary");
+        assert_eq!(rig.refused(begin).await, "42P07");
+        rig.settle().await;
+        rig.verify(&["by_shop", "by_shop__canary"]).await;
+        let diff = "SELECT string_agg(concat_ws('=', property, value), ' ') FROM pgtrickle.canary_diff('by_shop') WHERE property LIKE 'rows%'";
+        assert_eq!(rig.scalar(diff).await, "rows_current=5 rows_only_in_current=5 rows_canary=5 rows_only_in_canary=5");
+        rig.sql("SELECT pgtrickle.canary_promote('by_shop')").await;
+        rig.settle().await;
+        rig.verify(&["by_shop"]).await;
+        assert_eq!(rig.scalar("SELECT sum(total) FROM by_shop").await, "7552.5");
+        assert_eq!(rig.refused("SELECT pgtrickle.canary_diff('by_shop')").await, "42P01");
+    });
+}
