@@ -43,7 +43,8 @@ struct Arguments {
     /// Every measurement is made this often; the targets take turns.
     #[arg(long, default_value_t = 2)]
     repetitions: u32,
-    /// What to measure; by default everything that reads the data set: neither `tpch` nor `finance`, `risk`, `many`, `order`.
+    /// What to measure; by default everything that reads the data set: neither `tpch` nor `finance`, `risk`, `many`, `order`,
+    /// `memory`, `nexmark`.
     #[arg(long, alias = "only", value_delimiter = ',')]
     parts: Vec<Part>,
     /// Queries of TPC-H to measure (q01 …); all by default.
@@ -90,6 +91,10 @@ enum Part {
     Many,
     /// Extremes, TopK and windows over ever more rows.
     Order,
+    /// What a row costs in memory.
+    Memory,
+    /// Nexmark's queries, events a second.
+    Nexmark,
     /// What capture from the WAL and by triggers costs writers.
     Capture,
 }
@@ -99,7 +104,15 @@ impl Part {
     fn stands_alone(self) -> bool {
         matches!(
             self,
-            Part::Tpch | Part::Forwarding | Part::Finance | Part::Risk | Part::Many | Part::Order | Part::Capture
+            Part::Tpch
+                | Part::Forwarding
+                | Part::Finance
+                | Part::Risk
+                | Part::Many
+                | Part::Order
+                | Part::Memory
+                | Part::Nexmark
+                | Part::Capture
         )
     }
 }
@@ -122,6 +135,12 @@ fn main() -> std::io::Result<()> {
     }
     if arguments.parts.contains(&Part::Order) {
         scenarios::order::measure(&arguments.output)?;
+    }
+    if arguments.parts.contains(&Part::Memory) {
+        scenarios::memory::measure(&arguments.output)?;
+    }
+    if arguments.parts.contains(&Part::Nexmark) {
+        scenarios::nexmark::measure(&arguments.output)?;
     }
     if wants(Part::Capture) {
         capture::measure(arguments.repetitions.max(20), &arguments.output)?;

@@ -29,7 +29,7 @@ const FRONT: &str = "INSERT INTO item VALUES (-{0}, -{0}, 1)";
 const BACK: &str = "INSERT INTO item VALUES (10000000 + {0}, 10000000 + {0}, 1)";
 const IN_PLACE: &str = "UPDATE item SET n = n + 1 WHERE id = (SELECT id FROM item ORDER BY v OFFSET {0} LIMIT 1)";
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 12] = [
     case(
         "MAX, the greatest goes",
         "SELECT max(v) AS m FROM item",
@@ -72,8 +72,21 @@ const CASES: [Case; 9] = [
         "running SUM, a row at the end",
         "SELECT id, sum(n) OVER (ORDER BY v, id ROWS UNBOUNDED PRECEDING) AS p FROM item",
         BACK,
+        200,
+    ),
+    window(
+        "running SUM, a row at the front",
+        "SELECT id, sum(n) OVER (ORDER BY v, id ROWS UNBOUNDED PRECEDING) AS p FROM item",
+        FRONT,
         5,
     ),
+    window(
+        "AVG of 7 rows, a value in place",
+        "SELECT id, n, avg(n) OVER (ORDER BY v, id ROWS 6 PRECEDING) AS p FROM item",
+        IN_PLACE,
+        200,
+    ),
+    window("lag, a row at the front", "SELECT id, n, lag(n) OVER (ORDER BY v, id) AS p FROM item", FRONT, 200),
 ];
 
 const fn case(name: &'static str, query: &'static str, change: &'static str, commits: u32) -> Case {

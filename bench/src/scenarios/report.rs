@@ -2,6 +2,8 @@
 
 use super::finance::Chain;
 use super::many::Many;
+use super::memory::Grown;
+use super::nexmark::Stream;
 use super::order::Point;
 use super::risk::KeepingUp;
 use crate::latencies::Latencies;
@@ -170,4 +172,50 @@ pub(super) fn order(output: &Path, lines: &[(&'static str, Vec<Point>)]) -> std:
     std::fs::create_dir_all(output)?;
     std::fs::write(output.join("order.svg"), plot::lines("Engine time per commit over the number of rows", &series))?;
     write(output, "order.md", text)
+}
+
+pub(super) fn nexmark_line(stream: &Stream) -> String {
+    let a_second = |time: Duration| stream.events as f64 / time.as_secs_f64();
+    format!(
+        "| {} | {} | {:.0} | {:.0} | {:.0} | {} |",
+        stream.name,
+        micros(stream.engine.as_secs_f64() * 1e6 / stream.events as f64),
+        a_second(stream.engine),
+        a_second(stream.elapsed),
+        stream.changed,
+        stream.rows
+    )
+}
+
+pub(super) fn nexmark(output: &Path, streams: &[Stream], (first, batch): (u64, u64)) -> std::io::Result<()> {
+    let events = streams.first().map_or(0, |stream| stream.events);
+    let mut text = format!(
+        "# Nexmark\n\n\
+         Written by `weir-bench --parts nexmark`: each query alone, made over {first} events, then {events} more in transactions of \
+         {batch}, one after the other by one writer past Weir. *Engine* is processor time of the engine's thread, from the decoded \
+         rows to the published snapshot; *altogether* counts from the first transaction until memory had the last, and is bounded by \
+         Postgres writing them. At the end each stream table equals its query.\n\n\
+         | query | engine per event | events/s of the engine | events/s altogether | rows changed | rows at the end |\n\
+         |---|---|---|---|---|---|\n"
+    );
+    for stream in streams {
+        text += &nexmark_line(stream);
+        text.push('\n');
+    }
+    write(output, "nexmark.md", text)
+}
+
+pub(super) fn memory(output: &Path, shapes: &[Grown], rows: u64) -> std::io::Result<()> {
+    let mut text = format!(
+        "# Memory per row\n\n\
+         Written by `weir-bench --parts memory`: stream tables made one after the other over a fact table of {rows} rows (bigint, \
+         bigint, numeric, text, timestamptz) in one Weir, and by how much its resident memory grew with each. The first brings the \
+         base table in; what later ones share with earlier ones (a join's index, rows) is not counted twice.\n\n\
+         | stream table | grown by | for each |\n|---|---|---|\n"
+    );
+    for shape in shapes {
+        let each = shape.bytes as f64 / shape.count as f64;
+        text += &format!("| {} | {} | {each:.0} bytes per {} |\n", shape.name, mebibytes(shape.bytes), shape.per);
+    }
+    write(output, "memory.md", text)
 }
