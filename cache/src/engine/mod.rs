@@ -33,6 +33,7 @@ mod outer_join;
 mod pending;
 mod project_set;
 mod quarantine;
+mod reached;
 mod refresh;
 mod repeat;
 mod spec;

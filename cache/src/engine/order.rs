@@ -114,7 +114,7 @@ impl OrderedBag {
     }
 
     /// Position of the first row for which this does not hold, which holds for all before it.
-    fn first_not(&self, is_before: impl Fn(&Row) -> bool) -> i64 {
+    pub fn first_not(&self, is_before: impl Fn(&Row) -> bool) -> i64 {
         let index = self.blocks.partition_point(|block| block.rows.last().is_some_and(|(last, _)| is_before(last)));
         let before: i64 = self.blocks[..index].iter().map(|block| block.total).sum();
         let Some(block) = self.blocks.get(index) else { return before };

@@ -1,11 +1,12 @@
 //! Window functions with arguments or frames. Of a partition in which something changed, the rows are evaluated anew that
-//! the change can reach ([`Reach`]), from the last checkpoint before them where a value grows from row to row.
+//! the change can reach ([`reached`](super::reached)), from the last checkpoint before them where a value grows from row to row.
 
 use super::checkpoints::{Checkpoints, States};
 use super::graph::NodeId;
 use super::memory::{ENTRY_BYTES, row_bytes};
 use super::operator::{Batch, Operator, Output, StepContext};
 use super::order::OrderedBag;
+use super::reached::{Change, Slice};
 use super::spec::OrderSpec;
 use super::window::changes_by_partition;
 use crate::Delta;
@@ -21,24 +22,14 @@ pub(crate) struct FrameOperator {
     partition: KeySpec,
     order: OrderSpec,
     calls: Vec<PreparedCall>,
-    /// What a change reaches, by all calls together; None: everything.
-    span: Option<Span>,
-    /// Rows before its own that a value can depend on, growing aggregates apart.
-    looks_back: i64,
+    /// Some value grows from row to row.
+    has_growing: bool,
     /// Columns of the input row that anything reads: rows that are alike in these are not told apart.
     read: Vec<usize>,
     /// Columns of the input row that go to the output, before the functions' values.
     width: usize,
     partitions: KeyMap<Held>,
     heap: usize,
-}
-
-/// Rows before and behind the changed one's peers that a change can reach, when not all are.
-#[derive(Clone, Copy)]
-struct Span {
-    before: i64,
-    /// None: to the end.
-    behind: Option<i64>,
 }
 
 /// One partition.
@@ -51,35 +42,11 @@ struct Held {
 /// Input rows in total order, each copy for itself, with the functions' values.
 type Evaluated = Vec<(Row, Vec<Value>)>;
 
-/// What to evaluate: rows by position, of which those in `affected` may have other values than before.
-struct Slice {
-    rows: Range<i64>,
-    affected: Range<i64>,
-}
-
 impl Slice {
-    const ALL: Slice = Slice { rows: 0..i64::MAX, affected: 0..i64::MAX };
-
     fn affected<'a>(&self, evaluated: &'a Evaluated) -> &'a [(Row, Vec<Value>)] {
         let at = |position: i64| evaluated.len().min(usize::try_from(position - self.rows.start).unwrap_or(usize::MAX));
         &evaluated[at(self.affected.start)..at(self.affected.end)]
     }
-}
-
-/// What changes of rows can reach by all of these calls together; None: everything.
-fn span(calls: &[PreparedCall]) -> Option<Span> {
-    let mut span = Span { before: 0, behind: Some(0) };
-    for call in calls {
-        match call.reach() {
-            Reach::Near { before, behind } => {
-                span.before = span.before.max(before as i64);
-                span.behind = span.behind.map(|own| own.max(behind as i64));
-            }
-            Reach::Running => span.behind = None,
-            Reach::Partition => return None,
-        }
-    }
-    Some(span)
 }
 
 impl FrameOperator {
@@ -90,13 +57,8 @@ impl FrameOperator {
         read: Vec<usize>,
         width: usize,
     ) -> FrameOperator {
-        let span = span(&calls);
-        let farthest = |call: &PreparedCall| match call.reach() {
-            Reach::Near { behind, .. } => behind as i64,
-            _ => 0,
-        };
-        let looks_back = calls.iter().map(farthest).max().unwrap_or(0);
-        FrameOperator { partition, order, calls, span, looks_back, read, width, partitions: KeyMap::default(), heap: 0 }
+        let has_growing = calls.iter().any(|call| call.reach() == Reach::Running);
+        FrameOperator { partition, order, calls, has_growing, read, width, partitions: KeyMap::default(), heap: 0 }
     }
 
     /// Evaluates the rows of a partition at these positions, which begin at a checkpoint if a value grows. With `marked`,
@@ -140,33 +102,18 @@ impl FrameOperator {
     }
 
     /// What these changes can reach in a partition, before they are made or after; None: all of it.
-    fn reached(&self, held: &Held, delta: &Delta) -> Option<Slice> {
-        let (bag, order) = (&held.rows, &self.order);
-        let span = self.span.filter(|_| bag.is_whole())?;
-        let first = delta.iter().map(|(row, _)| row).min_by(|a, b| order.compare(a, b))?;
-        let last = delta.iter().map(|(row, _)| row).max_by(|a, b| order.compare(a, b))?;
-        let total = bag.total();
-        let start = (bag.peers_begin(first, order) - span.before).max(0);
-        let end = span.behind.map_or(total, |behind| (bag.peers_finish(last, order) + behind).min(total));
-        // A row sees as far back as a change reaches behind it, and as far ahead as one reaches before it. What lies at an
-        // edge of a frame is looked at with all its peers.
-        let seen = start - self.looks_back;
-        let from = self.peers_begin_at(bag, seen);
-        let from = if span.behind.is_none() { held.checkpoints.before(from) } else { from };
-        let to = self.peers_end_at(bag, end + span.before);
-        Some(Slice { rows: from..to, affected: start..end })
-    }
-
-    /// First position of the peers of the row at a position.
-    fn peers_begin_at(&self, bag: &OrderedBag, position: i64) -> i64 {
-        let row = bag.positions_from(position.max(0)).next();
-        row.map_or_else(|| bag.total(), |(_, row, _)| bag.peers_begin(row, &self.order))
-    }
-
-    /// Position behind the peers of the row at a position.
-    fn peers_end_at(&self, bag: &OrderedBag, position: i64) -> i64 {
-        let row = bag.positions_from(position).next();
-        row.map_or_else(|| bag.total(), |(_, row, _)| bag.peers_finish(row, &self.order))
+    fn reached(&self, held: &Held, delta: &Delta, eval: &EvalContext) -> Option<Slice> {
+        if !held.rows.is_whole() {
+            return None;
+        }
+        let rows = || delta.iter().map(|(row, _)| row);
+        let first = rows().min_by(|a, b| self.order.compare(a, b))?;
+        let last = rows().max_by(|a, b| self.order.compare(a, b))?;
+        let mut slice = Change { bag: &held.rows, order: &self.order, first, last, eval }.reaches(&self.calls)?;
+        if self.has_growing {
+            slice.rows.start = held.checkpoints.before(slice.rows.start);
+        }
+        Some(slice)
     }
 
     fn output(&self, row: &Row, values: &[Value]) -> Row {
@@ -209,7 +156,7 @@ impl FrameOperator {
 
     /// Changes one partition.
     fn change(&mut self, held: &mut Held, delta: &Delta, eval: &EvalContext, out: &mut Output) {
-        let mut before = self.reached(held, delta);
+        let mut before = self.reached(held, delta, eval);
         let mut old = self.evaluate(held, &before.as_ref().unwrap_or(&Slice::ALL).rows, None, eval);
         self.add(held, delta, 1);
         if before.is_some() && !held.rows.is_whole() {
@@ -219,10 +166,10 @@ impl FrameOperator {
             self.add(held, delta, 1);
             before = None;
         }
-        let slice = before.as_ref().and_then(|_| self.reached(held, delta)).unwrap_or(Slice::ALL);
+        let slice = before.as_ref().and_then(|_| self.reached(held, delta, eval)).unwrap_or(Slice::ALL);
         self.heap = self.heap.saturating_sub(held.checkpoints.bytes());
         held.checkpoints.cut(slice.affected.start);
-        let keeps = self.span.is_some_and(|span| span.behind.is_none()) && held.rows.is_whole();
+        let keeps = self.has_growing && held.rows.is_whole();
         let mut marked = keeps.then(Vec::new);
         let new = self.evaluate(held, &slice.rows, marked.as_mut(), eval);
         held.checkpoints.extend(marked.into_iter().flatten());

@@ -5,6 +5,8 @@ use super::in_range::{in_range, is_negative};
 use super::partition::Partition;
 use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::plan::{Bound, Exclusion, FrameMode, SortKey, WindowCall};
+use weir_planner::types::oid;
+use weir_planner::value::compare_nulls;
 use weir_planner::{EvalError, Value};
 
 /// A frame whose offsets are known.
@@ -47,6 +49,40 @@ impl Frame {
             _ => None,
         };
         Ok(Frame { mode: call.frame.mode, start, end, exclusion: call.frame.exclusion, key })
+    }
+
+    /// Both edges are the current row or an offset in values of the sort key that leaves keys in their order: months of
+    /// different lengths, and days of different lengths where clocks are changed, may turn two around.
+    pub fn counts_in_keys(&self) -> bool {
+        let Some(key) = self.key.as_ref().filter(|_| self.mode == FrameMode::Range) else { return false };
+        let is_even = |edge: &Edge| match edge {
+            Edge::Unbounded => false,
+            Edge::CurrentRow => true,
+            Edge::Offset { amount: Value::Interval(by), .. } => {
+                by.months == 0 && (by.days == 0 || key.kind.oid != oid::TIMESTAMPTZ)
+            }
+            Edge::Offset { .. } => true,
+        };
+        is_even(&self.start) && is_even(&self.end)
+    }
+
+    /// Whether `row` is not before the head of the frame of `current` (`is_head`), or not behind its tail; of frames that
+    /// [count in keys](Frame::counts_in_keys). As rows go on, the first goes from false to true and the second back.
+    pub fn holds(&self, is_head: bool, current: &[Value], row: &[Value], context: &EvalContext) -> Option<bool> {
+        let key = self.key.as_ref()?;
+        let [current, value] = [current, row].map(|row| key.expr.eval(Tuple::single(row), context));
+        let order = compare_nulls(&value, &current, key.descending, key.nulls_first);
+        let by_order = if is_head { order.is_ge() } else { order.is_le() };
+        match if is_head { &self.start } else { &self.end } {
+            Edge::Offset { .. } if value.is_error() || current.is_error() => None,
+            Edge::Offset { amount, preceding } if !value.is_null() && !current.is_null() => {
+                in_range(&value, &current, amount, *preceding != key.descending, is_head == key.descending, context)
+                    .ok()
+            }
+            // NULLs are peers of each other, and beyond every offset from anything else.
+            Edge::Offset { .. } | Edge::CurrentRow => Some(by_order),
+            Edge::Unbounded => None,
+        }
     }
 
     /// A frame edge can part peers from each other.

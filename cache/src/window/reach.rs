@@ -3,6 +3,7 @@
 use super::functions::PreparedCall;
 use super::range_frame::{Edge, Frame};
 use crate::aggregate::Accumulator;
+use weir_planner::eval::EvalContext;
 use weir_planner::plan::{FrameMode, WindowKind};
 use weir_planner::{Expr, Value};
 
@@ -14,6 +15,9 @@ const FAR_ROWS: i64 = 1 << 20;
 pub(crate) enum Reach {
     /// So many rows before and behind.
     Near { before: usize, behind: usize },
+    /// The rows whose frames, counted in values of the sort key, hold it: [`PreparedCall::is_ahead_of_frame`] and
+    /// [`PreparedCall::is_behind_frame`] tell.
+    Keys,
     /// Every row behind: the value follows from a state that grows from row to row.
     Running,
     /// Any row.
@@ -21,6 +25,16 @@ pub(crate) enum Reach {
 }
 
 impl PreparedCall {
+    /// Whether `row` lies before the first row of the frame of `current`. None: an offset cannot be added to its key.
+    pub(crate) fn is_ahead_of_frame(&self, current: &[Value], row: &[Value], context: &EvalContext) -> Option<bool> {
+        self.frame().holds(true, current, row, context).map(|holds| !holds)
+    }
+
+    /// Whether `row` lies behind the last row of the frame of `current`.
+    pub(crate) fn is_behind_frame(&self, current: &[Value], row: &[Value], context: &EvalContext) -> Option<bool> {
+        self.frame().holds(false, current, row, context).map(|holds| !holds)
+    }
+
     pub(crate) fn reach(&self) -> Reach {
         let (call, frame) = (self.call(), self.frame());
         match call.kind {
@@ -62,6 +76,9 @@ fn of_rows(frame: &Frame) -> Reach {
         }
         _ => None,
     };
+    if frame.counts_in_keys() {
+        return Reach::Keys;
+    }
     match (edge(&frame.start), edge(&frame.end)) {
         // An empty frame, its end before its start, is looked at like another.
         (Some(start), Some(end)) => near(end.max(start).max(0), start.min(end).min(0).saturating_neg()),

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use weir_planner::plan::{AggregateKind, Bound, Exclusion, Frame, FrameMode, Node, SortKey, WindowCall, WindowKind};
 use weir_planner::types::oid;
-use weir_planner::{ColumnType, Expr, Plan, RelationId, Value};
+use weir_planner::{ColumnType, Expr, Plan, RelationId, Row, Value};
 
 /// (id, partition, order, value).
 const TABLE: u32 = 1;
@@ -27,22 +27,25 @@ fn frame(random: &mut StdRng) -> Frame {
         _ => Exclusion::None,
     };
     let grown = (Bound::Unbounded, Bound::CurrentRow);
-    let (mode, (start, end)) = match random.random_range(0..7) {
+    let (mode, (start, end)) = match random.random_range(0..10) {
         0 => (FrameMode::Range, grown),
         1 => (FrameMode::Groups, grown),
         2 => (FrameMode::Rows, grown),
         3 => (FrameMode::Rows, (Bound::Unbounded, offset(random))),
         4 => (FrameMode::Rows, (Bound::CurrentRow, Bound::Following(Expr::Const(Value::Int8(2))))),
         5 => (FrameMode::Range, (Bound::CurrentRow, Bound::CurrentRow)),
-        _ => match (offset(random), offset(random)) {
-            (start @ Bound::Following(_), Bound::Preceding(rows)) => (FrameMode::Rows, (start, Bound::Following(rows))),
-            (start, end) => (FrameMode::Rows, (start, end)),
-        },
+        mode => {
+            let mode = if mode < 8 { FrameMode::Rows } else { FrameMode::Range };
+            match (offset(random), offset(random)) {
+                (start @ Bound::Following(_), Bound::Preceding(rows)) => (mode, (start, Bound::Following(rows))),
+                (start, end) => (mode, (start, end)),
+            }
+        }
     };
     Frame { mode, start, end, exclusion }
 }
 
-fn window(random: &mut StdRng) -> WindowCall {
+fn window(random: &mut StdRng, order: (bool, bool)) -> WindowCall {
     use WindowKind::*;
     let kinds = [
         (Aggregate(AggregateKind::SumInt8), oid::NUMERIC),
@@ -55,7 +58,8 @@ fn window(random: &mut StdRng) -> WindowCall {
         (LastValue, oid::INT8),
     ];
     let (kind, output) = kinds[random.random_range(0..kinds.len())];
-    let key = SortKey { expr: column(2), kind: ColumnType::new(oid::INT8), descending: false, nulls_first: false };
+    let (descending, nulls_first) = order;
+    let key = SortKey { expr: column(2), kind: ColumnType::new(oid::INT8), descending, nulls_first };
     let mut call = WindowCall::plain(kind, vec![column(1)], vec![key], ColumnType::new(output));
     let argument = if random.random_bool(0.2) { call_divide() } else { column(3) };
     match kind {
@@ -79,17 +83,27 @@ fn call_divide() -> Expr {
 }
 
 fn plan(random: &mut StdRng) -> Plan {
-    let functions: Vec<WindowCall> = (0..random.random_range(1..4)).map(|_| window(random)).collect();
+    let order = (random.random(), random.random());
+    let functions: Vec<WindowCall> = (0..random.random_range(1..4)).map(|_| window(random, order)).collect();
     let mut columns = int_columns(4);
     columns.extend(functions.iter().map(|call| call.output.clone()));
     let input = Box::new(scan(TABLE, int_columns(4)));
     Plan { node: Node::Window { input, functions }, columns }
 }
 
+/// No order: NULL.
+const UNORDERED: i64 = -1;
+
+fn stored(row: &[i64; 4]) -> Row {
+    let value =
+        |(at, value): (usize, &i64)| if at == 2 && *value == UNORDERED { Value::Null } else { Value::Int8(*value) };
+    row.iter().enumerate().map(value).collect()
+}
+
 fn bench(rows: &[[i64; 4]]) -> Bench {
     let mut bench = Bench::default();
     bench.engine.add_table(RelationId(TABLE), None).expect("a new table");
-    bench.commit(TABLE, rows.iter().map(|row| insert(ints(row))).collect());
+    bench.commit(TABLE, rows.iter().map(|row| insert(stored(row))).collect());
     bench
 }
 
@@ -99,7 +113,7 @@ fn parts_of_a_partition_are_evaluated_as_the_whole() {
         let mut random = StdRng::seed_from_u64(seed);
         let plan = plan(&mut random);
         // Orders without peers, with few and with many.
-        let places = [2, 12, 4_000][random.random_range(0..3)];
+        let places = [2, 12, 60, 4_000][random.random_range(0..4)];
         let mut next = 0;
         let mut draw = |random: &mut StdRng| {
             next += 1;
@@ -107,7 +121,8 @@ fn parts_of_a_partition_are_evaluated_as_the_whole() {
             let id = if random.random_bool(0.2) { 0 } else { next };
             let least = i64::from(!random.random_bool(0.1));
             let value = random.random_range(least..9);
-            [id, random.random_range(0..2), random.random_range(0..places), value]
+            let place = if random.random_bool(0.05) { UNORDERED } else { random.random_range(0..places) };
+            [id, random.random_range(0..2), place, value]
         };
         let mut rows: Vec<[i64; 4]> = (0..random.random_range(0..40)).map(|_| draw(&mut random)).collect();
         let mut kept = bench(&rows);
@@ -126,7 +141,7 @@ fn parts_of_a_partition_are_evaluated_as_the_whole() {
                     _ => Some(draw(&mut random)),
                 };
                 rows.extend(new);
-                TableChange::Row { old: old.map(|row| ints(&row)), new: new.map(|row| ints(&row)) }
+                TableChange::Row { old: old.as_ref().map(stored), new: new.as_ref().map(stored) }
             });
             let changes = changes.collect();
             kept.commit(TABLE, changes);
