@@ -4,6 +4,7 @@
 //! Nothing here knows Weir's internals. A server, a Weir or a client that cannot be had is a panic that says why: a test
 //! cannot go on without it.
 
+pub mod copies;
 pub mod drivers;
 pub mod fuzz;
 pub mod grafana;

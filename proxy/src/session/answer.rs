@@ -32,26 +32,48 @@ pub(super) struct Memory<'a> {
     pub(super) evaluation: &'a mut EvalContext,
 }
 
-/// A simple query has parameters and results in text.
-fn simple<'a>() -> Bind<'a> {
-    Bind { portal: b"", statement: b"", formats: vec![], values: vec![], result_formats: vec![] }
+/// A simple query has its literals for parameters, and parameters and results in text.
+pub(super) fn simple(literals: &[Arc<str>]) -> Bind<'_> {
+    let values = literals.iter().map(|literal| Some(literal.as_bytes())).collect();
+    Bind { portal: b"", statement: b"", formats: vec![], values, result_formats: vec![] }
+}
+
+/// Sets the parameters that an execution has.
+pub(super) fn fill_parameters(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>) -> Result<(), Refusal> {
+    let settings = std::mem::take(&mut memory.evaluation.settings);
+    let decoded = parameters::decode(bind, &resolved.prepared.params, &settings, &mut memory.evaluation.params);
+    memory.evaluation.settings = settings;
+    decoded
+}
+
+pub(super) fn refusal_of(error: ReadError) -> &'static str {
+    match error {
+        ReadError::Eval(_) => reason::EVALUATION,
+        ReadError::TooLarge => reason::TOO_LARGE,
+        ReadError::NotPublished(_) => reason::OUT_OF_SERVICE,
+        ReadError::Unsupported(_) => reason::READ_UNSUPPORTED,
+    }
 }
 
 /// A read resolved, found by its statement.
-fn resolved_of<'a>(resolved: &'a [Arc<Resolved>], statement: &Arc<Statement>) -> Result<&'a Resolved, Refusal> {
+pub(super) fn resolved_of<'a>(
+    resolved: &'a [Arc<Resolved>],
+    statement: &Arc<Statement>,
+) -> Result<&'a Arc<Resolved>, Refusal> {
     let found = resolved.iter().find(|r| statement.resolved.load().as_ref().is_some_and(|s| Arc::ptr_eq(s, r)));
-    found.map(|r| &**r).ok_or(Refusal::Forward(reason::ANALYSIS_PENDING))
+    found.ok_or(Refusal::Forward(reason::ANALYSIS_PENDING))
 }
 
 impl Relay {
-    /// Appends the whole answer to `out`.
+    /// Appends the whole answer to `out`, but for the rows of a COPY; where these belong, if there is one.
     pub(super) fn say(
         &self,
         ops: &[Op<'_>],
         resolved: &[Arc<Resolved>],
         mut memory: Option<Memory<'_>>,
         out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<usize>, Refusal> {
+        let mut copy_at = None;
         let mut portal: Option<Portal<'_>> = None;
         for op in ops {
             match op {
@@ -73,6 +95,10 @@ impl Relay {
                         backend::parameter_description(out, &[]);
                         show.describe(out, 0);
                     }
+                    Kind::Copy => {
+                        backend::parameter_description(out, &[]);
+                        backend::no_data(out);
+                    }
                     _ => {
                         let resolved = resolved_of(resolved, statement)?;
                         backend::parameter_description(out, &resolved.prepared.params);
@@ -83,6 +109,7 @@ impl Relay {
                     let Portal { statement, bind, .. } = portal.as_ref().ok_or(reason::PORTAL)?;
                     match statement.kind {
                         Kind::Show(show) => show.describe(out, formats(&bind.result_formats, 1)?.first()),
+                        Kind::Copy => backend::no_data(out),
                         _ => describe(resolved_of(resolved, statement)?, &bind.result_formats, out)?,
                     }
                 }
@@ -91,6 +118,14 @@ impl Relay {
                     match (portal.statement.kind, &mut memory) {
                         (Kind::Show(_), _) if !portal.bind.values.is_empty() => return Err(reason::FORMATS.into()),
                         (Kind::Show(show), _) => self.show(show, out),
+                        // It returns no rows, and asks for no formats of theirs; a limit does not hold.
+                        (Kind::Copy, _) => {
+                            let has_parameters = !portal.bind.values.is_empty() || !portal.statement.types.is_empty();
+                            if has_parameters || portal.bind.formats.len() > 1 {
+                                return Err(reason::FORMATS.into());
+                            }
+                            copy_at = Some(out.len());
+                        }
                         (_, Some(memory)) => {
                             portal.execute(resolved_of(resolved, portal.statement)?, *limit, memory, out)?;
                         }
@@ -103,11 +138,11 @@ impl Relay {
                             show.describe_simple(out);
                             self.show(show, out);
                         }
+                        (Kind::Copy, _) => copy_at = Some(out.len()),
                         (_, Some(memory)) => {
                             let resolved = resolved_of(resolved, statement)?;
                             describe(resolved, &[], out)?;
-                            let values = literals.iter().map(|literal| Some(literal.as_bytes())).collect();
-                            let (count, is_slow) = rows(resolved, &Bind { values, ..simple() }, memory, out, None)?;
+                            let (count, is_slow) = rows(resolved, &simple(literals), memory, out, None)?;
                             backend::select_complete(out, count);
                             exact.slow.fetch_add(u32::from(is_slow), Ordering::Relaxed);
                         }
@@ -120,7 +155,7 @@ impl Relay {
                 return Err(reason::TOO_LARGE.into());
             }
         }
-        Ok(())
+        Ok(copy_at)
     }
 }
 
@@ -237,19 +272,11 @@ fn rows(
     let columns = &resolved.prepared.columns;
     let types = &resolved.compiled.plan().columns;
     let formats = formats(&bind.result_formats, columns.len())?;
-    let settings = std::mem::take(&mut memory.evaluation.settings);
-    let decoded = parameters::decode(bind, &resolved.prepared.params, &settings, &mut memory.evaluation.params);
-    memory.evaluation.settings = settings;
-    decoded?;
+    fill_parameters(resolved, bind, memory)?;
     let hidden = resolved.hidden(memory);
     let started = Instant::now();
     let compiled = hidden.as_ref().and_then(|read| read.compiled.as_ref()).unwrap_or(&resolved.compiled);
-    let rows = compiled.execute(memory.snapshot, memory.evaluation).map_err(|error| match error {
-        ReadError::Eval(_) => reason::EVALUATION,
-        ReadError::TooLarge => reason::TOO_LARGE,
-        ReadError::NotPublished(_) => reason::OUT_OF_SERVICE,
-        ReadError::Unsupported(_) => reason::READ_UNSUPPORTED,
-    })?;
+    let rows = compiled.execute(memory.snapshot, memory.evaluation).map_err(refusal_of)?;
     let is_slow = hidden.is_none() && resolved.note_cost(started.elapsed(), memory);
     for row in rows.iter() {
         let message = DataRow::begin(out, columns.len());

@@ -1,8 +1,9 @@
 //! The decision: a simple query, or a batch up to its Sync, is answered from memory wholly or not at all. Everything
 //! that must hold is asked in order of cost; the first thing that does not hold is the reason for forwarding.
 
-use super::answer::Memory;
+use super::answer::{Memory, resolved_of};
 use super::batch::{self, Op};
+use super::copy::CopyOut;
 use super::environment::Probed;
 use super::frontend::Mode;
 use super::reason::{self, Route};
@@ -10,6 +11,7 @@ use super::relay::{Relay, SessionError};
 use super::subscription::Request;
 use crate::analysis::literals;
 use crate::wire::backend;
+use arc_swap::Guard;
 use smallvec::SmallVec;
 use std::time::Instant;
 
@@ -57,7 +59,9 @@ impl Relay {
         }
         self.client.input = input;
         match outcome {
-            Ok(()) => {}
+            Ok(None) => {}
+            // It may last as long as its client reads.
+            Ok(Some(copy)) => return Box::pin(self.copy_out(*copy, bytes)).await,
             Err(Refusal::Cancelled) if self.state.status == b'I' => {
                 self.answer.clear();
                 let message = "canceling statement due to user request";
@@ -83,7 +87,8 @@ impl Relay {
         Ok(())
     }
 
-    async fn answer_from_memory(&mut self, candidate: &[u8]) -> Result<(), Refusal> {
+    /// The answer is in `self.answer`, or is a COPY's that is yet to be made.
+    async fn answer_from_memory(&mut self, candidate: &[u8]) -> Result<Option<Box<CopyOut>>, Refusal> {
         if self.state.distrusted {
             return Err(reason::DISTRUSTED.into());
         }
@@ -93,6 +98,7 @@ impl Relay {
         let in_block = self.state.status == b'T';
         let (ops, names) = batch::read(candidate, &mut self.statements, &self.context.registry.peek(), in_block)?;
         let reads = batch::reads(&ops);
+        let copied = batch::copied(&ops)?;
         if in_block && ops.iter().any(Op::creates_extension) {
             // A block may be read-only, which is Postgres' to say.
             return Err(reason::TRANSACTION.into());
@@ -129,10 +135,20 @@ impl Relay {
             let memory =
                 Memory { snapshot: &snapshot, maintain, renderer: &probed.renderer, evaluation: &mut evaluation };
             let said = self.say(&ops, &resolved, Some(memory), &mut out);
-            drop(snapshot);
             self.answer = out;
             self.state.evaluation = evaluation;
-            said?;
+            if let (Some(at), Some(statement)) = (said?, copied) {
+                let form = statement.copy.as_ref().ok_or(reason::COPY_FORM)?;
+                let (read, literals) = form.inner.simple();
+                let resolved = resolved_of(&resolved, &read)?.clone();
+                let snapshot = Guard::into_inner(snapshot);
+                let (before, after) = (self.answer[..at].to_vec(), self.answer[at..].to_vec());
+                let is_batch = candidate[0] != b'Q';
+                let copy =
+                    CopyOut { statement, resolved, literals, snapshot, seen, probed, names, is_batch, before, after };
+                return Ok(Some(Box::new(copy)));
+            }
+            drop(snapshot);
             // What has been shown must not be gone in the next answer.
             self.state.bookmark = self.state.bookmark.max(seen);
             self.state.read_in_block = self.state.status == b'T';
@@ -141,7 +157,7 @@ impl Relay {
             self.note_local_read();
         }
         batch::adopt(names, &mut self.statements);
-        Ok(())
+        Ok(None)
     }
 
     /// The session's state is that of the last probe, or a new one is made where that is possible.

@@ -176,7 +176,7 @@ fn of_interest(
 ) -> Result<Arc<Statement>, Refusal> {
     let text = std::str::from_utf8(text).map_err(|_| reason::CLIENT_ENCODING)?;
     match scan::classify(text, tables) {
-        kind @ (Kind::Read | Kind::Show(_)) => Ok(statements.of_text(text, types, kind)),
+        kind @ (Kind::Read | Kind::Copy | Kind::Show(_)) => Ok(statements.of_text(text, types, kind)),
         _ => Err(reason::BATCH.into()),
     }
 }
@@ -194,7 +194,7 @@ fn find(name: &[u8], names: &Names, statements: &Statements) -> Result<Arc<State
             .or_else(|| statements.get(name).cloned()),
     };
     match found {
-        Some(statement) if matches!(statement.kind, Kind::Read | Kind::Show(_)) => Ok(statement),
+        Some(statement) if matches!(statement.kind, Kind::Read | Kind::Copy | Kind::Show(_)) => Ok(statement),
         _ => Err(reason::BATCH.into()),
     }
 }
@@ -213,13 +213,51 @@ pub(super) fn reads(ops: &[Op<'_>]) -> Vec<Arc<Statement>> {
         | Op::Parse { statement }
         | Op::Bind { statement, .. }
         | Op::DescribeStatement { statement } = op
-            && statement.kind == Kind::Read
-            && !reads.iter().any(|known| Arc::ptr_eq(known, statement))
+            && let Some(read) = read_of(statement)
+            && !reads.iter().any(|known| Arc::ptr_eq(known, &read))
         {
-            reads.push(statement.clone());
+            reads.push(read);
         }
     }
     reads
+}
+
+/// What is to be resolved for the statement.
+fn read_of(statement: &Arc<Statement>) -> Option<Arc<Statement>> {
+    match (&statement.copy, statement.kind) {
+        (Some(copy), _) => Some(copy.inner.simple().0),
+        (None, Kind::Read) => Some(statement.clone()),
+        _ => None,
+    }
+}
+
+/// The COPY that is executed, if one is: alone, for its rows are handed over as the client takes them.
+pub(super) fn copied(ops: &[Op<'_>]) -> Result<Option<Arc<Statement>>, Refusal> {
+    let mut bound = None;
+    let mut parsed = Vec::new();
+    let mut executed = Vec::new();
+    for op in ops {
+        match op {
+            Op::Parse { statement } => parsed.push(statement),
+            Op::Bind { statement, .. } => bound = Some(statement),
+            Op::Simple { statement, .. } => executed.push(statement),
+            Op::Execute { .. } => executed.extend(bound),
+            _ => {}
+        }
+    }
+    match executed.iter().find(|statement| statement.kind == Kind::Copy) {
+        // Prepared at another time, it may have been read under another setting.
+        Some(copy)
+            if copy.copy.as_ref().is_some_and(|copy| copy.needs_conforming_strings)
+                && bound.is_some()
+                && !parsed.iter().any(|statement| Arc::ptr_eq(statement, copy)) =>
+        {
+            Err(reason::COPY_FORM.into())
+        }
+        Some(copy) if executed.len() == 1 => Ok(Some((*copy).clone())),
+        Some(_) => Err(reason::BATCH.into()),
+        None => Ok(None),
+    }
 }
 
 /// Statements executed.

@@ -37,6 +37,8 @@ pub(super) struct Probed {
     pub(super) transaction_timeouts: bool,
     /// Server clock minus local clock in microseconds, estimated not to be behind.
     pub(super) clock_offset_micros: i64,
+    /// `server_version_num`.
+    pub(super) server_version: u32,
     pub(super) taken: Instant,
     /// The settings, resolved for output.
     pub(super) renderer: Arc<Renderer>,
@@ -46,6 +48,11 @@ pub(super) struct Probed {
 const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 impl Probed {
+    /// A backslash in a plain literal is a character like any other.
+    pub(super) fn has_conforming_strings(&self) -> bool {
+        self.environment.parser_settings.first().is_some_and(|setting| setting == "on")
+    }
+
     /// The server's clock now, microseconds from 2000-01-01 UTC.
     pub(super) fn now_micros(&self) -> i64 {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);

@@ -57,11 +57,11 @@ impl Relay {
                 self.state.read_in_block = read_in_block;
                 return;
             }
-            Kind::Read | Kind::Subscription => {
+            Kind::Read | Kind::Copy | Kind::Subscription => {
                 self.state.reads_stream_tables = true;
                 if self.declined.is_empty() { reason::PIPELINED } else { self.declined }
             }
-            Kind::NotARead => reason::NOT_A_READ,
+            Kind::NotARead(reason) => reason,
             Kind::Plain | Kind::Set | Kind::Maintenance | Kind::Show(_) => reason::NO_STREAM_TABLE,
         };
         self.touch();

@@ -124,8 +124,10 @@ impl Relay {
         let tried = matches!(self.mode, Mode::Declined { .. } | Mode::Prepared);
         if !tried {
             match kind {
-                Kind::Read | Kind::Subscription | Kind::Show(_) if self.is_idle() => return Verdict::Attempt,
-                Kind::Read if self.waits_for_closing() => return Verdict::Later,
+                Kind::Read | Kind::Copy | Kind::Subscription | Kind::Show(_) if self.is_idle() => {
+                    return Verdict::Attempt;
+                }
+                Kind::Read | Kind::Copy if self.waits_for_closing() => return Verdict::Later,
                 Kind::Subscription | Kind::Show(_) if self.mode == Mode::Open && self.may_wait() => {
                     return Verdict::Later;
                 }
@@ -160,8 +162,10 @@ impl Relay {
         let kind = text.map_or(Kind::Plain, |text| scan::classify(text, &self.context.registry.peek()));
         if self.mode == Mode::Open {
             match kind {
-                Kind::Read | Kind::Subscription if parse.name.is_empty() && self.is_idle() => return Verdict::Collect,
-                Kind::Read if parse.name.is_empty() && self.waits_for_closing() => return Verdict::Later,
+                Kind::Read | Kind::Copy | Kind::Subscription if parse.name.is_empty() && self.is_idle() => {
+                    return Verdict::Collect;
+                }
+                Kind::Read | Kind::Copy if parse.name.is_empty() && self.waits_for_closing() => return Verdict::Later,
                 Kind::Subscription if parse.name.is_empty() && self.may_wait() => return Verdict::Later,
                 Kind::Show(_) if self.is_idle() => return Verdict::Collect,
                 Kind::Show(_) if self.may_wait() => return Verdict::Later,
@@ -169,12 +173,12 @@ impl Relay {
                 _ => {}
             }
         }
-        if kind == Kind::Read && parse.name.is_empty() && self.cuts_before_read() {
+        if kind.is_read() && parse.name.is_empty() && self.cuts_before_read() {
             return self.cut();
         }
         self.note_opening(kind);
         let statement = match (kind, text) {
-            (Kind::Plain | Kind::NotARead | Kind::Show(_), _) | (_, Err(_)) => None,
+            (Kind::Plain | Kind::Show(_), _) | (_, Err(_)) => None,
             (_, Ok(text)) => Some(Arc::new(Statement::new(text, parse.types, kind))),
         };
         let known = self.statements.get(parse.name).is_some() || self.owed.statement_under_way(parse.name).is_some();
@@ -206,16 +210,18 @@ impl Relay {
         let kind = statement.map_or(Kind::Plain, |statement| statement.kind);
         if self.mode == Mode::Open {
             match kind {
-                Kind::Read | Kind::Subscription if portal.is_empty() && self.is_idle() => return Verdict::Collect,
+                Kind::Read | Kind::Copy | Kind::Subscription if portal.is_empty() && self.is_idle() => {
+                    return Verdict::Collect;
+                }
                 Kind::Subscription if portal.is_empty() && self.may_wait() => return Verdict::Later,
-                Kind::Read if portal.is_empty() && self.waits_for_closing() => return Verdict::Later,
+                Kind::Read | Kind::Copy if portal.is_empty() && self.waits_for_closing() => return Verdict::Later,
                 Kind::Show(_) if self.is_idle() => return Verdict::Collect,
                 Kind::Show(_) if self.may_wait() => return Verdict::Later,
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
                 _ => {}
             }
         }
-        if kind == Kind::Read && portal.is_empty() && self.cuts_before_read() {
+        if kind.is_read() && portal.is_empty() && self.cuts_before_read() {
             return self.cut();
         }
         if name.is_empty() && self.must_wait_for_unnamed() {

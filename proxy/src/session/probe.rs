@@ -40,13 +40,14 @@ const TEXT: &str = "SELECT pg_catalog.pg_current_wal_flush_lsn(), pg_catalog.pg_
      pg_catalog.current_setting('idle_in_transaction_session_timeout'), \
      pg_catalog.current_setting('transaction_timeout', true), \
      pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()), \
+     pg_catalog.current_setting('server_version_num'), \
      CASE WHEN pg_catalog.cardinality($1::pg_catalog.text[]) OPERATOR(pg_catalog.=) 0 THEN 0 ELSE \
      (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements AS s \
      JOIN ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) AS e(n, t) \
      ON s.name OPERATOR(pg_catalog.=) e.n AND s.statement OPERATOR(pg_catalog.=) e.t WHERE NOT s.from_sql) END";
 
 /// Columns of the probe's row.
-const COLUMNS: usize = 28;
+const COLUMNS: usize = 29;
 
 /// Invalid SQL statement name: the client has deallocated everything.
 const UNDEFINED_STATEMENT: &str = "26000";
@@ -203,7 +204,7 @@ fn read(fields: &[Option<String>], sent: SystemTime) -> Option<Answer> {
         flush: text(0).parse().ok()?,
         insert: text(1).parse().ok()?,
         asynchronous_commit: text(19) == "off",
-        verified: text(27).parse().ok()?,
+        verified: text(28).parse().ok()?,
         probed: Probed {
             environment: Arc::new(environment),
             session_user: text(3),
@@ -215,6 +216,7 @@ fn read(fields: &[Option<String>], sent: SystemTime) -> Option<Answer> {
             idle_session_timeout: duration(&text(23)).unwrap_or_default(),
             transaction_timeouts: set(24) || set(25),
             clock_offset_micros: server_micros - local_micros,
+            server_version: text(27).parse().ok()?,
             taken: Instant::now(),
             renderer,
         },

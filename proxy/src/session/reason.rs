@@ -3,8 +3,14 @@
 
 /// The statement mentions no stream table.
 pub const NO_STREAM_TABLE: &str = "no stream table";
-/// Writes, DDL, cursors, EXPLAIN, COPY …: only a SELECT, VALUES, TABLE or WITH can be answered.
+/// Writes, DDL, EXPLAIN …: only a SELECT, VALUES, TABLE or WITH can be answered, and a COPY of one to the client.
 pub const NOT_A_READ: &str = "not a plain read";
+/// A COPY that is no `COPY (SELECT …) TO STDOUT`, or whose text might be read in two ways.
+pub const COPY_FORM: &str = "COPY other than of a query to the client";
+/// Options of COPY that Postgres refuses, or that are not known to be answered alike.
+pub const COPY_OPTIONS: &str = "options of COPY";
+/// A cursor is of its block, where forwarded statements would have to find it.
+pub const CURSOR: &str = "cursor";
 /// Longer than what is looked at (`MAX_STATEMENT_BYTES`).
 pub const TOO_LONG: &str = "statement too long";
 /// Earlier messages of this session have not been answered yet.

@@ -1,6 +1,8 @@
 //! A look at a statement's text that costs less than a microsecond: its first word, and whether it names anything Weir
 //! has to do with. It errs only towards forwarding; what a statement really means is decided by Postgres' own analysis.
 
+use super::copy;
+use super::reason;
 use super::subscription::is_subscription;
 use crate::registry::Tables;
 use weir_planner::types;
@@ -13,8 +15,10 @@ const MAX_IDENTIFIER_BYTES: usize = 63;
 pub enum Kind {
     /// Mentions a stream table and begins as a read does: memory may be able to answer.
     Read,
-    /// Mentions a stream table and does something else with it.
-    NotARead,
+    /// `COPY (SELECT …) TO STDOUT` of a query that mentions one: memory may be able to answer.
+    Copy,
+    /// Mentions a stream table and does something else with it: the reason why Postgres answers.
+    NotARead(&'static str),
     /// `SHOW weir.…` and the like, answered by Weir.
     Show(Show),
     /// A plain `BEGIN`: opens a block and changes nothing else.
@@ -31,6 +35,13 @@ pub enum Kind {
     Plain,
     /// Neither, and no query to Postgres either: empty, or a savepoint.
     NoQuery,
+}
+
+impl Kind {
+    /// Memory may be able to answer.
+    pub fn is_read(self) -> bool {
+        matches!(self, Kind::Read | Kind::Copy)
+    }
 }
 
 /// What Weir itself is asked, or asked for.
@@ -62,14 +73,19 @@ pub fn classify(text: &str, tables: &Tables) -> Kind {
         "show" => show(text).map_or(Kind::Plain, Kind::Show),
         "set" | "reset" => Kind::Set,
         // Inside a block it still sets the characteristics it names (`BeginTransactionBlock` warns and goes on).
-        "begin" | "start" => match mentions(words, tables, Kind::NotARead) {
+        "begin" | "start" => match mentions(words, tables, Kind::NotARead(reason::NOT_A_READ)) {
             Kind::Plain => Kind::Set,
             mentioned => mentioned,
         },
         "" => Kind::Plain,
         "copy" if is_subscription(text) => Kind::Subscription,
+        "copy" => match mentions(words, tables, Kind::Copy) {
+            Kind::Copy => copy::read(text).map_or_else(Kind::NotARead, |_| Kind::Copy),
+            other => other,
+        },
+        "declare" => mentions(words, tables, Kind::NotARead(reason::CURSOR)),
         "savepoint" | "release" if plain_words(text).is_some() => Kind::NoQuery,
-        _ => mentions(words, tables, Kind::NotARead),
+        _ => mentions(words, tables, Kind::NotARead(reason::NOT_A_READ)),
     }
 }
 
@@ -252,7 +268,7 @@ mod tests {
             ("", Kind::NoQuery),
             (";", Kind::NoQuery),
             ("-- top_ten", Kind::NoQuery),
-            ("insert into log select * from top_ten", Kind::NotARead),
+            ("insert into log select * from top_ten", Kind::NotARead(reason::NOT_A_READ)),
             ("begin", Kind::Begin),
             ("START TRANSACTION READ ONLY;", Kind::Begin),
             ("begin isolation level read committed read write", Kind::Begin),
@@ -272,7 +288,12 @@ mod tests {
             ("select pgtrickle.create_stream_table('top_ten', 'select 1')", Kind::Maintenance),
             ("select * from pgtrickle.pgt_status()", Kind::Plain),
             ("copy (select * from pgtrickle.subscribe('top_ten')) to stdout", Kind::Subscription),
-            ("copy (select * from top_ten) to stdout", Kind::NotARead),
+            ("copy (select * from top_ten) to stdout", Kind::Copy),
+            ("copy (select 1) to stdout", Kind::Plain),
+            ("copy top_ten to stdout", Kind::NotARead(reason::COPY_FORM)),
+            ("copy (table top_ten) to stdout (freeze)", Kind::NotARead(reason::COPY_OPTIONS)),
+            ("copy (select pgtrickle.drop_stream_table('top_ten')) to stdout", Kind::Maintenance),
+            ("declare c cursor for select * from top_ten", Kind::NotARead(reason::CURSOR)),
             ("call pgtrickle.refresh_stream_table('x')", Kind::Maintenance),
         ] {
             assert_eq!(classify(text, &tables), expected, "{text}");

@@ -1,6 +1,7 @@
 //! The names a session has given to statements, as far as Weir has an interest in them. A name that is not here is
 //! simply forwarded, so ordinary applications keep this empty.
 
+use super::copy::{self, Options};
 use super::hidden::HiddenRead;
 use super::reason;
 use super::scan::Kind;
@@ -37,6 +38,8 @@ pub struct Statement {
     /// Parameter types as the client's Parse gave them; 0 where it left them to the server.
     pub types: Vec<u32>,
     pub kind: Kind,
+    /// What a COPY copies, and how.
+    pub copy: Option<CopyForm>,
     /// What was found out about it, for the session state it was found under.
     pub resolved: ArcSwapOption<Resolved>,
     /// The same text without its literals, for a simple query that has some.
@@ -50,6 +53,15 @@ pub struct Statement {
     pub slow: AtomicU32,
     /// The registry epoch at which upstream's prepared statement was seen to have its columns still.
     pub columns_kept_at: AtomicU64,
+}
+
+/// `COPY (inner) TO STDOUT`, with its options.
+#[derive(Debug)]
+pub struct CopyForm {
+    pub inner: Arc<Statement>,
+    pub options: Options,
+    /// It was read as it is under `standard_conforming_strings`.
+    pub needs_conforming_strings: bool,
 }
 
 /// A text with its literals taken out.
@@ -94,10 +106,17 @@ impl Resolved {
 
 impl Statement {
     pub fn new(text: &str, types: Vec<u32>, kind: Kind) -> Statement {
+        let copy = if kind == Kind::Copy { copy::read(text).ok() } else { None };
+        let copy = copy.map(|copy| CopyForm {
+            inner: Arc::new(Statement::new(copy.inner, vec![], Kind::Read)),
+            options: copy.options,
+            needs_conforming_strings: copy.needs_conforming_strings,
+        });
         Statement {
             text: text.into(),
             types,
             kind,
+            copy,
             resolved: ArcSwapOption::empty(),
             general: None,
             example: ArcSwapOption::empty(),
@@ -205,7 +224,7 @@ impl Statements {
 
     /// Named reads, for the probe to verify that they still mean what they meant.
     pub fn named_reads(&self) -> impl Iterator<Item = (&[u8], &Arc<Statement>)> {
-        self.named.iter().filter(|(_, s)| s.kind == Kind::Read).map(|(name, s)| (&**name, s))
+        self.named.iter().filter(|(_, s)| s.kind.is_read()).map(|(name, s)| (&**name, s))
     }
 
     /// The name under which upstream has prepared this very statement.
@@ -232,6 +251,10 @@ impl Statements {
         let mut statement = Statement::new(text, types.to_vec(), kind);
         if kind == Kind::Read && types.is_empty() {
             statement.general = self.without_literals(text);
+        }
+        if let Some(copy) = &mut statement.copy {
+            // It is the same read as without the COPY around it.
+            copy.inner = self.of_text(&copy.inner.text.clone(), &[], Kind::Read);
         }
         let statement = Arc::new(statement);
         self.text_bytes += statement.text.len();

@@ -72,6 +72,11 @@ pub fn copy_out_response(out: &mut Vec<u8>, is_binary: bool, columns: usize) {
     });
 }
 
+/// The end of the rows of a COPY.
+pub fn copy_done(out: &mut Vec<u8>) {
+    frame(out, b'c', |_| ());
+}
+
 pub fn parameter_description(out: &mut Vec<u8>, types: &[u32]) {
     frame(out, b't', |out| {
         out.put_u16(types.len() as u16);

@@ -2,6 +2,8 @@
 
 use super::text::Format;
 use crate::analysis::ResultColumn;
+use crate::session::copy::BINARY_HEADER;
+use crate::session::copy::escape::{self, Csv};
 use crate::session::reason;
 use crate::wire::backend;
 use bytes::BufMut;
@@ -13,6 +15,9 @@ use weir_planner::{ColumnType, Row};
 
 /// The columns before the table's own.
 const LEADING: [&str; 2] = ["position", "change"];
+
+/// COPY's defaults. There is no row of one column.
+const CSV: Csv<'_> = Csv { delimiter: b',', quote: b'"', escape: b'"', null: b"", is_alone: false };
 
 /// What a row says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,15 +76,12 @@ impl Writer {
                     if at > 0 {
                         out.push(b',');
                     }
-                    csv(name.as_bytes(), out);
+                    CSV.write(name.as_bytes(), false, out);
                 }
                 out.push(b'\n');
             }),
-            // Signature, flags and length of the extension (documentation, COPY, "Binary Format").
             Format::Binary => backend::frame(out, b'd', |out| {
-                out.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
-                out.put_u32(0);
-                out.put_u32(0);
+                out.extend_from_slice(BINARY_HEADER);
             }),
         }
     }
@@ -135,12 +137,12 @@ impl Writer {
             (Format::Text, None) => out.extend_from_slice(b"\t\\N"),
             (Format::Text, Some(image)) => {
                 out.push(b'\t');
-                text(image, out);
+                escape::text(image, b'\t', out);
             }
             (Format::Csv { .. }, None) => out.push(b','),
             (Format::Csv { .. }, Some(image)) => {
                 out.push(b',');
-                csv(image, out);
+                CSV.write(image, false, out);
             }
             (Format::Binary, None) => out.put_i32(-1),
             (Format::Binary, Some(image)) => {
@@ -149,58 +151,5 @@ impl Writer {
             }
         }
         Ok(())
-    }
-}
-
-/// `CopyAttributeOutText` in `copyto.c`, with its default delimiter.
-fn text(image: &[u8], out: &mut Vec<u8>) {
-    for byte in image {
-        let escaped = match byte {
-            b'\x08' => b'b',
-            b'\x0c' => b'f',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            b'\x0b' => b'v',
-            b'\\' => b'\\',
-            plain => {
-                out.push(*plain);
-                continue;
-            }
-        };
-        out.extend_from_slice(&[b'\\', escaped]);
-    }
-}
-
-/// `CopyAttributeOutCSV` in `copyto.c`, with its defaults: an empty text is quoted, for NULL is nothing.
-fn csv(image: &[u8], out: &mut Vec<u8>) {
-    if !image.is_empty() && !image.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
-        out.extend_from_slice(image);
-        return;
-    }
-    out.push(b'"');
-    for byte in image {
-        if *byte == b'"' {
-            out.push(b'"');
-        }
-        out.push(*byte);
-    }
-    out.push(b'"');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn images_are_escaped_as_copy_escapes_them() {
-        let (mut plain, mut quoted) = (Vec::new(), Vec::new());
-        text(b"a\\b\tc\nd\re\x08\x0b\x0c'\"", &mut plain);
-        assert_eq!(plain, b"a\\\\b\\tc\\nd\\re\\b\\v\\f'\"");
-        for (image, expected) in [("a b", "a b"), ("", "\"\""), ("a,b", "\"a,b\""), ("a\"b\n", "\"a\"\"b\n\"")] {
-            quoted.clear();
-            csv(image.as_bytes(), &mut quoted);
-            assert_eq!(quoted, expected.as_bytes());
-        }
     }
 }
