@@ -1,6 +1,7 @@
 //! Random message sequences to Weir and to Postgres: the reply streams must be equal, message by message and byte by
-//! byte. Masked: the OIDs of temporary tables, which each session has of its own; and which of two refusals an Execute or a
-//! Bind in a failed block gets (see `play::is_lost_portal`, `play::is_other_refusal`).
+//! byte. Masked: the OIDs of temporary tables, which each session has of its own; and the line of Postgres' source that
+//! refuses to execute or describe a portal in a failed block (see `play::is_lost_portal`). `WEIR_TEST_SEQUENCES` sets their
+//! number, for runs of any length under any seed.
 
 use bytes::BytesMut;
 use rand::rngs::StdRng;
@@ -97,7 +98,7 @@ fn player(address: &str, thread: usize, temporary_from: u32) -> Player {
 }
 
 fn may_write(step: &Step) -> bool {
-    let writes = |sql: &str| ["INSERT", "UPDATE", "DELETE", "COPY"].iter().any(|word| sql.contains(word));
+    let writes = |sql: &str| ["INSERT", "UPDATE", "DELETE", "FROM STDIN"].iter().any(|word| sql.contains(word));
     match step {
         Step::Parse { sql, .. } | Step::Query(sql) => writes(sql),
         _ => false,
@@ -165,6 +166,9 @@ fn work(run: &Run, server: &TestServer, weir: &TestWeir, thread: usize) {
                 .extend([Step::CopyFail, Step::Sync, Step::Query("ROLLBACK".to_owned())].into_iter().chain(reset));
         }
         let pieces = rng.random();
+        if std::env::var_os("SHOW").is_some() {
+            eprintln!("{sequence}");
+        }
         let (through, direct) = pair.play(&sequence, pieces);
         if let Some(found) = difference(&through, &direct) {
             run.failed.store(true, Ordering::Relaxed);
@@ -220,6 +224,25 @@ fn found_before() -> Vec<Sequence> {
     let totals = "SELECT * FROM totals ORDER BY shop";
     let lines = "SELECT id, shop FROM lines ORDER BY id LIMIT $1 OFFSET $2";
     let read = [parse(totals), bind(""), execute(0), Sync, Wait];
+    let copy = [parse("COPY (SELECT * FROM totals ORDER BY shop) TO STDOUT"), bind(""), execute(0), Sync, Wait];
+    let bind_values = |count: usize, formats: &[i16]| Bind {
+        portal: "",
+        statement: "",
+        formats: formats.to_vec(),
+        values: vec![None; count],
+        results: vec![],
+    };
+    // What a failed block says of the unnamed statement and portal that memory was given in it.
+    let begin = [Query(totals.into()), Wait, Query("BEGIN".into()), Wait];
+    let fail = [bind("unknown"), Sync, Wait];
+    let refused = [
+        &[bind_values(1, &[]), Sync, Wait, bind_values(2, &[1]), Sync, Wait, bind_values(0, &[1, 0]), Sync, Wait][..],
+        &[bind_values(0, &[]), Sync, Wait, bind_values(2, &[0, 0, 0]), execute(1), Sync, Wait][..],
+        &[Step::Raw { tag: 'B', length: 8, body: b"\0\0\0\x01".to_vec() }, Sync, Wait][..],
+        &[Describe { kind: 'S', name: "" }, Sync, Wait, Describe { kind: 'P', name: "" }, Sync, Wait, execute(0), Sync]
+            [..],
+    ]
+    .concat();
     let all = [
         // A Parse that nobody executes may be an error.
         vec![parse("SELECT nope FROM totals"), Sync],
@@ -332,6 +355,42 @@ fn found_before() -> Vec<Sequence> {
         .concat(),
         // A read right behind a Close.
         [&read[..], &[Step::Close { kind: 'S', name: "" }, Sync], &read[..]].concat(),
+        [&begin[..], &read[..], &fail, &refused].concat(),
+        [&begin[..], &copy[..], &fail, &refused].concat(),
+        // A query that fails in such a block leaves a portal of its own, or it does not.
+        [
+            &begin[..],
+            &[Query(totals.into()), Wait][..],
+            &[
+                Query("SELECT total / (n - 20) FROM totals ORDER BY shop".into()),
+                Describe { kind: 'P', name: "" },
+                Sync,
+            ],
+        ]
+        .concat(),
+        [
+            &begin[..],
+            &read[..],
+            &[Query("SELECT nope".into()), Wait, Describe { kind: 'P', name: "" }, Sync, Wait, execute(0), Sync],
+        ]
+        .concat(),
+        [
+            &begin[..],
+            &copy[..],
+            &[Query("SELECT nope".into()), Wait, Describe { kind: 'P', name: "" }, Sync, Wait, execute(0), Sync],
+        ]
+        .concat(),
+        // A COPY has run to its end, whatever limit it was given, and does not run again.
+        [&begin[..], &copy[..], &[Describe { kind: 'P', name: "" }, execute(1), Sync]].concat(),
+        vec![
+            copy[0].clone(),
+            Describe { kind: 'S', name: "" },
+            bind(""),
+            Describe { kind: 'P', name: "" },
+            execute(1),
+            Sync,
+        ],
+        vec![copy[0].clone(), bind(""), execute(1), execute(1), Sync],
         // A Sync within a copy that fails.
         vec![parse("COPY scratch FROM STDIN"), bind(""), execute(0), Sync, CopyData(b"x\n".to_vec()), Wait, Sync, Wait],
         // The copy fails before the Sync, and what follows is another copy with its own end.
@@ -403,6 +462,54 @@ fn reads_in_one_flight_with_others_are_answered_from_memory() {
     }
 }
 
+/// A client that does not wait for CopyInResponse sends a Bind into the copy: the server ends the session, and names the Bind,
+/// not what Weir would put in before it.
+#[test]
+fn nothing_is_put_in_where_a_copy_may_begin() {
+    use Step::{Bind, Execute, Parse, Query, Sync, Wait};
+    let (server, weir) = stack(1);
+    let mut pair = Pair::new(&server, &weir, 0);
+    let mut locker = RawClient::superuser(&server.address());
+    let table = format!("{}.held", schema(0));
+    let bind = |statement| Bind { portal: "", statement, formats: vec![], values: vec![], results: vec![] };
+    let parse = |name, sql: &str| Parse { name, sql: sql.into(), types: vec![] };
+    for unnamed in [
+        vec![Query(CACHED[1].sql.into())],
+        vec![parse("", CACHED[1].sql), bind(""), Execute { portal: "", rows: 0 }, Sync],
+    ] {
+        let sequence = [
+            &[parse("s1", "COPY held FROM STDIN"), Sync, Wait][..],
+            &unnamed,
+            &[Wait, bind("s1"), Execute { portal: "", rows: 0 }, Sync, Wait, bind(""), Sync, Wait],
+        ]
+        .concat();
+        let stopped = AtomicBool::new(false);
+        let lock = format!("BEGIN; LOCK TABLE {table}");
+        locker.execute(&lock);
+        let found = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stopped.load(Ordering::Relaxed) {
+                    let is_waited_for = format!(
+                        "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = '{table}'::regclass AND NOT granted)"
+                    );
+                    while locker.query(&is_waited_for).scalar() != "t" && !stopped.load(Ordering::Relaxed) {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    // The client's patience ends, and it sends the Bind, before the copy can begin.
+                    std::thread::sleep(Duration::from_millis(500));
+                    locker.execute("COMMIT");
+                    locker.execute(&lock);
+                }
+                locker.execute("COMMIT");
+            });
+            let found = pair.fails(&Sequence(sequence.clone()), 7);
+            stopped.store(true, Ordering::Relaxed);
+            found
+        });
+        assert_eq!(found, None, "{}", Sequence(sequence));
+    }
+}
+
 /// Protocol versions that clients ask for, and options of the protocol that nobody knows: what the server says up to its
 /// first ReadyForQuery, but for the key.
 #[test]
@@ -425,6 +532,13 @@ fn start_up_in_every_version() {
     }
 }
 
+fn sequences() -> usize {
+    match std::env::var("WEIR_TEST_SEQUENCES") {
+        Ok(number) => number.parse().expect("WEIR_TEST_SEQUENCES is a number"),
+        Err(_) => rounds(2000, 100_000),
+    }
+}
+
 #[test]
 fn random_sequences() {
     let (server, weir) = stack(THREADS);
@@ -432,7 +546,7 @@ fn random_sequences() {
     eprintln!("random_sequences: WEIR_TEST_SEED={seed}");
     let run = Run {
         seed,
-        wanted: rounds(2000, 100_000),
+        wanted: sequences(),
         next: AtomicUsize::new(0),
         failed: AtomicBool::new(false),
         report: Mutex::new(String::new()),

@@ -41,6 +41,8 @@ pub(super) enum ClientStep {
     ProbeFirst,
     /// Before the next message, upstream must be given its unnamed statement; then look again.
     MendFirst,
+    /// Before the next message, upstream must be asked for its unnamed portal; then look again.
+    AskPortalFirst,
 }
 
 impl Relay {
@@ -124,6 +126,13 @@ impl Relay {
                 }
                 Verdict::ProbeFirst => return ClientStep::ProbeFirst,
                 Verdict::MendFirst => return ClientStep::MendFirst,
+                Verdict::AskPortalFirst => return ClientStep::AskPortalFirst,
+                Verdict::Answer(said) => {
+                    input.move_to(*pass, &mut self.upstream.output);
+                    *pass = 0;
+                    self.client.output.extend(&said);
+                    self.drop_message(header, input);
+                }
                 Verdict::Attempt => return ClientStep::Attempt(header.total),
                 Verdict::Collect => self.mode = Mode::Collecting { bytes: 0 },
                 Verdict::Drop => {

@@ -37,6 +37,10 @@ pub(super) enum Verdict {
     Attempt,
     ProbeFirst,
     MendFirst,
+    /// It must be known first whose the unnamed portal is, upstream's or the client's.
+    AskPortalFirst,
+    /// Say this to the client in its place; everything before it has been answered.
+    Answer(Vec<u8>),
     /// Neither upstream nor Weir has a use for it.
     Drop,
 }
@@ -60,6 +64,9 @@ impl Relay {
             }
             if self.owed.comes_by_itself() {
                 return Verdict::Later;
+            }
+            if self.owed.is_told_by_flush() {
+                return self.later_after_flush();
             }
         }
         match (header.tag, whole) {
@@ -116,6 +123,16 @@ impl Relay {
         }
     }
 
+    /// What the server has to say is asked for, and waited for.
+    pub(super) fn later_after_flush(&mut self) -> Verdict {
+        if !self.owed.wants_flush() {
+            return Verdict::Later;
+        }
+        let mut flush = BytesMut::new();
+        frontend::say_flush(&mut flush);
+        Verdict::LaterAfter(flush)
+    }
+
     fn judge_query(&mut self, body: &[u8]) -> Verdict {
         let text = frontend::query(body).ok().and_then(|text| std::str::from_utf8(text).ok());
         // In another encoding than UTF8 it may be readable; its results will tell.
@@ -135,7 +152,10 @@ impl Relay {
                 _ => {}
             }
         }
-        let first = self.mend_query(kind);
+        let mut first = self.mend_query(kind);
+        if let Some(close) = self.mend_portal_before_query() {
+            first.get_or_insert_default().extend_from_slice(&close);
+        }
         match (first, self.forward_query(kind, true)) {
             (Some(first), Verdict::Pass) => Verdict::PassAfter(first),
             (_, verdict) => verdict,
@@ -224,8 +244,19 @@ impl Relay {
         if kind.is_read() && portal.is_empty() && self.cuts_before_read() {
             return self.cut();
         }
-        if name.is_empty() && self.must_wait_for_unnamed() {
-            return Verdict::Later;
+        if name.is_empty() {
+            if let Some(verdict) = self.wait_for_unnamed() {
+                return verdict;
+            }
+            if self.cannot_mend_unnamed() && header.total <= MAX_STATEMENT_BYTES {
+                return match self.bind_instead(header, prefix) {
+                    None => Verdict::Need(header.total),
+                    Some(instead) => {
+                        self.forward_bind(kind, false);
+                        Verdict::Instead(instead)
+                    }
+                };
+            }
         }
         let mut first = self.mend_query(kind);
         if name.is_empty()
@@ -241,8 +272,8 @@ impl Relay {
 
     fn judge_execute(&mut self, body: Option<&[u8]>) -> Verdict {
         let of_unnamed = |body| frontend::execute(body).is_ok_and(|execute| execute.portal.is_empty());
-        let verdict = if body.is_some_and(of_unnamed) { self.mend_portal() } else { Verdict::Pass };
-        if matches!(verdict, Verdict::Later | Verdict::LaterAfter(_)) {
+        let verdict = if body.is_some_and(of_unnamed) { self.mend_portal(false) } else { Verdict::Pass };
+        if matches!(verdict, Verdict::Later | Verdict::LaterAfter(_) | Verdict::AskPortalFirst) {
             return verdict;
         }
         self.opening = if self.opening == Opening::Begun { Opening::Executed } else { Opening::None };
@@ -254,22 +285,32 @@ impl Relay {
     fn judge_describe(&mut self, body: Option<&[u8]>) -> Verdict {
         let verdict = match body.map(frontend::target) {
             Some(Ok(target)) if target.kind == b'S' && target.name.is_empty() => {
-                if self.must_wait_for_unnamed() {
-                    return Verdict::Later;
+                if let Some(verdict) = self.wait_for_unnamed() {
+                    return verdict;
+                }
+                if self.cannot_mend_unnamed() {
+                    let verdict = self.describe_instead();
+                    self.within_batch(false);
+                    if matches!(verdict, Verdict::Instead(_)) {
+                        self.owed.push(Expected::Describe);
+                    }
+                    return verdict;
                 }
                 if self.mends_unnamed_apart() {
                     return if self.is_idle() { Verdict::MendFirst } else { Verdict::Later };
                 }
                 self.mend_unnamed().map_or(Verdict::Pass, Verdict::PassAfter)
             }
-            Some(Ok(target)) if target.kind == b'P' && target.name.is_empty() => self.mend_portal(),
+            Some(Ok(target)) if target.kind == b'P' && target.name.is_empty() => self.mend_portal(true),
             _ => Verdict::Pass,
         };
-        if matches!(verdict, Verdict::Later | Verdict::LaterAfter(_)) {
+        if matches!(verdict, Verdict::Later | Verdict::LaterAfter(_) | Verdict::AskPortalFirst) {
             return verdict;
         }
         self.within_batch(false);
-        self.owed.push(Expected::Describe);
+        if !matches!(verdict, Verdict::Answer(_)) {
+            self.owed.push(Expected::Describe);
+        }
         verdict
     }
 

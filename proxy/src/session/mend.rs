@@ -1,22 +1,105 @@
 //! Messages that Weir puts in before a client's, so that upstream has the unnamed statement and portal that memory
 //! answered in its place. Their replies are swallowed.
 
+use super::exchange::ServerError;
 use super::expected::{Expected, ParseOutcome};
 use super::frontend::Mode;
 use super::judge::Verdict;
+use super::miscount::Miscount;
+use super::probe;
 use super::relay::{Relay, SessionError};
 use super::scan::Kind;
 use super::statements::{Unnamed, UnnamedPortal};
+use crate::wire::backend;
+use crate::wire::frame::{HEADER_BYTES, Header};
 use crate::wire::frontend;
 use bytes::BytesMut;
 
+/// `invalid_cursor_name`: there is no such portal.
+const UNDEFINED_PORTAL: &str = "34000";
+
 impl Relay {
-    /// Upstream's unnamed statement is not the client's, and what is under way may change either of them.
-    pub(super) fn must_wait_for_unnamed(&self) -> bool {
-        self.statements.unnamed_upstream != Unnamed::Same
+    /// Upstream's unnamed statement is not the client's, and what is under way may change either of them, or begin a copy, in
+    /// which nothing can be put in.
+    pub(super) fn wait_for_unnamed(&mut self) -> Option<Verdict> {
+        if self.statements.unnamed_upstream == Unnamed::Same || self.statements.unnamed_is_settled {
+            return None;
+        }
+        if self.owed.comes_by_itself() && self.owed.may_change_unnamed() {
+            return Some(Verdict::Later);
+        }
+        if self.owed.is_told_by_flush()
+            || (self.state.status == b'E' && !self.owed.is_idle() && self.owed.is_attentive())
+        {
+            return Some(self.later_after_flush());
+        }
+        None
+    }
+
+    /// In a block that has failed, upstream takes no Parse: it says what it has to say of a statement of Weir's own that is there
+    /// already.
+    pub(super) fn cannot_mend_unnamed(&self) -> bool {
+        self.state.status == b'E'
+            && self.probe_prepared
+            && self.owed.is_idle()
+            && self.statements.unnamed_upstream == Unnamed::Lacking
             && !self.statements.unnamed_is_settled
-            && self.owed.comes_by_itself()
-            && self.owed.may_change_unnamed()
+    }
+
+    /// What is refused as the client's Bind of the unnamed statement would be (`exec_bind_message` up to the block's state); `None`
+    /// when more of it is needed.
+    pub(super) fn bind_instead(&mut self, header: Header, body: &[u8]) -> Option<BytesMut> {
+        let mut out = BytesMut::new();
+        let wanted = self.statements.get(b"").map_or(0, |statement| statement.parameters());
+        let is_whole = body.len() + HEADER_BYTES >= header.total;
+        let bound = frontend::bound(body).ok()?;
+        match frontend::bound_counts(bound) {
+            Ok((formats, supplied)) if formats <= 1 || formats == supplied => {
+                self.miscount = Miscount::new(supplied, wanted);
+                let values = self.miscount.map_or(probe::PARAMETERS, Miscount::sent);
+                frontend::say_bind(&mut out, probe::NAME, 0, vec![None; values]);
+            }
+            // What is wrong with it is said of no name.
+            _ if is_whole => frontend::say_bound(&mut out, probe::NAME, bound),
+            _ => return None,
+        }
+        Some(out)
+    }
+
+    /// What answers a description of the unnamed statement where that cannot be given to upstream: what returns no rows is
+    /// described in a failed block, too (`exec_describe_statement_message`).
+    pub(super) fn describe_instead(&self) -> Verdict {
+        match self.statements.get(b"") {
+            Some(statement) if statement.kind == Kind::Copy => {
+                let mut said = Vec::new();
+                backend::parameter_description(&mut said, &statement.types);
+                backend::no_data(&mut said);
+                Verdict::Answer(said)
+            }
+            _ => {
+                let mut out = BytesMut::new();
+                frontend::say_describe_statement(&mut out, probe::NAME.as_bytes());
+                Verdict::Instead(out)
+            }
+        }
+    }
+
+    /// A query has failed in a block that has failed with it: has it left a portal of its own in the place of the client's, which
+    /// memory ran? Upstream had none.
+    pub(super) async fn ask_portal(&mut self) -> Result<(), SessionError> {
+        let mut request = BytesMut::new();
+        frontend::say_describe_portal(&mut request, "");
+        frontend::say_sync(&mut request);
+        let mut is_there = true;
+        self.exchange(&request, |tag, body| {
+            is_there &= tag != b'E' || ServerError::read(body).sqlstate != UNDEFINED_PORTAL;
+        })
+        .await?;
+        match &mut self.statements.unnamed_portal {
+            UnnamedPortal::Lacking(lacking) if !is_there => lacking.may_be_gone = false,
+            portal => *portal = UnnamedPortal::Same,
+        }
+        Ok(())
     }
 
     /// What must be said so that upstream's unnamed statement is the one the client believes in. That it is so is known
@@ -97,9 +180,24 @@ impl Relay {
         Some(out)
     }
 
+    /// In a block, a query that fails may leave an unnamed portal of its own, or none. Upstream's, where it is not the client's, is
+    /// closed before, so that the one there afterwards is known to be the query's.
+    pub(super) fn mend_portal_before_query(&mut self) -> Option<BytesMut> {
+        if self.state.status != b'T' || self.statements.unnamed_portal.is_same() || !self.owed.is_idle() {
+            return None;
+        }
+        if matches!(self.statements.unnamed_portal, UnnamedPortal::Stale) {
+            self.statements.unnamed_portal = UnnamedPortal::Same;
+        }
+        let mut out = BytesMut::new();
+        frontend::say_close_portal(&mut out, "");
+        self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
+        Some(out)
+    }
+
     /// The verdict on a Describe or Execute of the unnamed portal. Where memory ran it to its end in this block, upstream
     /// must have it first; in a block that has failed since, it can only be refused.
-    pub(super) fn mend_portal(&mut self) -> Verdict {
+    pub(super) fn mend_portal(&mut self, describes: bool) -> Verdict {
         const STATEMENT: &str = "weir_portal";
         // Behind a Bind of its own it is upstream's, or skipped with it.
         if self.statements.unnamed_portal.is_same() || !self.owed.is_attentive() || self.owed.makes_unnamed_portal() {
@@ -107,9 +205,7 @@ impl Relay {
         }
         if !self.owed.is_idle() {
             // What is under way may end the block, or the portal.
-            let mut flush = BytesMut::new();
-            frontend::say_flush(&mut flush);
-            return Verdict::LaterAfter(flush);
+            return self.later_after_flush();
         }
         match (self.state.status, std::mem::take(&mut self.statements.unnamed_portal)) {
             (b'T' | b'E', UnnamedPortal::Stale) => {
@@ -133,7 +229,18 @@ impl Relay {
                 self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
                 Verdict::PassAfter(first)
             }
-            (b'E', UnnamedPortal::Lacking(lacking)) if !lacking.may_be_gone => {
+            (b'E', UnnamedPortal::Lacking(lacking)) if lacking.may_be_gone => {
+                self.statements.unnamed_portal = UnnamedPortal::Lacking(lacking);
+                Verdict::AskPortalFirst
+            }
+            (b'E', UnnamedPortal::Lacking(lacking)) if describes && lacking.statement.kind == Kind::Copy => {
+                // What returns no rows is described in a failed block, too.
+                self.statements.unnamed_portal = UnnamedPortal::Lacking(lacking);
+                let mut said = Vec::new();
+                backend::no_data(&mut said);
+                Verdict::Answer(said)
+            }
+            (b'E', UnnamedPortal::Lacking(lacking)) => {
                 // A Parse is refused as it is: 25P02. Upstream's own unnamed portal, if any, is not the client's.
                 let mut instead = BytesMut::new();
                 frontend::say_parse(&mut instead, STATEMENT, "SELECT 1", &[]);

@@ -27,6 +27,7 @@ mod judge;
 mod listener;
 mod login;
 mod mend;
+mod miscount;
 mod opening;
 mod owed;
 mod parameters;

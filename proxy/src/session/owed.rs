@@ -26,6 +26,8 @@ pub(super) struct Owed {
     others: Vec<Conversation>,
     /// Weir has put in a message that tells them apart.
     asked: bool,
+    /// Upstream has been told to send what it has, and has been sent nothing since.
+    is_flushed: bool,
 }
 
 impl Owed {
@@ -71,7 +73,24 @@ impl Owed {
 
     /// A message that the server answers in any case would tell the conversations apart, and none is under way.
     pub(super) fn should_ask(&self) -> bool {
-        self.is_ambiguous() && !self.asked && self.all().all(Conversation::is_attentive)
+        self.is_ambiguous() && !self.asked && self.all().all(Conversation::is_attentive) && !self.may_begin_copy()
+    }
+
+    /// The reply to a statement under way is yet to come, and may say that a copy begins: what is sent now would be read within
+    /// it.
+    pub(super) fn may_begin_copy(&self) -> bool {
+        let begins = |e: &Expected| matches!(e, Expected::Execute { injected: false } | Expected::Query(_));
+        self.all().any(|conversation| conversation.iter().any(begins))
+    }
+
+    /// A Flush is to be sent, if none has been since the last message: one is enough, however long it takes.
+    pub(super) fn wants_flush(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_flushed, true)
+    }
+
+    /// That reply comes when the server is told to send what it has.
+    pub(super) fn is_told_by_flush(&self) -> bool {
+        self.may_begin_copy() && self.all().all(Conversation::is_attentive)
     }
 
     /// That message, put in by Weir, is on its way.
@@ -82,6 +101,7 @@ impl Owed {
 
     #[inline]
     pub(super) fn push(&mut self, expected: Expected) {
+        self.is_flushed = false;
         for other in &mut self.others {
             other.push(expected.clone());
         }
@@ -337,6 +357,21 @@ mod tests {
         assert_eq!(owed.arrives(b'3'), Ok(true));
         assert_eq!(owed.close_complete(), Ok(Certainty::No));
         assert!(owed.is_idle());
+    }
+
+    #[test]
+    fn nothing_is_asked_where_a_copy_may_begin() {
+        let mut owed = owed([execute(), sync()]);
+        assert!(owed.is_told_by_flush() && owed.wants_flush() && !owed.wants_flush(), "one Flush is enough");
+        owed.copy_in();
+        assert!(!owed.is_told_by_flush(), "it has begun");
+        owed.error().unwrap();
+        owed.push(sync());
+        owed.push(bind());
+        owed.push(execute());
+        owed.push(sync());
+        assert!(owed.is_ambiguous() && owed.wants_flush());
+        assert!(!owed.should_ask(), "the Close would be read within the copy");
     }
 
     #[test]

@@ -16,7 +16,9 @@ use weir_cache::Position;
 use weir_planner::render::Renderer;
 use weir_planner::settings::Settings;
 
-const NAME: &str = "weir_probe";
+pub(super) const NAME: &str = "weir_probe";
+/// Parameters of the probe's statement.
+pub(super) const PARAMETERS: usize = 2;
 
 /// Named reads that one probe verifies; past it they are forgotten and become forwarded statements.
 const MAX_VERIFIED: usize = 32;

@@ -7,6 +7,7 @@ use super::environment::State;
 use super::expected::Expected;
 use super::frontend::{ClientStep, Mode};
 use super::login::LoggedIn;
+use super::miscount::Miscount;
 use super::opening::Opening;
 use super::owed::Owed;
 use super::privilege::Questions;
@@ -59,6 +60,8 @@ pub(super) struct Relay {
     pub(super) opening: Opening,
     pub(super) owed: Owed,
     pub(super) statements: Statements,
+    /// The error that comes next is to be told of another statement.
+    pub(super) miscount: Option<Miscount>,
     pub(super) state: State,
     pub(super) route: Route,
     /// Privileges that a transaction block kept from being asked.
@@ -95,6 +98,7 @@ impl Relay {
             opening: Opening::default(),
             owed,
             statements: Statements::default(),
+            miscount: None,
             state: State::default(),
             route: Route::default(),
             questions: Questions::default(),
@@ -136,6 +140,10 @@ impl Relay {
                 }
                 ClientStep::MendFirst => {
                     self.mend_unnamed_apart().await?;
+                    continue;
+                }
+                ClientStep::AskPortalFirst => {
+                    self.ask_portal().await?;
                     continue;
                 }
                 ClientStep::ProbeFirst => {

@@ -280,6 +280,12 @@ impl Statements {
 }
 
 impl Statement {
+    /// The number of its parameters: of those that a COPY declares Postgres knows, whatever they are for.
+    pub fn parameters(&self) -> usize {
+        let resolved = self.resolved.load();
+        resolved.as_ref().map_or(self.types.len(), |resolved| resolved.prepared.params.len())
+    }
+
     /// What a simple query with this text asks: the statement to resolve, and the values of its parameters.
     pub fn simple(self: &Arc<Statement>) -> (Arc<Statement>, Vec<Arc<str>>) {
         let shares = |general: &&WithoutLiterals| {

@@ -76,7 +76,8 @@ impl Relay {
             let rest = &input[pass..];
             let Some(header) = frame::header(rest)? else { break };
             let is_looked_into = is_looked_into(header.tag)
-                || (matches!(header.tag, b'C' | b'E') && !self.statements.unnamed_portal.is_same());
+                || (matches!(header.tag, b'C' | b'E') && !self.statements.unnamed_portal.is_same())
+                || (header.tag == b'E' && self.miscount.is_some());
             if is_looked_into && rest.len() < header.total {
                 let missing = header.total - rest.len();
                 buffer.make_room(missing);
@@ -156,6 +157,15 @@ impl Relay {
                         Err(surprise) => self.distrust(surprise),
                     }
                     self.state.forget();
+                    if let Some(miscount) = self.miscount.take()
+                        && let Some(told) = miscount.told(&rest[HEADER_BYTES..header.total])
+                    {
+                        buffer.move_to(pass, &mut self.client.output);
+                        self.client.output.extend(&told);
+                        buffer.consume(header.total);
+                        pass = 0;
+                        continue;
+                    }
                 }
                 // Asynchronous messages: something happened that this session has now seen.
                 b'A' | b'N' | b'S' => self.state.forget(),

@@ -124,6 +124,13 @@ pub fn bound(body: &[u8]) -> Result<&[u8], Malformed> {
     Ok(body.0)
 }
 
+/// How many formats and values a Bind brings, from what stands behind its names; the values themselves may be missing.
+pub fn bound_counts(bound: &[u8]) -> Result<(usize, usize), Malformed> {
+    let mut bound = Body(bound);
+    let formats = bound.formats()?.len();
+    Ok((formats, bound.count()?))
+}
+
 pub fn target(body: &[u8]) -> Result<Target<'_>, Malformed> {
     let mut body = Body(body);
     let [kind] = body.array()?;
@@ -176,6 +183,10 @@ pub fn say_describe_statement(out: &mut BytesMut, name: &[u8]) {
     out.put_u8(b'S');
     out.put_slice(name);
     out.put_u8(0);
+}
+
+pub fn say_describe_portal(out: &mut BytesMut, name: &str) {
+    say(out, extended::Describe::new(b'P', Some(name.to_owned())));
 }
 
 pub fn say_close_statement(out: &mut BytesMut, name: &str) {

@@ -29,7 +29,7 @@ const fn statement(sql: &'static str, parameters: &'static [Kind], columns: usiz
 }
 
 /// Memory answers these once they are analysed, for parameters that raise no error.
-pub const CACHED: [Statement; 18] = [
+pub const CACHED: [Statement; 21] = [
     statement("SELECT shop, n, total, latest FROM totals WHERE shop = $1", &[Kind::Text], 4),
     statement("SELECT * FROM totals ORDER BY shop", &[], 4),
     statement("SELECT id, amount, at, f FROM lines WHERE id BETWEEN $1 AND $2 ORDER BY id", &[Kind::Int, Kind::Int], 4),
@@ -48,6 +48,9 @@ pub const CACHED: [Statement; 18] = [
     statement("SELECT id FROM lines WHERE false", &[], 1),
     statement("SELECT FROM totals", &[], 0),
     statement("SELECT max(id) / $1 FROM lines", &[Kind::Int], 1),
+    statement("COPY (SELECT * FROM totals ORDER BY shop) TO STDOUT", &[], 0),
+    statement("COPY (SELECT id, b, d, flag FROM lines WHERE id < 6 ORDER BY id) TO STDOUT (FORMAT binary)", &[], 0),
+    statement("COPY (SELECT FROM totals) TO STDOUT (FORMAT csv, NULL 'x')", &[], 0),
 ];
 
 /// Postgres answers these.
@@ -86,7 +89,7 @@ pub const FORWARDED: [Statement; 30] = [
 ];
 
 /// Simple queries that memory answers.
-pub const CACHED_QUERIES: [&str; 10] = [
+pub const CACHED_QUERIES: [&str; 14] = [
     "SELECT * FROM totals ORDER BY shop",
     "SELECT id, b, d, flag, at, f FROM lines WHERE id < 6 ORDER BY id",
     "SELECT shop, n FROM totals WHERE shop = 'shop 1'",
@@ -97,6 +100,10 @@ pub const CACHED_QUERIES: [&str; 10] = [
     "SELECT at FROM lines WHERE d = '02/01/2024' ORDER BY id",
     "SELECT shop FROM totals WHERE shop > E'shop \\x32' ORDER BY shop -- the rest",
     "TABLE totals ORDER BY shop LIMIT 2",
+    "COPY (SELECT * FROM totals ORDER BY shop) TO STDOUT",
+    "COPY (SELECT shop, n FROM totals ORDER BY shop) TO STDOUT (FORMAT binary);",
+    "COPY (SELECT id, b, f, at FROM lines WHERE id < 6 ORDER BY id) TO STDOUT WITH CSV HEADER FORCE QUOTE id",
+    "COPY (SELECT total / (n - 20) FROM totals ORDER BY shop) TO STDOUT",
 ];
 
 /// Simple queries that open, end or steer transactions.
@@ -157,7 +164,7 @@ pub const SETTINGS: [&str; 27] = [
 ];
 
 /// Other simple queries: several statements at once, prepared in SQL, cursors, COPY, errors, notices.
-pub const OTHERS: [&str; 45] = [
+pub const OTHERS: [&str; 47] = [
     "",
     ";",
     "  -- only a comment",
@@ -195,7 +202,9 @@ pub const OTHERS: [&str; 45] = [
     "CLOSE c",
     "CLOSE ALL",
     "COPY (SELECT b FROM scratch ORDER BY a) TO STDOUT (FORMAT csv)",
-    "COPY (SELECT shop, n FROM totals ORDER BY shop) TO STDOUT (FORMAT binary)",
+    "COPY (SELECT shop, n FROM totals ORDER BY shop) TO STDOUT (FORMAT nonsense)",
+    "COPY (SELECT shop FROM totals ORDER BY shop) TO STDOUT (FORMAT csv, FORCE_QUOTE (nope))",
+    "COPY totals TO STDOUT",
     "COPY scratch FROM STDIN",
     "COPY scratch FROM STDIN (FORMAT csv)",
     "COPY totals FROM STDIN",
@@ -228,7 +237,7 @@ pub fn create(client: &mut RawClient, thread: usize) {
          FROM generate_series(1, 100) i",
     );
     client.execute("INSERT INTO sale SELECT * FROM sale_kept");
-    client.execute("CREATE TABLE scratch (a int PRIMARY KEY, b text)");
+    client.execute("CREATE TABLE scratch (a int PRIMARY KEY, b text); CREATE TABLE held (a int)");
     client.execute("INSERT INTO scratch VALUES (1, 'one'), (2, NULL), (3, 'drei')");
     for (name, query) in [
         ("totals", "SELECT shop, count(*) AS n, sum(amount) AS total, max(at) AS latest FROM sale GROUP BY shop"),
