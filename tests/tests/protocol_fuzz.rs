@@ -254,6 +254,20 @@ fn found_before() -> Vec<Sequence> {
         vec![bind("unknown"), Query(totals.into()), Wait, Sync, Wait, Query(totals.into())],
         // What was put in for the client may be skipped, too.
         [&read[..], &[bind("unknown"), bind(""), execute(1), Sync, bind(""), execute(1), Sync]].concat(),
+        // So does one that cannot be read.
+        [
+            &read[..],
+            &[Step::Raw { tag: 'P', length: 17, body: b"\0SELECT '\xc3('\0\0\0"[..13].to_vec() }, Sync, Wait],
+            &[
+                Step::Raw { tag: 'P', length: 19, body: b"\0SELECT '\xc3('\0\0\0".to_vec() },
+                Sync,
+                Wait,
+                bind(""),
+                execute(1),
+                Sync,
+            ],
+        ]
+        .concat(),
         // A Parse that is skipped leaves the unnamed statement as it was.
         [&read[..], &[bind("unknown"), parse("SELECT 7"), Sync, Wait, bind(""), execute(1), Sync]].concat(),
         // In a block the unnamed portal outlives its batch; then a query destroys it.
@@ -391,6 +405,8 @@ fn found_before() -> Vec<Sequence> {
             Sync,
         ],
         vec![copy[0].clone(), bind(""), execute(1), execute(1), Sync],
+        // A parameter that nothing in it can refer to has no type.
+        vec![Parse { name: "", sql: "COPY (SELECT * FROM totals) TO STDOUT".into(), types: vec![0] }, Sync],
         // A Sync within a copy that fails.
         vec![parse("COPY scratch FROM STDIN"), bind(""), execute(0), Sync, CopyData(b"x\n".to_vec()), Wait, Sync, Wait],
         // The copy fails before the Sync, and what follows is another copy with its own end.

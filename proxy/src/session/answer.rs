@@ -120,8 +120,7 @@ impl Relay {
                         (Kind::Show(show), _) => self.show(show, out),
                         // It returns no rows, and asks for no formats of theirs; a limit does not hold.
                         (Kind::Copy, _) => {
-                            let has_parameters = !portal.bind.values.is_empty() || !portal.statement.types.is_empty();
-                            if has_parameters || portal.bind.formats.len() > 1 {
+                            if !portal.bind.values.is_empty() || portal.bind.formats.len() > 1 {
                                 return Err(reason::FORMATS.into());
                             }
                             copy_at = Some(out.len());

@@ -176,6 +176,8 @@ fn of_interest(
 ) -> Result<Arc<Statement>, Refusal> {
     let text = std::str::from_utf8(text).map_err(|_| reason::CLIENT_ENCODING)?;
     match scan::classify(text, tables) {
+        // Of parameters that no part of a COPY can refer to, Postgres says what it thinks.
+        Kind::Copy if !types.is_empty() => Err(reason::PARAMETER.into()),
         kind @ (Kind::Read | Kind::Copy | Kind::Show(_)) => Ok(statements.of_text(text, types, kind)),
         _ => Err(reason::BATCH.into()),
     }
@@ -194,6 +196,7 @@ fn find(name: &[u8], names: &Names, statements: &Statements) -> Result<Arc<State
             .or_else(|| statements.get(name).cloned()),
     };
     match found {
+        Some(statement) if statement.kind == Kind::Copy && !statement.types.is_empty() => Err(reason::PARAMETER.into()),
         Some(statement) if matches!(statement.kind, Kind::Read | Kind::Copy | Kind::Show(_)) => Ok(statement),
         _ => Err(reason::BATCH.into()),
     }

@@ -205,7 +205,10 @@ impl Conversation {
             Some(Expected::Sync { .. } | Expected::Cut { .. } | Expected::FunctionCall | Expected::Startup) => {
                 return false;
             }
-            Some(Expected::Parse { injected: false, outcome: ParseOutcome::Named(name, _) }) => name.is_empty(),
+            Some(Expected::Parse {
+                injected: false,
+                outcome: ParseOutcome::Named(name, _) | ParseOutcome::Unreadable(name),
+            }) => name.is_empty(),
             Some(_) => false,
         };
         let synced =
@@ -239,6 +242,7 @@ impl Conversation {
             Expected::Parse { outcome: ParseOutcome::Named(of, statement), .. } if **of == *name => {
                 Some(statement.as_ref())
             }
+            Expected::Parse { outcome: ParseOutcome::Unreadable(of), .. } if **of == *name => Some(None),
             _ => None,
         })
     }

@@ -55,6 +55,8 @@ pub enum ParseOutcome {
     Nothing,
     /// The name now stands for this statement; `None`: for one that Weir has no interest in.
     Named(Box<[u8]>, Option<Arc<Statement>>),
+    /// The same, for a text that is not UTF8: where Postgres cannot read it either, the name stays what it was.
+    Unreadable(Box<[u8]>),
 }
 
 /// What a ReadyForQuery answered.
@@ -135,6 +137,7 @@ impl ParseOutcome {
     pub fn is_same(&self, other: &ParseOutcome) -> bool {
         match (self, other) {
             (ParseOutcome::Nothing, ParseOutcome::Nothing) => true,
+            (ParseOutcome::Unreadable(name), ParseOutcome::Unreadable(other)) => name == other,
             (ParseOutcome::Named(name, statement), ParseOutcome::Named(other_name, other)) => {
                 name == other_name && statement.as_ref().map(Arc::as_ptr) == other.as_ref().map(Arc::as_ptr)
             }

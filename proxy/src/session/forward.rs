@@ -18,7 +18,8 @@ impl Relay {
     }
 
     pub(super) fn forward_parse(&mut self, outcome: ParseOutcome) -> Verdict {
-        self.statements.unnamed_is_settled |= matches!(&outcome, ParseOutcome::Named(name, _) if name.is_empty());
+        self.statements.unnamed_is_settled |=
+            matches!(&outcome, ParseOutcome::Named(name, _) | ParseOutcome::Unreadable(name) if name.is_empty());
         self.owed.push(Expected::Parse { injected: false, outcome });
         self.within_batch(false);
         Verdict::Pass

@@ -203,6 +203,7 @@ impl Relay {
         };
         let known = self.statements.get(parse.name).is_some() || self.owed.statement_under_way(parse.name).is_some();
         let outcome = match statement {
+            _ if text.is_err() => ParseOutcome::Unreadable(parse.name.into()),
             None if !known && !parse.name.is_empty() => ParseOutcome::Nothing,
             statement => ParseOutcome::Named(parse.name.into(), statement),
         };

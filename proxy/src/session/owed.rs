@@ -147,13 +147,22 @@ impl Owed {
     /// Something still under way may replace or destroy the unnamed statement.
     pub(super) fn may_change_unnamed(&self) -> bool {
         let changes = |expected: &Expected| match expected {
-            Expected::Parse { outcome: ParseOutcome::Named(name, _), .. } => name.is_empty(),
+            Expected::Parse { outcome: ParseOutcome::Named(name, _) | ParseOutcome::Unreadable(name), .. } => {
+                name.is_empty()
+            }
             Expected::Parse { injected, .. } => *injected,
             Expected::Close { unnamed_statement, .. } => *unnamed_statement,
             Expected::Query(_) => true,
             _ => false,
         };
         self.all().any(|conversation| conversation.iter().any(changes))
+    }
+
+    /// A Parse is being answered whose text is not UTF8.
+    pub(super) fn is_answering_unreadable(&self) -> bool {
+        let unreadable =
+            |e: Option<&Expected>| matches!(e, Some(Expected::Parse { outcome: ParseOutcome::Unreadable(_), .. }));
+        self.all().any(|conversation| unreadable(conversation.front()))
     }
 
     /// A simple query is being answered.

@@ -1,6 +1,7 @@
 //! What Postgres says, looked at by its headers on the way to the client: when it is ready again, which replies belong
 //! to messages Weir put in, and whether anything came unasked.
 
+use super::exchange::ServerError;
 use super::expected::{Certainty, ParseOutcome, Surprise};
 use super::frontend::Mode;
 use super::owed::{self, Owed};
@@ -8,6 +9,9 @@ use super::relay::{Relay, SessionError};
 use super::statements::{Unnamed, UnnamedPortal};
 use crate::wire::buffer::Buffer;
 use crate::wire::frame::{self, HEADER_BYTES};
+
+/// A text that is none in the client's encoding (`pq_getmsgstring`).
+const CHARACTER_NOT_IN_REPERTOIRE: &str = "22021";
 
 /// What to do after upstream's bytes have been passed on.
 pub(super) enum UpstreamStep {
@@ -77,7 +81,7 @@ impl Relay {
             let Some(header) = frame::header(rest)? else { break };
             let is_looked_into = is_looked_into(header.tag)
                 || (matches!(header.tag, b'C' | b'E') && !self.statements.unnamed_portal.is_same())
-                || (header.tag == b'E' && self.miscount.is_some());
+                || (header.tag == b'E' && (self.miscount.is_some() || self.owed.is_answering_unreadable()));
             if is_looked_into && rest.len() < header.total {
                 let missing = header.total - rest.len();
                 buffer.make_room(missing);
@@ -152,7 +156,10 @@ impl Relay {
                     {
                         self.unnamed_portal_may_be_another();
                     }
+                    let is_unread = self.owed.is_answering_unreadable()
+                        && ServerError::read(&rest[HEADER_BYTES..header.total]).sqlstate == CHARACTER_NOT_IN_REPERTOIRE;
                     match self.owed.error() {
+                        Ok(_) if is_unread => {}
                         Ok(unnamed) => self.unnamed_is_destroyed(unnamed),
                         Err(surprise) => self.distrust(surprise),
                     }
@@ -199,6 +206,7 @@ impl Relay {
 
     fn parsed(&mut self, injected: bool, outcome: ParseOutcome) {
         match outcome {
+            ParseOutcome::Unreadable(name) => self.parsed(injected, ParseOutcome::Named(name, None)),
             ParseOutcome::Named(name, statement) if name.is_empty() => self.statements.unnamed_is(statement),
             ParseOutcome::Named(name, statement) => self.statements.set(&name, statement),
             // Upstream has been given what the client believed in.

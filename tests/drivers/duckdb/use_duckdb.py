@@ -47,6 +47,17 @@ for kind, sql in READS.items():
             rows(kind, answer)
         before = answer
 
+# Where a scan's block is READ COMMITTED, its COPY is a read like any other.
+db.execute("ATTACH '' AS rc (TYPE postgres, ISOLATION_LEVEL 'READ COMMITTED')")
+for kind, sql in READS.items():
+    before = None
+    for _ in range(12):
+        answer = db.execute(sql.replace("pg.", "rc.").replace("'pg'", "'rc'")).fetchall()
+        if answer != before:
+            rows(f"{kind}, READ COMMITTED", answer)
+        before = answer
+db.execute("DETACH rc")
+
 db.execute("BEGIN")
 db.execute("INSERT INTO pg.scratch VALUES (1, 'duck', 1.5, NULL), (2, 'duck', 2.5, NULL)")
 rows("own writes", db.execute("SELECT * FROM pg.scratch_totals").fetchall())

@@ -156,6 +156,10 @@ COPY scratch FROM STDIN (FORMAT csv);
 \.
 SELECT * FROM scratch_totals ORDER BY label;
 COPY (SELECT id, spent FROM customer_totals ORDER BY id LIMIT 3) TO STDOUT;
+\copy (SELECT * FROM every_kind ORDER BY id) TO 'every.bin' (FORMAT binary)
+\copy (SELECT * FROM every_kind ORDER BY id) TO 'every.csv' WITH CSV HEADER FORCE QUOTE *
+\copy (SELECT * FROM every_document ORDER BY id) TO 'every.txt' (DELIMITER '|', NULL 'nil')
+\copy (SELECT nope FROM customer_totals) TO 'nothing'
 SELECT lo_from_bytea(4711, '\x00ff10');
 \lo_list
 \lo_export 4711 large
@@ -165,6 +169,9 @@ SQL
 cksum < orders.copy
 cksum < totals.csv
 cksum < kinds.bin
+cksum < every.bin
+cksum < every.csv
+cksum < every.txt
 cksum < large
 ask -c 'SELECT 1; SELECT 2' -c 'SELECT 1/0; SELECT 3' -c 'SELECT 4'
 ask -1 -c 'INSERT INTO scratch VALUES (200)' -c 'SELECT 1/0'

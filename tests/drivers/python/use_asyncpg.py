@@ -118,6 +118,13 @@ async def copies(connection):
     out = io.BytesIO()
     await connection.copy_from_query("SELECT * FROM every_kind ORDER BY id", output=out, format="binary")
     say("copied out in binary", out.getvalue())
+    for n in range(REPETITIONS):
+        out = io.BytesIO()
+        await connection.copy_from_query("SELECT id, name, spent FROM customer_totals ORDER BY id", output=out, format="csv", header=True)
+        if n in (0, REPETITIONS - 1):
+            say("copied again", out.getvalue())
+        await asyncio.sleep(PAUSE_SECONDS)
+    await note_route(connection, "COPY")
     await attempt("copy fails", connection.copy_to_table("scratch", source=io.BytesIO(b"not a number\n")))
     rows("copied", await connection.fetch("SELECT * FROM scratch_totals ORDER BY label"))
 

@@ -10,7 +10,7 @@ import uuid
 import psycopg
 from psycopg.types.json import Json, Jsonb
 
-from common import READS, attempt, note_route, placeholders, repeated, rows, say, version
+from common import PAUSE_SECONDS, READS, REPETITIONS, attempt, note_route, placeholders, repeated, rows, say, version
 
 version("psycopg", psycopg)
 # Its log names objects by their addresses.
@@ -172,6 +172,14 @@ def copies(connection):
             say("copied out", sum(len(block) for block in copy))
         with cursor.copy("COPY (SELECT * FROM every_kind ORDER BY id) TO STDOUT (FORMAT binary)") as copy:
             say("copied out in binary", b"".join(bytes(block) for block in copy))
+        # The last of these have been analysed.
+        for n in range(REPETITIONS):
+            with cursor.copy("COPY (SELECT id, name, spent FROM customer_totals ORDER BY id) TO STDOUT") as copy:
+                found = list(copy.rows())
+            if n in (0, REPETITIONS - 1):
+                rows("copied rows", found)
+            time.sleep(PAUSE_SECONDS)
+        note_route("COPY", asker(connection))
 
         def broken():
             with cursor.copy("COPY scratch (id, label, value) FROM STDIN") as copy:

@@ -36,7 +36,7 @@ pub const ALL: [Program; 20] = [
     quick("psql", &["sh", "{here}/psql/psql.sh"]),
     // A few reads, which may come before their analysis has ended.
     Program { reads_stream_tables: false, ..quick("psql-interactive", &["sh", "{here}/psql/interrupt.sh"]) },
-    // It reads by COPY.
+    // It reads in REPEATABLE READ.
     Program { reads_stream_tables: false, ..quick("pg_dump", &["sh", "{here}/psql/dump.sh"]) },
     quick("pgbench", &["sh", "{here}/psql/bench.sh"]),
     program("psycopg2", &[PYTHON, "{here}/python/use_psycopg2.py"]),
@@ -45,9 +45,8 @@ pub const ALL: [Program; 20] = [
     program("pg8000", &[PYTHON, "{here}/python/use_pg8000.py"]),
     program("sqlalchemy", &[PYTHON, "{here}/python/use_sqlalchemy.py"]),
     program("django", &[PYTHON, "{here}/python/use_django.py"]),
-    // It reads by COPY and in REPEATABLE READ, which are Postgres' to answer.
-    Program { reads_stream_tables: false, ..program("duckdb", &[PYTHON, "{here}/duckdb/use_duckdb.py"]) },
-    // So does this one.
+    // It reads in REPEATABLE READ, which is Postgres' to answer, unless it is told otherwise.
+    program("duckdb", &[PYTHON, "{here}/duckdb/use_duckdb.py"]),
     Program { reads_stream_tables: false, ..program("duckdb-one-box", &[PYTHON, "{here}/duckdb/one_box.py"]) },
     program("node-postgres", &["node", "--no-deprecation", "{here}/node/use_pg.mjs"]),
     program("postgres.js", &["node", "--no-deprecation", "{here}/node/use_postgres.mjs"]),
