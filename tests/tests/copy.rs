@@ -325,6 +325,13 @@ fn a_long_answer_is_broken_off() {
         client.execute("ROLLBACK");
         assert_eq!(client.query("SELECT 1").scalar(), "1");
     }
+    // A client that reads slowly is not idle.
+    let mut client = RawClient::superuser(&stack.weir.address());
+    client.execute("SET idle_session_timeout = '600ms'");
+    begin(&mut client);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(until_ready(&mut client).iter().filter(|message| message.tag == b'd').count(), 30_000);
+    assert_eq!(client.query("SELECT 1").scalar(), "1");
     let mut client = RawClient::superuser(&stack.weir.address());
     client.execute("SET statement_timeout = '300ms'");
     begin(&mut client);
