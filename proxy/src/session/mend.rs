@@ -28,6 +28,10 @@ impl Relay {
         if self.owed.comes_by_itself() && self.owed.may_change_unnamed() {
             return Some(Verdict::Later);
         }
+        if self.state.status == b'E' && self.upstream_body_left > 0 {
+            // An asynchronous message on its way must not be cut in two.
+            return Some(Verdict::Later);
+        }
         if self.owed.is_told_by_flush()
             || (self.state.status == b'E' && !self.owed.is_idle() && self.owed.is_attentive())
         {
@@ -206,6 +210,10 @@ impl Relay {
         if !self.owed.is_idle() {
             // What is under way may end the block, or the portal.
             return self.later_after_flush();
+        }
+        if self.upstream_body_left > 0 {
+            // An asynchronous message on its way must not be cut in two.
+            return Verdict::Later;
         }
         match (self.state.status, std::mem::take(&mut self.statements.unnamed_portal)) {
             (b'T' | b'E', UnnamedPortal::Stale) => {
