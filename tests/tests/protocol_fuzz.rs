@@ -319,6 +319,17 @@ fn found_before() -> Vec<Sequence> {
             &[Query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE".into()), Sync],
         ]
         .concat(),
+        // A description takes one, too, which lasts up to the Sync.
+        [
+            &[Query(totals.into()), Wait, parse(totals), Describe { kind: 'S', name: "" }, Step::Flush, Wait][..],
+            &[Query("BEGIN ISOLATION LEVEL REPEATABLE READ".into()), Wait, Query("ROLLBACK".into())],
+        ]
+        .concat(),
+        [
+            &[Query(totals.into()), Wait, parse(totals), Describe { kind: 'S', name: "" }, Step::Flush, Wait][..],
+            &[Query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE".into()), Wait],
+        ]
+        .concat(),
         // The portal of a read in a block that has failed since, and in one whose end is under way.
         [
             &[Query(totals.into()), Wait, parse("BEGIN"), bind(""), execute(0)],

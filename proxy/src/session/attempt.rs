@@ -10,7 +10,7 @@ use super::reason::{self, Route};
 use super::relay::{Relay, SessionError};
 use super::subscription::Request;
 use crate::analysis::literals;
-use crate::wire::backend;
+use crate::wire::{backend, frame};
 use arc_swap::Guard;
 use smallvec::SmallVec;
 use std::time::Instant;
@@ -50,6 +50,7 @@ impl Relay {
         let input = std::mem::take(&mut self.client.input);
         let candidate = &input.filled()[..bytes];
         let is_batch = candidate[0] != b'Q';
+        let is_unsynced = frame::messages(candidate).last().is_some_and(|(tag, _)| tag == b'H');
         self.answer.clear();
         let mut outcome = self.answer_from_memory(candidate).await;
         if matches!(outcome, Err(Refusal::Forward(literals::REASON))) {
@@ -78,6 +79,7 @@ impl Relay {
             }
             Err(Refusal::Session(error)) => return Err(error),
         }
+        self.is_unsynced = is_unsynced;
         self.client.input.consume(bytes);
         self.client.output.extend(&self.answer);
         if self.answer.capacity() > KEPT_ANSWER_BYTES {

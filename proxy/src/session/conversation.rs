@@ -83,7 +83,10 @@ impl Conversation {
     pub(super) fn parse_complete(&mut self) -> Result<(bool, ParseOutcome), Surprise> {
         self.skip_copy_ends();
         match self.queue.pop_front() {
-            Some(Expected::Parse { injected, outcome }) => Ok((injected, outcome)),
+            Some(Expected::Parse { injected, outcome }) => {
+                self.skip_copy_ends();
+                Ok((injected, outcome))
+            }
             other => self.surprise("ParseComplete", other),
         }
     }
@@ -92,7 +95,10 @@ impl Conversation {
     pub(super) fn bind_complete(&mut self) -> Result<bool, Surprise> {
         self.skip_copy_ends();
         match self.queue.pop_front() {
-            Some(Expected::Bind { unnamed, .. }) => Ok(unnamed),
+            Some(Expected::Bind { unnamed, .. }) => {
+                self.skip_copy_ends();
+                Ok(unnamed)
+            }
             other => self.surprise("BindComplete", other),
         }
     }
@@ -101,7 +107,10 @@ impl Conversation {
     pub(super) fn close_complete(&mut self) -> Result<bool, Surprise> {
         self.skip_copy_ends();
         match self.queue.pop_front() {
-            Some(Expected::Close { unnamed_statement, .. }) => Ok(unnamed_statement),
+            Some(Expected::Close { unnamed_statement, .. }) => {
+                self.skip_copy_ends();
+                Ok(unnamed_statement)
+            }
             other => self.surprise("CloseComplete", other),
         }
     }
@@ -110,7 +119,10 @@ impl Conversation {
     pub(super) fn described(&mut self) -> Result<(), Surprise> {
         self.skip_copy_ends();
         match self.queue.pop_front() {
-            Some(Expected::Describe) => Ok(()),
+            Some(Expected::Describe) => {
+                self.skip_copy_ends();
+                Ok(())
+            }
             Some(Expected::Query(query)) => {
                 self.queue.push_front(Expected::Query(Query { readable: true, answered: true, ..query }));
                 Ok(())

@@ -13,6 +13,7 @@ impl Relay {
         self.count(kind);
         self.owed.push(Expected::Query(Query { hold: kind == Kind::Maintenance, readable, answered: false }));
         self.mode = Mode::Open;
+        self.is_unsynced = false;
         self.statements.unnamed_is_settled = false;
         Verdict::Pass
     }

@@ -91,6 +91,7 @@ impl Relay {
                 let hold = matches!(self.mode, Mode::Forwarding { hold: true });
                 self.owed.push(Expected::Sync { hold });
                 self.mode = Mode::Open;
+                self.is_unsynced = false;
                 self.declined = "";
                 self.statements.unnamed_is_settled = false;
                 Verdict::Pass
@@ -99,6 +100,7 @@ impl Relay {
                 self.owed.push(Expected::FunctionCall);
                 self.touch();
                 self.mode = Mode::Open;
+                self.is_unsynced = false;
                 self.statements.unnamed_is_settled = false;
                 Verdict::Pass
             }

@@ -170,7 +170,8 @@ impl Relay {
     /// this block would have taken (see `prelude`).
     pub(super) fn mend_query(&mut self, kind: Kind) -> Option<BytesMut> {
         const STATEMENT: &str = "weir_seen";
-        let lacks = kind == Kind::Set && self.state.status == b'T' && self.state.read_in_block;
+        let read_before = (self.state.status == b'T' && self.state.read_in_block) || self.is_unsynced;
+        let lacks = kind == Kind::Set && read_before;
         if !lacks || self.owed.is_copying_in() {
             return None;
         }

@@ -76,11 +76,11 @@ impl Owed {
         self.is_ambiguous() && !self.asked && self.all().all(Conversation::is_attentive) && !self.may_begin_copy()
     }
 
-    /// The reply to a statement under way is yet to come, and may say that a copy begins: what is sent now would be read within
-    /// it.
-    pub(super) fn may_begin_copy(&self) -> bool {
+    /// Whichever conversation is the true one, the reply to a statement under way is yet to come, and may say that a copy begins:
+    /// what is sent now would be read within it.
+    fn may_begin_copy(&self) -> bool {
         let begins = |e: &Expected| matches!(e, Expected::Execute { injected: false } | Expected::Query(_));
-        self.all().any(|conversation| conversation.iter().any(begins))
+        self.all().all(|conversation| conversation.iter().any(begins))
     }
 
     /// A Flush is to be sent, if none has been since the last message: one is enough, however long it takes.
@@ -381,6 +381,31 @@ mod tests {
         owed.push(sync());
         assert!(owed.is_ambiguous() && owed.wants_flush());
         assert!(!owed.should_ask(), "the Close would be read within the copy");
+    }
+
+    #[test]
+    fn nothing_is_waited_for_that_may_have_come_already() {
+        let mut owed = owed([execute(), sync()]);
+        owed.copy_in();
+        owed.error().unwrap();
+        for expected in [sync(), Expected::Describe, execute(), sync()] {
+            owed.push(expected);
+        }
+        owed.arrives(b'Z').unwrap();
+        owed.ready().unwrap();
+        owed.arrives(b'E').unwrap();
+        owed.error().unwrap();
+        owed.arrives(b'Z').unwrap();
+        owed.ready().unwrap();
+        assert!(owed.is_ambiguous() && !owed.is_told_by_flush(), "all of it may have been answered");
+        assert!(owed.should_ask());
+    }
+
+    #[test]
+    fn the_end_of_no_copy_is_not_waited_for() {
+        let mut owed = owed([bind(), Expected::CopyEnd]);
+        owed.bind_complete().unwrap();
+        assert!(owed.is_idle());
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub(super) struct Relay {
     pub(super) miscount: Option<Miscount>,
     pub(super) state: State,
     pub(super) route: Route,
+    /// A description has been answered whose Sync has not come: the client's transaction has taken a snapshot.
+    pub(super) is_unsynced: bool,
     /// Privileges that a transaction block kept from being asked.
     pub(super) questions: Questions,
     /// Why the batch being forwarded was not answered from memory; empty when it was not tried.
@@ -101,6 +103,7 @@ impl Relay {
             miscount: None,
             state: State::default(),
             route: Route::default(),
+            is_unsynced: false,
             questions: Questions::default(),
             cancel: Arc::new(Cancel::of_host(host)),
             cancel_key: None,

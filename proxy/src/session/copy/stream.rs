@@ -114,6 +114,7 @@ impl Relay {
 
         // From here on it is answered.
         self.client.input.consume(bytes);
+        self.is_unsynced = false;
         self.mode = Mode::Open;
         batch::adopt(names, &mut self.statements);
         self.state.bookmark = self.state.bookmark.max(seen);

@@ -109,6 +109,7 @@ impl Relay {
             }
         };
         self.client.input.consume(bytes);
+        self.is_unsynced = false;
         self.adopt_subscription(&request);
         self.mode = Mode::Open;
         self.route = Route::Memory;
