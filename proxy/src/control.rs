@@ -5,6 +5,7 @@ use crate::wire::stream::Stream;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Mutex, mpsc};
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::error::SqlState;
@@ -24,7 +25,7 @@ pub enum ControlError {
 /// Opens a control connection and drives it on its own task until it closes. Settings that shape results are fixed:
 /// see `SETTINGS`.
 pub async fn connect(upstream: &Upstream, purpose: &str) -> Result<Client, ControlError> {
-    open(upstream, purpose, None).await
+    open(upstream, purpose, Ears::default()).await
 }
 
 /// As [`connect`], with a value for every notification that arrives; the channel closes with the connection.
@@ -33,16 +34,32 @@ pub async fn connect_listening(
     purpose: &str,
 ) -> Result<(Client, mpsc::UnboundedReceiver<()>), ControlError> {
     let (notified, notifications) = mpsc::unbounded_channel();
-    Ok((open(upstream, purpose, Some(notified)).await?, notifications))
+    let ears = Ears { notified: Some(notified), ..Ears::default() };
+    Ok((open(upstream, purpose, ears).await?, notifications))
 }
 
-type Notified = Option<mpsc::UnboundedSender<()>>;
+/// As [`connect`], with the number of notices and warnings that have arrived: a statement's are counted when its answer is
+/// there.
+pub async fn connect_counting_notices(
+    upstream: &Upstream,
+    purpose: &str,
+) -> Result<(Client, Arc<AtomicU64>), ControlError> {
+    let ears = Ears::default();
+    Ok((open(upstream, purpose, ears.clone()).await?, ears.notices))
+}
 
-async fn open(upstream: &Upstream, purpose: &str, notified: Notified) -> Result<Client, ControlError> {
+/// Who hears what the server says unasked.
+#[derive(Clone, Default)]
+struct Ears {
+    notified: Option<mpsc::UnboundedSender<()>>,
+    notices: Arc<AtomicU64>,
+}
+
+async fn open(upstream: &Upstream, purpose: &str, ears: Ears) -> Result<Client, ControlError> {
     let mut attempts = upstream.attempts().iter().peekable();
     loop {
         let encryption = *attempts.next().expect("every sslmode tries something");
-        match log_in(upstream, purpose, encryption, notified.clone()).await {
+        match log_in(upstream, purpose, encryption, ears.clone()).await {
             // pg_hba.conf has no line for a connection with (or without) TLS: `allow` and `prefer` try the other.
             Err(ControlError::Postgres(error))
                 if attempts.peek().is_some()
@@ -60,7 +77,7 @@ async fn log_in(
     upstream: &Upstream,
     purpose: &str,
     encryption: Encryption,
-    notified: Notified,
+    ears: Ears,
 ) -> Result<Client, ControlError> {
     let stream = upstream.open(encryption).await?.stream;
     let mut config = upstream.config().clone();
@@ -73,7 +90,10 @@ async fn log_in(
             match std::future::poll_fn(|context| connection.poll_message(context)).await {
                 Some(Ok(AsyncMessage::Notification(_))) => {
                     // Nobody listens any more: the connection is about to be closed.
-                    let _ = notified.as_ref().map(|notified| notified.send(()));
+                    let _ = ears.notified.as_ref().map(|notified| notified.send(()));
+                }
+                Some(Ok(AsyncMessage::Notice(_))) => {
+                    ears.notices.fetch_add(1, Ordering::Release);
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return tracing::debug!(%error, "control connection closed"),

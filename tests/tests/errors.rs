@@ -1,9 +1,14 @@
 //! Bad input: Postgres' own error or a clear one with an SQLSTATE and the remedy; and the connection stays usable.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
+use weir_tests::pair::Pair;
 use weir_tests::postgres::TestServer;
 use weir_tests::weir::{TestWeir, binary};
 use weir_tests::wire::{RawClient, ServerError};
+
+/// What is waited for comes within this time, or never.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn stack() -> (TestServer, TestWeir, RawClient) {
     let server = TestServer::start();
@@ -180,4 +185,30 @@ fn weir_check_is_content_with_a_good_server() {
     let _weir = TestWeir::start(&server);
     let check = Command::new(binary()).args(["check", "--upstream", &server.url()]).output().expect("weir runs");
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+}
+
+/// What Postgres has to say of a text when it parses it, it says each time: a name that is cut, a backslash in a literal.
+#[test]
+fn notices_are_not_lost() {
+    let (server, weir, _client) = stack();
+    let mut pair = Pair::superuser(&server, &weir);
+    let long = format!("SELECT grp AS {} FROM items ORDER BY grp", "x".repeat(70));
+    let copied = format!("COPY ({long}) TO STDOUT");
+    let slash = "SELECT grp, 'a\\\\b' AS b FROM items ORDER BY grp";
+    let mut forwarded = |sql: &str, reason: &str, settings: &str| {
+        pair.run(settings);
+        let started = Instant::now();
+        loop {
+            let messages = pair.same_messages(sql, |client| client.simple(sql));
+            assert!(messages.iter().any(|message| message.tag == b'N'), "{sql}");
+            let route = pair.through.last_route();
+            if route == format!("forwarded: {reason}") {
+                break;
+            }
+            assert!(started.elapsed() < PATIENCE, "{sql}: {route}");
+        }
+    };
+    forwarded(&long, "notice", "SELECT 1");
+    forwarded(&copied, "COPY other than of a query to the client", "SELECT 1");
+    forwarded(slash, "notice", "SET standard_conforming_strings = off");
 }

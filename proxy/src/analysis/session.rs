@@ -6,6 +6,8 @@ use crate::catalog::system::{CatalogError, SystemCatalog};
 use crate::control;
 use crate::registry::Registry;
 use crate::upstream::Upstream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
 use weir_planner::types::oid;
@@ -13,6 +15,8 @@ use weir_planner::types::oid;
 /// A session of Weir's own role with a temporary schema of its own.
 pub(super) struct AnalysisSession {
     client: Client,
+    /// Notices and warnings that the server has sent.
+    notices: Arc<AtomicU64>,
     pub catalog: SystemCatalog,
     /// The registry epoch the catalogue was read at.
     catalog_epoch: u64,
@@ -24,6 +28,9 @@ pub(super) struct AnalysisSession {
 
 /// Keeps the session's temporary schema alive, so that it is not made and dropped with every analysis.
 const STANDING_SCHEMA: &str = "CREATE TEMP TABLE weir_standing_temp_schema ()";
+
+/// What clients are told of a text, unless they have said otherwise (an identifier that is cut, a backslash in a literal).
+const WHAT_CLIENTS_HEAR: &str = "SET client_min_messages = notice; SET escape_string_warning = on";
 
 /// One parameter per setting that shapes a tree; see [`settings`]. The role comes last: what follows runs as the
 /// client's role, so that names are looked up with its rights.
@@ -61,14 +68,25 @@ pub(super) struct Analysed {
 
 impl AnalysisSession {
     pub async fn open(config: &Upstream) -> Result<AnalysisSession, Failure> {
-        let client = control::connect(config, "analysis").await.map_err(|error| Failure::Broken(error.to_string()))?;
+        let (client, notices) = control::connect_counting_notices(config, "analysis")
+            .await
+            .map_err(|error| Failure::Broken(error.to_string()))?;
         let broken = |error: tokio_postgres::Error| Failure::Broken(error.to_string());
         client.batch_execute(STANDING_SCHEMA).await.map_err(broken)?;
+        client.batch_execute(WHAT_CLIENTS_HEAR).await.map_err(broken)?;
         let text = [Type::TEXT; 14];
         let enter = client.prepare_typed(ENTER, &text).await.map_err(broken)?;
         let read_tree = client.prepare(READ_TREE).await.map_err(broken)?;
         let catalog = SystemCatalog::load(&client).await?;
-        Ok(AnalysisSession { client, catalog, catalog_epoch: u64::MAX, literals_run_code: true, enter, read_tree })
+        Ok(AnalysisSession {
+            client,
+            notices,
+            catalog,
+            catalog_epoch: u64::MAX,
+            literals_run_code: true,
+            enter,
+            read_tree,
+        })
     }
 
     pub fn is_closed(&self) -> bool {
@@ -123,7 +141,11 @@ impl AnalysisSession {
             return Err(Failure::unsupported("parameter type", format!("type {oid} is user-defined, or none")));
         }
         let declared: Vec<Type> = declared.iter().map(|oid| type_of(*oid)).collect();
+        let heard = self.notices.load(Ordering::Acquire);
         let statement = self.client.prepare_typed(sql, &declared).await.map_err(Failure::of)?;
+        if self.notices.load(Ordering::Acquire) != heard {
+            return Err(Failure::unsupported("notice", "Postgres has something to say of the text"));
+        }
         let mut signature = Vec::new();
         for parameter in statement.params() {
             signature.push(self.type_name(parameter.oid())?);
