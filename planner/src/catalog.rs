@@ -84,6 +84,9 @@ pub struct RelationEntry {
 pub enum RelationKind {
     /// A base table whose deltas are captured.
     Table,
+    /// A partitioned table: no rows of its own, but those of its leaves, whatever stands between. The leaves name their columns
+    /// as it does, in any order.
+    Partitioned { leaves: Vec<u32> },
     /// A stream table: read its maintained rows, do not expand. `tree` is its own `pg_rewrite.ev_action`: to Postgres it
     /// is a view.
     StreamTable { tree: String },

@@ -109,7 +109,7 @@ impl Lowering<'_> {
         };
         match &entry.kind {
             RangeKind::Relation { sampled: true, .. } => unsupported("TABLESAMPLE"),
-            RangeKind::Relation { oid, .. } => self.relation(*oid, varno),
+            RangeKind::Relation { oid, with_children, .. } => self.relation(*oid, *with_children, varno),
             RangeKind::Subquery(query) => Ok(numbered(self.query(query, Some(level))?.plan, varno)),
             RangeKind::Cte { recursive: true, .. } => unsupported("WITH RECURSIVE"),
             RangeKind::Cte { name, levels_up, .. } => {

@@ -1,4 +1,4 @@
-//! Relations in FROM: tables and stream tables are scanned, ordinary views expanded.
+//! Relations in FROM: tables and stream tables are scanned, partitioned ones leaf by leaf, ordinary views expanded.
 
 use super::error::{LowerError, Unsupported};
 use super::expr::{Columns, ExprLowerer, Frame};
@@ -12,10 +12,17 @@ use crate::types::RelationId;
 
 impl<'c> Lowering<'c> {
     /// The plan of relation `oid` and where its columns stand in it, as range table entry `varno`.
-    pub(super) fn relation(&mut self, oid: u32, varno: usize) -> Result<(Plan, Columns), LowerError> {
+    pub(super) fn relation(
+        &mut self,
+        oid: u32,
+        with_children: bool,
+        varno: usize,
+    ) -> Result<(Plan, Columns), LowerError> {
         let entry = self.catalog.relations.get(&oid).ok_or(LowerError::Missing { kind: "relation", oid })?;
         match &entry.kind {
             RelationKind::Table | RelationKind::StreamTable { .. } => self.scan(oid, entry, varno),
+            RelationKind::Partitioned { .. } if !with_children => unsupported("ONLY of a partitioned table"),
+            RelationKind::Partitioned { leaves } => self.leaves(leaves, entry, varno),
             RelationKind::View { tree } => {
                 let tree = parse(tree)?;
                 let Some(query) = statement(&tree) else { return unsupported("a view of more than one statement") };
@@ -50,6 +57,48 @@ impl<'c> Lowering<'c> {
             return Ok((plan, columns));
         }
         Ok((self.with_generated(plan, entry)?, columns))
+    }
+
+    /// Every leaf is a table of its own, with its own order of columns and its own generated ones.
+    fn leaves(&mut self, leaves: &[u32], root: &RelationEntry, varno: usize) -> Result<(Plan, Columns), LowerError> {
+        let (mut columns, mut kinds) = (Columns::default(), Vec::with_capacity(root.columns.len()));
+        for (position, column) in root.columns.iter().enumerate() {
+            columns.insert(varno, i64::from(column.number), position);
+            kinds.push(self.kind(column.type_oid, column.typmod, column.collation)?);
+        }
+        let mut inputs = Vec::with_capacity(leaves.len());
+        for &oid in leaves {
+            let leaf = self.catalog.relations.get(&oid).ok_or(LowerError::Missing { kind: "relation", oid })?;
+            if let RelationKind::Other { reason } = &leaf.kind {
+                let name = format!("{}.{}", leaf.schema, leaf.name);
+                return Err(
+                    Unsupported::because("partition that cannot be followed", format!("{reason} {name}")).into()
+                );
+            }
+            let (scan, _) = self.scan(oid, leaf, varno)?;
+            let mut exprs = Vec::with_capacity(kinds.len());
+            for (column, kind) in root.columns.iter().zip(&kinds) {
+                let found = leaf.columns.iter().position(|own| own.name == column.name);
+                match found.filter(|position| scan.columns[*position] == *kind) {
+                    Some(position) => exprs.push(Expr::Column(position)),
+                    // Read while it was being changed.
+                    None => return unsupported(format!("partition without the column {}", column.name)),
+                }
+            }
+            let same = exprs.len() == scan.columns.len()
+                && exprs.iter().enumerate().all(|(position, expr)| *expr == Expr::Column(position));
+            inputs.push(if same {
+                scan
+            } else {
+                Plan { node: PlanNode::Project { input: Box::new(scan), exprs }, columns: kinds.clone() }
+            });
+        }
+        let node = match inputs.len() {
+            0 => PlanNode::Values { rows: vec![] },
+            1 => return Ok((inputs.remove(0), columns)),
+            _ => PlanNode::UnionAll { inputs },
+        };
+        Ok((Plan { node, columns: kinds }, columns))
     }
 
     /// Generated columns are computed: logical replication does not carry them before 18.

@@ -87,7 +87,7 @@ impl Search<'_> {
 fn definition(catalog: &Catalog, relation: u32) -> Option<&str> {
     match &catalog.relations.get(&relation)?.kind {
         RelationKind::View { tree } | RelationKind::StreamTable { tree } => Some(tree),
-        RelationKind::Table | RelationKind::Other { .. } => None,
+        RelationKind::Table | RelationKind::Partitioned { .. } | RelationKind::Other { .. } => None,
     }
 }
 

@@ -142,7 +142,7 @@ fn stream_tables(tree: &Tree, session: &AnalysisSession) -> Result<Vec<RelationI
                 Ok(tree) => open.extend(references(&tree).relations),
                 Err(error) => return Err(Failure::unsupported("unknown tree", error.to_string())),
             },
-            RelationKind::Table => {
+            RelationKind::Table | RelationKind::Partitioned { .. } => {
                 return Err(Failure::unsupported("reads a base table", format!("{}.{}", entry.schema, entry.name)));
             }
             RelationKind::Other { reason } => {

@@ -21,7 +21,7 @@ pub struct PlannedView {
 /// Relations a view reads, ordinary views followed, each once. What functions read inside is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// Tables whose changes are captured.
+    /// Tables whose changes are captured; of a partitioned one, its leaves.
     pub base_tables: Vec<RelationId>,
     pub stream_tables: Vec<RelationId>,
     /// Everything else, with why it cannot be followed ("foreign table").
@@ -87,6 +87,16 @@ fn collect(catalog: &SystemCatalog, tree: &Tree, found: &mut Sources, seen: &mut
         let id = RelationId(oid);
         match catalog.planner().relations.get(&oid).map(|entry| &entry.kind) {
             Some(RelationKind::Table) => found.base_tables.push(id),
+            Some(RelationKind::Partitioned { leaves }) => {
+                let new = leaves.iter().filter(|leaf| seen.insert(**leaf));
+                for &leaf in new {
+                    match catalog.planner().relations.get(&leaf).map(|entry| &entry.kind) {
+                        Some(RelationKind::Table) => found.base_tables.push(RelationId(leaf)),
+                        Some(RelationKind::Other { reason }) => found.others.push((RelationId(leaf), reason.clone())),
+                        _ => found.others.push((RelationId(leaf), "partition that is gone".into())),
+                    }
+                }
+            }
             Some(RelationKind::StreamTable { .. }) => found.stream_tables.push(id),
             Some(RelationKind::View { tree }) => {
                 if let Ok(tree) = parse(tree) {

@@ -1,11 +1,11 @@
 //! Messages of the stream → whole committed transactions of watched tables. Protocol version 1 sends a transaction in one
 //! piece after its commit, so nothing here is ever undone.
 
-use super::Change;
 use super::error::CaptureError;
 use super::pgoutput::{DecodeError, Mapping, Message, Relation, RowError, Tuple};
 use super::watched::{Generation, WatchList};
-use std::collections::HashMap;
+use super::{Change, UNKNOWN_TABLE};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use weir_cache::Position;
 use weir_planner::RelationId;
@@ -34,6 +34,8 @@ pub(super) struct Assembler {
     watched: WatchList,
     relations: HashMap<u32, Relation>,
     mappings: HashMap<u32, (Generation, State)>,
+    /// Not watched, and known to be so to those who read marks.
+    strangers: HashSet<u32>,
     open: Option<(Transaction, usize)>,
 }
 
@@ -47,7 +49,13 @@ enum State {
 
 impl Assembler {
     pub(super) fn new(watched: WatchList) -> Assembler {
-        Assembler { watched, relations: HashMap::new(), mappings: HashMap::new(), open: None }
+        Assembler {
+            watched,
+            relations: HashMap::new(),
+            mappings: HashMap::new(),
+            strangers: HashSet::new(),
+            open: None,
+        }
     }
 
     /// Between transactions: a keepalive's position is then one that everything sent so far is below.
@@ -67,6 +75,7 @@ impl Assembler {
             }
             Message::Relation(relation) => {
                 self.mappings.remove(&relation.id);
+                self.strangers.remove(&relation.id);
                 self.relations.insert(relation.id, relation);
             }
             Message::Insert { relation, new } => self.row(relation, bytes.len(), None, Some(new), false)?,
@@ -130,7 +139,16 @@ impl Assembler {
         new: Option<Tuple<'_>>,
         needs_old: bool,
     ) -> Result<(), CaptureError> {
-        let Some(State::Mapped(mapping)) = self.state(relation)? else { return Ok(()) };
+        let mapping = match self.state(relation)? {
+            Some(State::Mapped(mapping)) => mapping,
+            Some(State::Shed) => return Ok(()),
+            None => {
+                if self.strangers.insert(relation) {
+                    self.open()?.0.changes.push(Change::Mark(UNKNOWN_TABLE.to_owned()));
+                }
+                return Ok(());
+            }
+        };
         let table = RelationId(relation);
         let (transaction, size) = self.open()?;
         *size += bytes;

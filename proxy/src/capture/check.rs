@@ -28,11 +28,11 @@ pub(super) struct TableState {
     publishes_all_operations: bool,
     via_root: bool,
     row_filter: bool,
-    /// It is a partition or inherits: statements on its parents change it and fire their triggers.
+    /// It is a partition or inherits.
     has_parent: bool,
     /// A subscription writes it, which fires no statement triggers.
     subscribed: bool,
-    /// Weir's triggers that fire in every session.
+    /// Weir's triggers, if all of them belong there and fire in every session.
     triggers: i64,
     columns: Vec<ColumnState>,
 }
@@ -67,14 +67,20 @@ pub(super) async fn states(
                 coalesce(p.pubviaroot, false),
                 a.attname::text, a.atttypid, a.atttypmod, a.attgenerated <> '', {lists},
                 EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid),
-                EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = c.oid),
-                (SELECT count(*) FROM pg_trigger t
-                 WHERE t.tgrelid = c.oid AND starts_with(t.tgname::text, 'weir_capture_') AND t.tgenabled = 'A')
+                EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = c.oid
+                    OR s.srrelid IN (SELECT a.relid FROM pg_partition_ancestors(c.oid) a)),
+                (SELECT CASE WHEN bool_and(t.tgenabled = 'A' AND CASE WHEN c.relispartition
+                         THEN t.tgname = 'weir_capture_truncate' OR t.tgname IN ('weir_partition_insert_' || k.root,
+                             'weir_partition_update_' || k.root, 'weir_partition_delete_' || k.root)
+                         ELSE starts_with(t.tgname::text, 'weir_capture_') END) THEN count(*) ELSE 0 END
+                 FROM pg_trigger t CROSS JOIN (SELECT pg_partition_root(c.oid)::oid) k (root)
+                 WHERE t.tgrelid = c.oid
+                   AND (starts_with(t.tgname::text, 'weir_capture_') OR starts_with(t.tgname::text, 'weir_partition_')))
          FROM pg_class c
          JOIN pg_namespace n ON n.oid = c.relnamespace
          LEFT JOIN pg_publication p ON p.pubname = $2
-         LEFT JOIN pg_publication_tables m
-           ON m.pubname = $2 AND m.schemaname = n.nspname AND m.tablename = c.relname
+         LEFT JOIN LATERAL (SELECT * FROM pg_publication_tables t
+           WHERE t.pubname = $2 AND t.schemaname = n.nspname AND t.tablename = c.relname LIMIT 1) m ON true
          LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
          WHERE c.oid = ANY ($1)
          ORDER BY c.oid, a.attnum"
@@ -123,7 +129,7 @@ impl TableState {
     pub(super) fn refusal(&self, spec: &TableSpec, method: Method) -> Option<String> {
         match self.kind.as_str() {
             "r" => {}
-            "p" => return Some("partitioned tables are not captured".into()),
+            "p" => return Some("it is partitioned: its leaves are captured, not it".into()),
             _ => return Some("it is not an ordinary table".into()),
         }
         if self.has_children {
@@ -156,10 +162,8 @@ impl TableState {
     }
 
     fn missed_by_triggers(&self) -> Option<&'static str> {
-        if self.has_parent {
-            Some(
-                "it is a partition or inherits from a table: writes through its parent do not fire its statement triggers",
-            )
+        if self.has_parent && !self.is_partition {
+            Some("it inherits from a table: writes through that one do not fire its statement triggers")
         } else if self.subscribed {
             Some("a subscription writes it, which fires no statement triggers")
         } else if self.triggers != TRIGGERS {

@@ -39,6 +39,8 @@ pub struct TableSpec {
     pub id: RelationId,
     pub schema: String,
     pub name: String,
+    /// `pg_class.relnatts`: all columns it ever had.
+    pub attributes: i16,
     pub columns: Vec<weir_planner::catalog::ColumnEntry>,
 }
 
@@ -98,7 +100,7 @@ pub enum Change {
     Truncate {
         table: RelationId,
     },
-    /// A logical message with prefix `weir`: a DDL mark or a request of the installed SQL.
+    /// A logical message with prefix `weir`: a DDL mark or a request of the installed SQL; or [`UNKNOWN_TABLE`].
     Mark(String),
 }
 
@@ -111,6 +113,10 @@ impl Change {
         }
     }
 }
+
+/// The mark put before a change of a table that is not watched and has not been seen before, or not since its definition has
+/// changed: it may be a partition of one that is, made where no event trigger tells of it.
+pub(crate) const UNKNOWN_TABLE: &str = "ddl:a table that is not watched";
 
 /// Handle of the running capture task.
 #[derive(Clone)]

@@ -8,6 +8,8 @@ use tokio_postgres::Client;
 pub const PARTS: [(&str, &str); 20] = [
     ("tables", include_str!("sql/10_tables.sql")),
     ("capture mode", include_str!("sql/15_capture_mode.sql")),
+    ("partitions", include_str!("sql/16_partitions.sql")),
+    ("row triggers", include_str!("sql/16_row_triggers.sql")),
     ("triggers", include_str!("sql/17_triggers.sql")),
     ("watch", include_str!("sql/20_watch.sql")),
     ("ask", include_str!("sql/30_ask.sql")),

@@ -73,6 +73,14 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
          JOIN pg_rewrite r ON r.ev_class = b.relid AND r.rulename = '_RETURN' \
          JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \
              AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class), \
+     parts (root, relid) AS ( \
+         SELECT DISTINCT b.relid, i.inhrelid FROM below b JOIN pg_class c ON c.oid = b.relid AND c.relkind = 'p' \
+         JOIN pg_inherits i ON i.inhparent = b.relid AND NOT i.inhdetachpending \
+         UNION ALL \
+         SELECT p.root, i.inhrelid FROM parts p JOIN pg_class c ON c.oid = p.relid AND c.relkind = 'p' \
+         JOIN pg_inherits i ON i.inhparent = p.relid AND NOT i.inhdetachpending), \
+     whole (pgt_id, relid) AS ( \
+         SELECT pgt_id, relid FROM below UNION SELECT b.pgt_id, p.relid FROM below b JOIN parts p ON p.root = b.relid), \
      prints (relid, print, secured) AS MATERIALIZED ( \
          SELECT c.oid, concat_ws('|', c.oid, c.relkind, c.relpersistence, c.relrowsecurity, \
              (SELECT md5(r.ev_action::text) FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN'), \
@@ -85,10 +93,10 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
               JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_proc'::regclass \
               JOIN pg_proc p ON p.oid = d.refobjid WHERE r.ev_class = c.oid)), \
              c.relrowsecurity \
-         FROM pg_class c WHERE c.oid IN (SELECT relid FROM below)), \
+         FROM pg_class c WHERE c.oid IN (SELECT relid FROM whole)), \
      made_of (pgt_id, print, secured) AS MATERIALIZED ( \
          SELECT b.pgt_id, string_agg(p.print, E'\\n' ORDER BY p.relid), bool_or(p.secured) \
-         FROM below b JOIN prints p ON p.relid = b.relid GROUP BY b.pgt_id), \
+         FROM whole b JOIN prints p ON p.relid = b.relid GROUP BY b.pgt_id), \
      reads (pgt_id, sources) AS MATERIALIZED ( \
          SELECT d.pgt_id, array_agg(d.source_relid ORDER BY d.source_relid) FROM pgtrickle.pgt_dependencies d GROUP BY d.pgt_id), \
      told (pgt_id, channels) AS MATERIALIZED ( \
@@ -151,6 +159,8 @@ pub fn pinned(json: &str) -> Settings {
 #[derive(Clone, Debug)]
 pub struct BaseTable {
     pub spec: TableSpec,
+    /// It has no rows of its own; its leaves are base tables in its place.
+    pub is_partitioned: bool,
     /// Positions of the primary key's columns.
     pub key: Option<Vec<usize>>,
     /// All its changes are captured, the way that is in force.
@@ -164,7 +174,7 @@ pub async fn base_tables(client: &Client, ids: &[RelationId]) -> Result<Vec<Base
         .query(
             "SELECT c.oid, n.nspname::text, c.relname::text, \
                  (SELECT i.indkey::int2[] FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid), \
-                 pgtrickle.watch_obstacle(c.oid) IS NULL AND pgtrickle.is_watched(c.oid) \
+                 pgtrickle.watch_obstacle(c.oid) IS NULL AND pgtrickle.is_watched(c.oid), c.relnatts, c.relkind = 'p' \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.oid = ANY ($1) AND c.relkind IN ('r', 'p')",
             &[&oids],
@@ -177,10 +187,19 @@ pub async fn base_tables(client: &Client, ids: &[RelationId]) -> Result<Vec<Base
         let position = |number: &i16| columns.iter().position(|column| column.number == *number);
         let key: Option<Vec<i16>> = row.get(3);
         let key = key.and_then(|key| key.iter().map(position).collect());
-        let spec = TableSpec { id: RelationId(id), schema: row.get(1), name: row.get(2), columns };
-        found.push(BaseTable { spec, key, watched: row.get(4) });
+        let (schema, name, attributes) = (row.get(1), row.get(2), row.get(5));
+        let spec = TableSpec { id: RelationId(id), schema, name, attributes, columns };
+        found.push(BaseTable { spec, is_partitioned: row.get(6), key, watched: row.get(4) });
     }
     Ok(found)
+}
+
+/// These relations; in the place of a partitioned table, its leaves.
+pub async fn leaves(client: &Client, ids: &[RelationId]) -> Result<Vec<RelationId>, tokio_postgres::Error> {
+    let oids: Vec<u32> = ids.iter().map(|id| id.0).collect();
+    let leaves =
+        "SELECT DISTINCT l::oid FROM unnest($1::oid[]) AS t CROSS JOIN LATERAL pgtrickle.leaves(t::regclass) l";
+    Ok(client.query(leaves, &[&oids]).await?.iter().map(|row| RelationId(row.get(0))).collect())
 }
 
 /// Live columns by attribute number.

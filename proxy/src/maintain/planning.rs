@@ -48,7 +48,8 @@ impl Keeper {
         }
         let unsupported = match plan_view(&self.client, &mut self.system, row.id).await {
             Ok(planned) => {
-                let bases = self.capture_tables(&planned.sources.base_tables).await?;
+                let named = self.named_tables(row);
+                let bases = self.capture_tables(&named, &planned.sources.base_tables).await?;
                 match self.obstacle_below(&planned.sources.stream_tables, &bases) {
                     None => {
                         let mut sources = planned.sources.base_tables;
@@ -96,16 +97,20 @@ impl Keeper {
         if known.iter().any(|id| self.views.get(id).is_none_or(|view| matches!(view.phase, Phase::Out(_)))) {
             return Ok(Decision::out("reads a table that is not in memory", Some(reason)));
         }
-        let below: Vec<RelationId> = row.sources.iter().copied().filter(|id| !known.contains(id)).collect();
-        let bases = self.capture_tables(&below).await?;
-        let followed: Vec<RelationId> = bases.iter().filter(|base| base.watched).map(|base| base.spec.id).collect();
+        let named = self.named_tables(row);
+        let below = rows::leaves(&self.client, &named).await?;
+        let bases = self.capture_tables(&named, &below).await?;
+        let is_followed = |base: &&BaseTable| base.watched && !base.is_partitioned;
+        let followed: Vec<RelationId> = bases.iter().filter(is_followed).map(|base| base.spec.id).collect();
         let columns = rows::columns(&self.client, row.id.0).await?;
         Ok(Decision {
             columns: columns
                 .iter()
                 .map(|column| self.column_type(column.type_oid, column.typmod, column.collation))
                 .collect(),
-            how: Maintenance::ByPostgres { blind: followed.len() < below.len() || reads_clock },
+            how: Maintenance::ByPostgres {
+                blind: followed.len() < below.len() || bases.iter().any(|base| !base.watched) || reads_clock,
+            },
             sources: followed.into_iter().chain(known).collect(),
             // What the definition depends on is not known: every setting must be the creator's.
             depends_on: SettingSet::TIME_ZONE
@@ -124,6 +129,11 @@ impl Keeper {
     async fn reads_clock(&self, view: RelationId) -> Result<bool, KeeperError> {
         let sql = "SELECT pgtrickle.reads_clock($1::oid::regclass)";
         Ok(self.client.query_one(sql, &[&view.0]).await?.get(0))
+    }
+
+    /// What it reads apart from stream tables, partitioned tables as such.
+    fn named_tables(&self, row: &StreamTableRow) -> Vec<RelationId> {
+        row.sources.iter().copied().filter(|id| !self.system.is_stream_table(*id)).collect()
     }
 
     fn system_stream_tables(&self, sources: &[RelationId]) -> HashSet<RelationId> {

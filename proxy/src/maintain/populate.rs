@@ -123,11 +123,20 @@ impl Keeper {
     }
 
     /// Has these tables captured, where that is possible; says how each stands.
-    pub(super) async fn capture_tables(&mut self, ids: &[RelationId]) -> Result<Vec<BaseTable>, KeeperError> {
-        let oids: Vec<u32> = ids.iter().map(|id| id.0).collect();
+    /// `named`: the relations as the definition names them, among them the partitioned tables of which `ids` are leaves. They are
+    /// in the answer as well.
+    pub(super) async fn capture_tables(
+        &mut self,
+        named: &[RelationId],
+        ids: &[RelationId],
+    ) -> Result<Vec<BaseTable>, KeeperError> {
+        // A partitioned table is watched as such, so that its leaves to come are.
+        let mut all: Vec<RelationId> = named.to_vec();
+        all.extend(ids.iter().filter(|id| !named.contains(id)));
+        let oids: Vec<u32> = all.iter().map(|id| id.0).collect();
         capture::watch(&self.client, &oids).await?;
-        let mut found = rows::base_tables(&self.client, ids).await?;
-        for base in &mut found {
+        let mut found = rows::base_tables(&self.client, &all).await?;
+        for base in found.iter_mut().filter(|base| ids.contains(&base.spec.id)) {
             let id = base.spec.id;
             let known = self.tables.get(&id);
             let attempts = known.map_or(0, |known| known.attempts);

@@ -178,7 +178,7 @@ pub fn assert_same(model: &[String], postgres: &[String], what: &str) {
 /// What `maintain` would ask to be captured: all columns of the table.
 pub async fn spec(client: &Client, table: &str) -> TableSpec {
     let text = "SELECT c.oid, n.nspname::text, c.relname::text, a.attname::text, a.attnum, a.atttypid, a.atttypmod,
-                       a.attcollation, a.attnotnull, coalesce(nullif(a.attgenerated::text, ''), ' ')
+                       a.attcollation, a.attnotnull, coalesce(nullif(a.attgenerated::text, ''), ' '), c.relnatts
                 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
                 WHERE c.oid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
     let rows = client.query(text, &[&table]).await.expect("the catalogue can be read");
@@ -192,5 +192,7 @@ pub async fn spec(client: &Client, table: &str) -> TableSpec {
         not_null: row.get(8),
         generated: row.get::<_, String>(9).chars().next().unwrap_or(' '),
     });
-    TableSpec { id: RelationId(first.get(0)), schema: first.get(1), name: first.get(2), columns: columns.collect() }
+    let columns = columns.collect();
+    let (schema, name, attributes) = (first.get(1), first.get(2), first.get(10));
+    TableSpec { id: RelationId(first.get(0)), schema, name, attributes, columns }
 }

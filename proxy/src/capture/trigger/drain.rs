@@ -106,7 +106,9 @@ async fn read(client: &Client, statement: &Statement, seen: &VisibleSet) -> Resu
         let action = Action::parse(letter);
         let action = action.ok_or_else(|| CaptureError::Changes(format!("a record of kind {:?}", letter as char)))?;
         let (statement, table) = (row.try_get(0)?, RelationId(row.try_get(2)?));
-        records.push(Record { statement, xid, table, action, image: image.to_vec() });
+        let split = Record::split(letter, image);
+        let (layout, image) = split.ok_or_else(|| CaptureError::Changes("a record without its layout".into()))?;
+        records.push(Record { statement, xid, table, action, layout, image: image.to_vec() });
     }
     let head = head.ok_or_else(|| CaptureError::Changes("a look without a snapshot".into()))?;
     Ok((records, head))

@@ -19,12 +19,14 @@ use crate::capture::{Command, Event, stamp};
 use crate::catalog::install::LOCK_CLASS;
 use crate::control::{self, Standing};
 use crate::upstream::Upstream;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
 use weir_cache::Position;
+use weir_planner::RelationId;
 
 /// Second keys of the advisory locks that `17_triggers.sql` asks: held while a Weir drains; held while it sleeps.
 const FOLLOWED: i32 = 3;
@@ -64,6 +66,8 @@ pub(in crate::capture) struct Life {
     /// Positions of the last catalogue news.
     looked: [Position; 2],
     drained: mpsc::UnboundedSender<u64>,
+    /// Tables not watched of which changes have come since the catalogue has changed.
+    strangers: HashSet<RelationId>,
     /// The furthest position that a reader has asked for.
     awaited: Position,
     /// Somebody wants to know how far it is, whatever the answer.
@@ -122,6 +126,7 @@ impl Life {
             catalog_news,
             looked: [Position(0); 2],
             drained,
+            strangers: HashSet::new(),
             awaited: Position(0),
             asked: false,
             may_sleep,
@@ -179,6 +184,9 @@ impl Life {
                     self.delivery.joining(news).await.map(|end| self.want(end))
                 }
                 Some(news) = self.catalog_news.recv() => {
+                    if news.changed {
+                        self.strangers.clear();
+                    }
                     let [before, last] = self.looked;
                     self.looked = [last, news.before];
                     self.delivery.catalog(news, before).await.map(|check| self.want(check))
@@ -203,7 +211,8 @@ impl Life {
         for &xid in &drained.transactions {
             let _ = self.drained.send(xid);
         }
-        for transaction in record::transactions(drained.records, &self.watched, position, drained.time_micros) {
+        let (records, time) = (drained.records, drained.time_micros);
+        for transaction in record::transactions(records, &self.watched, &mut self.strangers, position, time) {
             self.delivery.enqueue(Item::Transaction(transaction));
         }
         let awaited = self.asked || self.awaited > self.delivery.frontier();

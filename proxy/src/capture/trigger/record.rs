@@ -7,9 +7,9 @@
 
 use crate::capture::assemble::{TRANSACTION_BYTES_LIMIT, Transaction};
 use crate::capture::watched::{Generation, WatchList};
-use crate::capture::{Change, TableSpec};
+use crate::capture::{Change, TableSpec, UNKNOWN_TABLE};
 use bytes::Buf;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use weir_cache::Position;
 use weir_planner::value::decode_binary;
 use weir_planner::{RelationId, Row, Value};
@@ -29,8 +29,8 @@ pub(super) enum Action {
 impl Action {
     pub(super) fn parse(letter: u8) -> Option<Action> {
         Some(match letter {
-            b'I' => Action::Insert,
-            b'D' => Action::Delete,
+            b'I' | b'i' => Action::Insert,
+            b'D' | b'd' => Action::Delete,
             b'T' => Action::Truncate,
             b'L' => Action::LayoutChanged,
             b'M' => Action::Mark,
@@ -46,14 +46,29 @@ pub(super) struct Record {
     pub xid: u64,
     pub table: RelationId,
     pub action: Action,
+    /// `pg_class.relnatts` of the partition that the row was recorded in.
+    pub layout: Option<i16>,
     /// `record_send` of the row, or the text of a mark.
     pub image: Vec<u8>,
 }
 
-/// All records of one drain → transactions at `position`, which had all been committed at `time_micros`.
+impl Record {
+    /// The layout and the image in a recorded value, with which rows of partitions (of lower-case letter) begin.
+    pub(super) fn split(letter: u8, value: &[u8]) -> Option<(Option<i16>, &[u8])> {
+        if !letter.is_ascii_lowercase() {
+            return Some((None, value));
+        }
+        let (layout, image) = value.split_first_chunk::<2>()?;
+        Some((Some(i16::from_be_bytes(*layout)), image))
+    }
+}
+
+/// All records of one drain → transactions at `position`, which had all been committed at `time_micros`. `strangers`: tables
+/// that are not watched, and known to be so to those who read marks.
 pub(super) fn transactions(
     mut records: Vec<Record>,
     watched: &WatchList,
+    strangers: &mut HashSet<RelationId>,
     position: Position,
     time_micros: i64,
 ) -> Vec<Transaction> {
@@ -73,6 +88,9 @@ pub(super) fn transactions(
         for (table, records) in by_table(records) {
             let Some(known) = watched.get(table) else {
                 transaction.changes.extend(records.iter().filter_map(|record| mark(record)));
+                if table != RelationId(0) && strangers.insert(table) {
+                    transaction.changes.push(Change::Mark(UNKNOWN_TABLE.to_owned()));
+                }
                 continue;
             };
             if shed.get(&table) == Some(&known.generation) {
@@ -123,7 +141,8 @@ fn changes(records: &[&Record], spec: &TableSpec) -> Result<Vec<Change>, String>
         changes.push(Change::Truncate { table });
         rest = &records[at + 1..];
     }
-    if records.iter().any(|record| record.action == Action::LayoutChanged) {
+    let is_other = |layout: i16| layout != spec.attributes;
+    if records.iter().any(|record| record.action == Action::LayoutChanged || record.layout.is_some_and(is_other)) {
         return Err("its columns have changed".to_owned());
     }
     let one_statement = rest.windows(2).all(|pair| pair[0].statement == pair[1].statement);
@@ -206,7 +225,7 @@ mod tests {
             not_null: false,
             generated: ' ',
         };
-        TableSpec { id: TABLE, schema: "public".into(), name: "t".into(), columns: vec![column] }
+        TableSpec { id: TABLE, schema: "public".into(), name: "t".into(), attributes: 1, columns: vec![column] }
     }
 
     fn image(value: i32) -> Vec<u8> {
@@ -218,7 +237,7 @@ mod tests {
     }
 
     fn record(statement: i64, xid: u64, action: Action, value: i32) -> Record {
-        Record { statement, xid, table: TABLE, action, image: image(value) }
+        Record { statement, xid, table: TABLE, action, layout: None, image: image(value) }
     }
 
     fn watched() -> WatchList {
@@ -246,7 +265,7 @@ mod tests {
             record(2, 11, Action::Insert, 5),
             record(1, 10, Action::Insert, 4),
         ];
-        let transactions = transactions(records, &watched(), Position(1), 0);
+        let transactions = transactions(records, &watched(), &mut HashSet::new(), Position(1), 0);
         assert_eq!(transactions.iter().map(|t| t.xid).collect::<Vec<_>>(), [11, 10]);
         assert_eq!(told(&transactions), ["+Int4(5)", "T"]);
     }
@@ -260,7 +279,10 @@ mod tests {
             record(2, 9, Action::Delete, 1),
             record(2, 9, Action::Insert, 2),
         ];
-        assert_eq!(told(&transactions(records, &watched(), Position(1), 0)), ["-Int4(1)", "+Int4(3)"]);
+        assert_eq!(
+            told(&transactions(records, &watched(), &mut HashSet::new(), Position(1), 0)),
+            ["-Int4(1)", "+Int4(3)"]
+        );
     }
 
     #[test]
@@ -271,7 +293,10 @@ mod tests {
             record(2, 9, Action::Insert, 1),
             record(3, 9, Action::Delete, 1),
         ];
-        assert_eq!(told(&transactions(records, &watched(), Position(1), 0)), ["+Int4(1)", "+Int4(1)"]);
+        assert_eq!(
+            told(&transactions(records, &watched(), &mut HashSet::new(), Position(1), 0)),
+            ["+Int4(1)", "+Int4(1)"]
+        );
     }
 
     #[test]
@@ -279,7 +304,7 @@ mod tests {
         let mut wrong = record(1, 9, Action::Insert, 1);
         wrong.image[3] = 2;
         let records = vec![wrong, record(2, 10, Action::Insert, 1), record(3, 11, Action::LayoutChanged, 0)];
-        let transactions = transactions(records, &watched(), Position(1), 0);
+        let transactions = transactions(records, &watched(), &mut HashSet::new(), Position(1), 0);
         assert_eq!(transactions.iter().map(|transaction| transaction.sheds.len()).sum::<usize>(), 1);
         assert!(told(&transactions).is_empty());
     }

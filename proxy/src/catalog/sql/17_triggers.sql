@@ -18,7 +18,8 @@ BEGIN
     IF tg_op = 'TRUNCATE' THEN
         INSERT INTO pgtrickle_changes.changes (statement, xid, relid, action)
         VALUES (nextval('pgtrickle_changes.statements'), pg_current_xact_id(), tg_relid, 'T');
-    ELSIF (SELECT c.relnatts FROM pg_class c WHERE c.oid = tg_relid) <> tg_argv[0]::int2 THEN
+    ELSIF (SELECT c.relispartition OR c.relnatts <> tg_argv[0]::int2 FROM pg_class c WHERE c.oid = tg_relid) THEN
+        -- A partition has row triggers (16_row_triggers.sql): this table has been attached since.
         INSERT INTO pgtrickle_changes.changes (statement, xid, relid, action)
         VALUES (nextval('pgtrickle_changes.statements'), pg_current_xact_id(), tg_relid, 'L');
     ELSIF tg_op = 'INSERT' THEN
@@ -54,13 +55,11 @@ DECLARE
     unsendable text;
 BEGIN
     SELECT * INTO rel FROM pg_class WHERE oid = relation;
-    IF rel.relkind = 'p' THEN
-        RETURN 'it is partitioned: statement triggers on it do not see what is written into its partitions directly';
+    IF NOT rel.relispartition AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = relation) THEN
+        RETURN 'it inherits from another table: what is written through that one does not fire its statement triggers';
     END IF;
-    IF EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = relation) THEN
-        RETURN 'it is a partition or inherits from another table: what is written through that one does not fire its statement triggers';
-    END IF;
-    IF EXISTS (SELECT FROM pg_subscription_rel s WHERE s.srrelid = relation) THEN
+    IF EXISTS (SELECT FROM pg_subscription_rel s
+            WHERE s.srrelid = relation OR s.srrelid IN (SELECT a.relid FROM pg_partition_ancestors(relation) a)) THEN
         RETURN 'a subscription writes it, which fires no statement triggers';
     END IF;
     -- record_send would fail, and the writer with it.
@@ -83,12 +82,16 @@ BEGIN
 END
 $body$;
 
--- All four triggers are there, fire in every session, and know the table's present columns.
+-- All four triggers are there, fire in every session, and know the table's present columns. Of a partitioned table: on all leaves.
 CREATE OR REPLACE FUNCTION pgtrickle.has_triggers(relation regclass) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
-    SELECT count(*) = 4 FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-    WHERE t.tgrelid = relation AND starts_with(t.tgname::text, 'weir_capture_') AND t.tgenabled = 'A'
-        AND t.tgargs = convert_to(c.relnatts::text, 'UTF8') || '\x00'::bytea
+    SELECT CASE WHEN c.relkind = 'p' THEN pgtrickle.has_row_triggers(pg_partition_root(relation))
+            AND NOT EXISTS (SELECT FROM pgtrickle.leaves(relation) l WHERE NOT pgtrickle.leaf_has_triggers(l))
+        WHEN c.relispartition THEN pgtrickle.leaf_has_triggers(relation)
+        ELSE (SELECT count(*) = 4 FROM pg_trigger t
+            WHERE t.tgrelid = relation AND starts_with(t.tgname::text, 'weir_capture_') AND t.tgenabled = 'A'
+                AND t.tgargs = convert_to(c.relnatts::text, 'UTF8') || '\x00'::bytea) END
+    FROM pg_class c WHERE c.oid = relation
 $body$;
 
 -- For pgtrickle.watch, which has checked that the caller may.
@@ -98,6 +101,10 @@ DECLARE
     event record;
     columns int2 := (SELECT c.relnatts FROM pg_class c WHERE c.oid = relation);
 BEGIN
+    IF pg_partition_root(relation) IS NOT NULL THEN
+        PERFORM pgtrickle_changes.create_partition_triggers(pg_partition_root(relation));
+        RETURN;
+    END IF;
     FOR event IN SELECT * FROM (VALUES
         ('insert', 'REFERENCING NEW TABLE AS new_rows'),
         ('update', 'REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows'),
@@ -117,10 +124,19 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     trigger_name name;
 BEGIN
-    FOR trigger_name IN SELECT t.tgname FROM pg_trigger t WHERE t.tgrelid = relation AND starts_with(t.tgname::text, 'weir_capture_') LOOP
+    -- A clone goes with the trigger of the partitioned table.
+    FOR trigger_name IN SELECT t.tgname FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgparentid = 0
+        AND (starts_with(t.tgname::text, 'weir_capture_') OR starts_with(t.tgname::text, 'weir_partition_')) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, relation);
     END LOOP;
 END
+$body$;
+
+-- Tables on which triggers of Weir were made; the clones on partitions go with those of their root.
+CREATE OR REPLACE FUNCTION pgtrickle.triggered_tables() RETURNS SETOF regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT DISTINCT t.tgrelid::regclass FROM pg_trigger t
+    WHERE t.tgparentid = 0 AND (starts_with(t.tgname::text, 'weir_capture_') OR starts_with(t.tgname::text, 'weir_partition_'))
 $body$;
 
 -- What the method that is not in force has left on tables. Waits briefly for each table's lock; what cannot be locked is
@@ -132,7 +148,7 @@ DECLARE
     done int := 0;
 BEGIN
     IF pgtrickle.capture_method() = 'wal' THEN
-        FOR relation IN SELECT DISTINCT t.tgrelid::regclass FROM pg_trigger t WHERE starts_with(t.tgname::text, 'weir_capture_') LOOP
+        FOR relation IN SELECT r FROM pgtrickle.triggered_tables() r LOOP
             BEGIN
                 PERFORM pgtrickle_changes.drop_triggers(relation);
                 done := done + 1;
@@ -141,11 +157,17 @@ BEGIN
         END LOOP;
     ELSE
         FOR relation IN SELECT r.prrelid::regclass FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-            JOIN pg_class c ON c.oid = r.prrelid WHERE p.pubname = 'weir' AND c.relkind = 'r' LOOP
+            WHERE p.pubname = 'weir' LOOP
             BEGIN
                 EXECUTE format('ALTER PUBLICATION weir DROP TABLE ONLY %s', relation);
-                EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY DEFAULT', relation);
                 done := done + 1;
+            EXCEPTION WHEN lock_not_available OR insufficient_privilege OR object_in_use THEN NULL;
+            END;
+        END LOOP;
+        -- Out of the publication first: a published table without identity refuses UPDATE.
+        FOR relation IN SELECT w.relid::regclass FROM pgtrickle.weir_identities w WHERE NOT pgtrickle.is_published(w.relid) LOOP
+            BEGIN
+                PERFORM pgtrickle_changes.restore_identity(relation);
             EXCEPTION WHEN lock_not_available OR insufficient_privilege OR object_in_use THEN NULL;
             END;
         END LOOP;

@@ -26,7 +26,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT relid FROM below
 $body$;
 
--- Tables (leaves of partitioned ones included) that must be watched for `relation` to be maintained.
+-- Tables that must be watched for `relation` to be maintained; partitioned ones as such.
 CREATE OR REPLACE FUNCTION pgtrickle.base_tables(relation regclass) RETURNS SETOF regclass
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT c.oid::regclass FROM pgtrickle.relations_below(relation) b JOIN pg_class c ON c.oid = b WHERE c.relkind <> 'v'
@@ -41,6 +41,7 @@ DECLARE
     by_trigger boolean := pgtrickle.capture_method() = 'trigger';
     blocked boolean;
     other text;
+    leaf regclass;
 BEGIN
     SELECT * INTO rel FROM pg_class WHERE oid = relation;
     IF rel.relkind = 'f' THEN RETURN 'it is a foreign table'; END IF;
@@ -54,6 +55,14 @@ BEGIN
     IF rel.relrowsecurity THEN RETURN 'it has row-level security'; END IF;
     IF rel.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = relation) THEN
         RETURN 'other tables inherit from it';
+    END IF;
+    IF rel.relkind = 'p' THEN
+        FOR leaf IN SELECT l FROM pgtrickle.leaves(relation) l LOOP
+            other := pgtrickle.watch_obstacle(leaf);
+            IF other IS NOT NULL THEN
+                RETURN format('partition %s: %s', leaf, other);
+            END IF;
+        END LOOP;
     END IF;
     IF by_trigger THEN
         RETURN pgtrickle.trigger_obstacle(relation);
@@ -131,6 +140,7 @@ BEGIN
                 CONTINUE;
             END IF;
             FOR leaf IN SELECT relid FROM pgtrickle.unwatched_leaves(relation) LOOP
+                PERFORM pgtrickle_changes.note_identity(leaf.relid);
                 EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', leaf.relid);
             END LOOP;
             IF NOT pgtrickle.is_published(relation) THEN
@@ -156,9 +166,7 @@ $body$;
 -- The table itself, or the leaves of a partitioned one, that do not put whole old rows into the stream yet.
 CREATE OR REPLACE FUNCTION pgtrickle.unwatched_leaves(relation regclass) RETURNS TABLE (relid regclass)
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
-    SELECT c.oid::regclass FROM pg_class c
-    WHERE c.relreplident <> 'f' AND c.relkind = 'r'
-        AND (c.oid = relation OR c.oid IN (SELECT t.relid FROM pg_partition_tree(relation) t WHERE t.isleaf))
+    SELECT l FROM pgtrickle.leaves(relation) l JOIN pg_class c ON c.oid = l WHERE c.relreplident <> 'f' AND c.relkind = 'r'
 $body$;
 
 -- It, or a table it is a partition of, is a member of the publication.

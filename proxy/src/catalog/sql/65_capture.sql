@@ -30,16 +30,18 @@ CREATE OR REPLACE FUNCTION pgtrickle.check_cdc_health() RETURNS TABLE (
     ORDER BY n.nspname, c.relname, s.confirmed_flush_lsn
 $body$;
 
--- Weir's triggers on base tables.
+-- Weir's triggers on base tables, of partitioned ones on their leaves.
 CREATE OR REPLACE FUNCTION pgtrickle.trigger_inventory() RETURNS TABLE (
     source_table text, source_oid bigint, trigger_name text, trigger_type text, present boolean, enabled boolean
 ) LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
-    SELECT n.nspname || '.' || c.relname, c.oid::bigint, 'weir_capture_' || e.event, upper(e.event), t.oid IS NOT NULL, coalesce(t.tgenabled = 'A', false)
+    SELECT n.nspname || '.' || c.relname, c.oid::bigint, w.name, upper(e.event), t.oid IS NOT NULL, coalesce(t.tgenabled = 'A', false)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     CROSS JOIN (VALUES ('insert'), ('update'), ('delete'), ('truncate')) e (event)
-    LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = 'weir_capture_' || e.event
+    CROSS JOIN LATERAL (SELECT CASE WHEN c.relispartition AND e.event <> 'truncate'
+        THEN 'weir_partition_' || e.event || '_' || pg_partition_root(c.oid)::oid ELSE 'weir_capture_' || e.event END) w (name)
+    LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = w.name
     WHERE pgtrickle.capture_method() = 'trigger'
-        AND c.oid IN (SELECT d.source_relid FROM pgtrickle.pgt_dependencies d WHERE d.source_type = 'TABLE')
+        AND c.oid IN (SELECT l FROM pgtrickle.pgt_dependencies d CROSS JOIN LATERAL pgtrickle.leaves(d.source_relid) l WHERE d.source_type = 'TABLE')
     ORDER BY n.nspname, c.relname, e.event
 $body$;
 

@@ -86,6 +86,9 @@ impl SystemCatalog {
                 for tree in trees.chain(view) {
                     next.extend(references(&parse(tree)?));
                 }
+                if let RelationKind::Partitioned { leaves } = &entry.kind {
+                    next.relations.extend(leaves);
+                }
                 // Not expanded, but what its columns may be is of interest (`modifiers_may_change`).
                 if let RelationKind::StreamTable { tree } = &entry.kind
                     && let Ok(tree) = parse(tree)

@@ -6,9 +6,16 @@ use std::collections::{HashMap, HashSet};
 use tokio_postgres::{Client, Row};
 use weir_planner::catalog::{ColumnEntry, RelationEntry, RelationKind};
 
+// Leaves by pg_inherits itself: pg_partition_tree locks every one of them, and would wait for whoever truncates one.
 const RELATIONS: &str = "
     SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text, c.relrowsecurity,
            EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
+           CASE WHEN c.relkind = 'p' THEN ARRAY(
+               WITH RECURSIVE tree (relid) AS (
+                   SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = c.oid AND NOT i.inhdetachpending
+                   UNION ALL
+                   SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relid AND NOT i.inhdetachpending)
+               SELECT l.oid FROM tree t JOIN pg_class l ON l.oid = t.relid WHERE l.relkind <> 'p' ORDER BY l.oid) END,
            (SELECT r.ev_action::text FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid = ANY($1)";
@@ -94,7 +101,7 @@ fn kind(row: &Row) -> Result<RelationKind, tokio_postgres::Error> {
             other("system relation")
         }
         _ if persistence == "t" => other("temporary relation"),
-        'v' => match row.try_get(7)? {
+        'v' => match row.try_get(8)? {
             Some(tree) => Ok(RelationKind::View { tree }),
             None => other("view without a stored query"),
         },
@@ -102,7 +109,7 @@ fn kind(row: &Row) -> Result<RelationKind, tokio_postgres::Error> {
         'r' if persistence == "u" => other("unlogged table"),
         'r' if has_children => other("table that others inherit from"),
         'r' => Ok(RelationKind::Table),
-        'p' => other("partitioned table"),
+        'p' => Ok(RelationKind::Partitioned { leaves: row.try_get::<_, Option<Vec<u32>>>(7)?.unwrap_or_default() }),
         'm' => other("materialized view"),
         'f' => other("foreign table"),
         'S' => other("sequence"),
