@@ -83,6 +83,7 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
          SELECT pgt_id, relid FROM below UNION SELECT b.pgt_id, p.relid FROM below b JOIN parts p ON p.root = b.relid), \
      prints (relid, print, secured) AS MATERIALIZED ( \
          SELECT c.oid, concat_ws('|', c.oid, c.relkind, c.relpersistence, c.relrowsecurity, \
+             CASE WHEN c.relispartition THEN pgtrickle.membership(c.oid) END, \
              (SELECT md5(r.ev_action::text) FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN'), \
              (SELECT string_agg(concat_ws(':', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated, \
                      a.attcollation, CASE WHEN c.relkind = 'v' THEN NULL ELSE a.xmin END), ',' ORDER BY a.attnum) \
@@ -159,12 +160,23 @@ pub fn pinned(json: &str) -> Settings {
 #[derive(Clone, Debug)]
 pub struct BaseTable {
     pub spec: TableSpec,
+    /// Since when it is a partition of what; another one whenever it was detached meanwhile, and written unseen.
+    pub membership: Option<String>,
     /// It has no rows of its own; its leaves are base tables in its place.
     pub is_partitioned: bool,
     /// Positions of the primary key's columns.
     pub key: Option<Vec<usize>>,
     /// All its changes are captured, the way that is in force.
     pub watched: bool,
+}
+
+impl BaseTable {
+    /// Nothing has happened to its definition in between.
+    pub fn is_same(&self, other: &BaseTable) -> bool {
+        self.spec.columns == other.spec.columns
+            && self.spec.attributes == other.spec.attributes
+            && self.membership == other.membership
+    }
 }
 
 /// Base tables with these OIDs, those that exist.
@@ -174,7 +186,8 @@ pub async fn base_tables(client: &Client, ids: &[RelationId]) -> Result<Vec<Base
         .query(
             "SELECT c.oid, n.nspname::text, c.relname::text, \
                  (SELECT i.indkey::int2[] FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid), \
-                 pgtrickle.watch_obstacle(c.oid) IS NULL AND pgtrickle.is_watched(c.oid), c.relnatts, c.relkind = 'p' \
+                 pgtrickle.watch_obstacle(c.oid) IS NULL AND pgtrickle.is_watched(c.oid), c.relnatts, c.relkind = 'p', \
+                 pgtrickle.membership(c.oid) \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.oid = ANY ($1) AND c.relkind IN ('r', 'p')",
             &[&oids],
@@ -189,7 +202,7 @@ pub async fn base_tables(client: &Client, ids: &[RelationId]) -> Result<Vec<Base
         let key = key.and_then(|key| key.iter().map(position).collect());
         let (schema, name, attributes) = (row.get(1), row.get(2), row.get(5));
         let spec = TableSpec { id: RelationId(id), schema, name, attributes, columns };
-        found.push(BaseTable { spec, is_partitioned: row.get(6), key, watched: row.get(4) });
+        found.push(BaseTable { spec, is_partitioned: row.get(6), membership: row.get(7), key, watched: row.get(4) });
     }
     Ok(found)
 }

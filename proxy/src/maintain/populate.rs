@@ -139,14 +139,16 @@ impl Keeper {
         for base in found.iter_mut().filter(|base| ids.contains(&base.spec.id)) {
             let id = base.spec.id;
             let known = self.tables.get(&id);
-            let attempts = known.map_or(0, |known| known.attempts);
+            // What was shed because it was changed is another table now.
+            let is_same = known.is_some_and(|known| known.table.is_same(base));
+            let attempts = known.filter(|_| is_same).map_or(0, |known| known.attempts);
             base.watched &= attempts < ATTEMPTS;
             if !base.watched {
                 continue;
             }
             match known {
-                Some(known) if known.table.watched && known.table.spec.columns == base.spec.columns => continue,
-                Some(known) if known.table.watched => self.resynchronise(id, "its columns changed"),
+                Some(known) if known.table.watched && is_same => continue,
+                Some(known) if known.table.watched => self.resynchronise(id, "its definition changed"),
                 _ => {}
             }
             let _ = self.work.send(Work::AddTable { table: id, key: base.key.clone() });

@@ -13,6 +13,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT c.oid::regclass FROM tree t JOIN pg_class c ON c.oid = t.relid WHERE c.relkind <> 'p'
 $body$;
 
+-- Since when the table is a partition of what: another text whenever it, or what it is below, has been detached and attached. NULL
+-- for a table that is no partition.
+CREATE OR REPLACE FUNCTION pgtrickle.membership(relation regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT string_agg(concat_ws(':', i.inhrelid, i.inhparent, i.xmin), ',' ORDER BY i.inhrelid)
+    FROM pg_partition_ancestors(relation) a JOIN pg_inherits i ON i.inhrelid = a.relid
+$body$;
+
 -- Tables that Weir has given REPLICA IDENTITY FULL, and what they had before: to be given back, also when they have left
 -- the partitioned table for whose sake they were watched.
 CREATE TABLE IF NOT EXISTS pgtrickle.weir_identities (
