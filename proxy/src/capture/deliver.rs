@@ -33,6 +33,7 @@ pub(super) struct Delivery {
 
 struct Table {
     generation: Generation,
+    life: u64,
     phase: Phase,
     relfilenode: u32,
     /// The snapshot's end, once there is one.
@@ -79,6 +80,7 @@ impl Delivery {
         let phase = Phase::Joining(Vec::new());
         let state = Table {
             generation,
+            life: spec.life,
             phase,
             relfilenode: 0,
             copied_end: None,
@@ -265,7 +267,7 @@ impl Delivery {
             {
                 let unseen = kept.into_iter().filter(|(xid, _)| !copied.snapshot.sees(*xid));
                 let late = unseen.flat_map(|(_, changes)| changes).collect();
-                joined.push(Event::Joined { table, rows: copied.rows, late, position: frontier });
+                joined.push(Event::Joined { table, life: state.life, rows: copied.rows, late, position: frontier });
             }
             if let Some(rewrite) = state.rewritten.take_if(|rewrite| rewrite.seen <= frontier)
                 && state.truncated <= rewrite.since

@@ -37,6 +37,8 @@ use weir_planner::{RelationId, Row};
 #[derive(Clone, Debug)]
 pub struct TableSpec {
     pub id: RelationId,
+    /// Which watch of the table this is, as the watcher counts them; [`Event::Joined`] tells it.
+    pub life: u64,
     pub schema: String,
     pub name: String,
     /// `pg_class.relnatts`: all columns it ever had.
@@ -61,7 +63,7 @@ pub enum Event {
     Frontier(Position),
     /// A table's content as of a moment within the stream: `rows` (a snapshot), then `late`: changes streamed since
     /// that the snapshot does not see, in order. Changes of this table appear in [`Event::Commits`] from here on.
-    Joined { table: RelationId, rows: Vec<Row>, late: Vec<Change>, position: Position },
+    Joined { table: RelationId, life: u64, rows: Vec<Row>, late: Vec<Change>, position: Position },
     /// The table's snapshot waits for transactions that were writing it when it was watched; it goes on waiting, and
     /// [`Event::Joined`] follows when they have ended. `reason` names them.
     Waiting { table: RelationId, reason: String },

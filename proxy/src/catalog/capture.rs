@@ -31,9 +31,16 @@ pub async fn set_method(client: &Client, method: Method) -> Result<(), tokio_pos
     Ok(())
 }
 
+/// Whether the same has been tried, and what stands in the way told, before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    No,
+    Yes,
+}
+
 /// Puts tables that are not watched this way under watch, where that is possible and Weir's role may. What stands in
 /// the way is logged: the tables' stream tables are Postgres' to evaluate.
-pub async fn watch(client: &Client, tables: &[u32]) -> Result<(), tokio_postgres::Error> {
+pub async fn watch(client: &Client, tables: &[u32], again: Again) -> Result<(), tokio_postgres::Error> {
     let unwatched = "SELECT t::regclass::text FROM unnest($1::oid[]) AS t \
          WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = t) \
            AND pgtrickle.watch_obstacle(t::regclass) IS NULL AND NOT pgtrickle.is_watched(t::regclass)";
@@ -43,7 +50,11 @@ pub async fn watch(client: &Client, tables: &[u32]) -> Result<(), tokio_postgres
         match client.execute(watch, &[&table]).await {
             Ok(_) => {}
             Err(error) if error.as_db_error().is_some() => {
-                tracing::warn!(table, reason = super::install::describe(&error), "a table cannot be watched");
+                let reason = super::install::describe(&error);
+                match again {
+                    Again::No => tracing::warn!(table, reason, "a table cannot be watched"),
+                    Again::Yes => tracing::debug!(table, reason, "a table still cannot be watched"),
+                }
             }
             Err(error) => return Err(error),
         }

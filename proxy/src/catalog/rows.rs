@@ -83,7 +83,7 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
          SELECT pgt_id, relid FROM below UNION SELECT b.pgt_id, p.relid FROM below b JOIN parts p ON p.root = b.relid), \
      prints (relid, print, secured) AS MATERIALIZED ( \
          SELECT c.oid, concat_ws('|', c.oid, c.relkind, c.relpersistence, c.relrowsecurity, \
-             CASE WHEN c.relispartition THEN pgtrickle.membership(c.oid) END, \
+             CASE WHEN c.relkind <> 'v' THEN c.relnatts END, CASE WHEN c.relispartition THEN pgtrickle.membership(c.oid) END, \
              (SELECT md5(r.ev_action::text) FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN'), \
              (SELECT string_agg(concat_ws(':', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated, \
                      a.attcollation, CASE WHEN c.relkind = 'v' THEN NULL ELSE a.xmin END), ',' ORDER BY a.attnum) \
@@ -201,7 +201,7 @@ pub async fn base_tables(client: &Client, ids: &[RelationId]) -> Result<Vec<Base
         let key: Option<Vec<i16>> = row.get(3);
         let key = key.and_then(|key| key.iter().map(position).collect());
         let (schema, name, attributes) = (row.get(1), row.get(2), row.get(5));
-        let spec = TableSpec { id: RelationId(id), schema, name, attributes, columns };
+        let spec = TableSpec { id: RelationId(id), life: 0, schema, name, attributes, columns };
         found.push(BaseTable { spec, is_partitioned: row.get(6), membership: row.get(7), key, watched: row.get(4) });
     }
     Ok(found)

@@ -45,9 +45,9 @@ pub(super) async fn follow(
                 shared.ledger.reach(frontier);
                 Work::Frontier(frontier)
             }
-            Event::Joined { table, rows, late, position } => {
-                let joined = Work::Joined { table, rows, late, position };
-                if work.send(joined).is_err() || notices.send(Notice::Joined(table)).is_err() {
+            Event::Joined { table, life, rows, late, position } => {
+                let joined = Work::Joined { table, life, rows, late, position };
+                if work.send(joined).is_err() || notices.send(Notice::Joined { table, life }).is_err() {
                     return;
                 }
                 continue;

@@ -59,6 +59,8 @@ pub(super) struct Keeper {
     pub(super) views: HashMap<RelationId, Managed>,
     /// Counts managed views, so that late outcomes of a replaced one are recognised.
     pub(super) generation: u64,
+    /// Counts the watches of base tables.
+    pub(super) lives: u64,
     /// Catalog changes read but not in effect: position, and the views it waits for.
     pub(super) unsettled: Vec<(Position, HashSet<RelationId>)>,
     /// Catalog changes not read yet.
@@ -135,6 +137,7 @@ async fn attend(
             tables: HashMap::new(),
             views: HashMap::new(),
             generation: 0,
+            lives: 0,
             unsettled: Vec::new(),
             marked: Vec::new(),
             must_read: true,
@@ -199,7 +202,7 @@ impl Keeper {
             Notice::CatalogChanged => self.must_read = true,
             Notice::RefreshRequested { pgt_id, position } => self.requested.push((pgt_id, position)),
             Notice::Asked(question) => questions::answer(self, &question),
-            Notice::Joined(table) => self.joined(table),
+            Notice::Joined { table, life } => self.joined(table, life),
             Notice::Shed { table, reason } => {
                 tracing::warn!(?table, reason, "a table can no longer be captured; trying again");
                 self.shed(table, &reason);

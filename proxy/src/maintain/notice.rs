@@ -21,7 +21,10 @@ pub(super) enum Notice {
         position: Position,
     },
     Asked(String),
-    Joined(RelationId),
+    Joined {
+        table: RelationId,
+        life: u64,
+    },
     Shed {
         table: RelationId,
         reason: String,

@@ -1,7 +1,7 @@
 //! How a stream table is maintained: by the engine, by Postgres, or not at all; and why.
 
 use super::keeper::{Keeper, KeeperError};
-use super::populate::{Maintenance, Phase};
+use super::populate::{ATTEMPTS, Maintenance, Phase};
 use crate::analysis::{PlanError, plan_view};
 use crate::catalog::rows::{self, BaseTable, StreamTableRow};
 use std::collections::HashSet;
@@ -19,6 +19,8 @@ pub(super) struct Decision {
     pub reason: Option<String>,
     pub out: Option<&'static str>,
     pub failed: bool,
+    /// Tables that are not watched, and may be next time: a lock was not to be had.
+    pub unwatched: Vec<RelationId>,
 }
 
 impl Decision {
@@ -31,6 +33,7 @@ impl Decision {
             reason: detail,
             out: Some(reason),
             failed: false,
+            unwatched: Vec::new(),
         }
     }
 }
@@ -46,6 +49,7 @@ impl Keeper {
         if !row.initialize && !row.populated && !self.requested.iter().any(|(pgt_id, _)| *pgt_id == row.pgt_id) {
             return Ok(Decision::out("not populated", None));
         }
+        let mut unwatched = Vec::new();
         let unsupported = match plan_view(&self.client, &mut self.system, row.id).await {
             Ok(planned) => {
                 let named = self.named_tables(row);
@@ -62,9 +66,13 @@ impl Keeper {
                             reason: None,
                             out: None,
                             failed: false,
+                            unwatched,
                         });
                     }
-                    Some(obstacle) => obstacle,
+                    Some(obstacle) => {
+                        unwatched = self.not_watched(&bases);
+                        obstacle
+                    }
                 }
             }
             Err(PlanError::Unsupported { reason, .. }) => reason.to_string(),
@@ -77,9 +85,11 @@ impl Keeper {
             mode => mode != "IMMEDIATE",
         };
         if !may_be_full {
-            return Ok(Decision { failed: true, ..Decision::out("not maintainable", Some(unsupported)) });
+            let out = Decision::out("not maintainable", Some(unsupported));
+            return Ok(Decision { failed: true, unwatched, ..out });
         }
-        self.decide_by_postgres(row, unsupported).await
+        let decision = self.decide_by_postgres(row, unsupported).await?;
+        Ok(Decision { unwatched, ..decision })
     }
 
     pub(super) async fn decide_by_postgres(
@@ -122,6 +132,7 @@ impl Keeper {
             reason: Some(reason),
             out: None,
             failed: false,
+            unwatched: Vec::new(),
         })
     }
 
@@ -129,6 +140,13 @@ impl Keeper {
     async fn reads_clock(&self, view: RelationId) -> Result<bool, KeeperError> {
         let sql = "SELECT pgtrickle.reads_clock($1::oid::regclass)";
         Ok(self.client.query_one(sql, &[&view.0]).await?.get(0))
+    }
+
+    /// Those that have not been given up.
+    fn not_watched(&self, bases: &[BaseTable]) -> Vec<RelationId> {
+        let given_up = |id| self.tables.get(&id).is_some_and(|base| base.attempts >= ATTEMPTS);
+        let unwatched = bases.iter().filter(|base| !base.watched && !given_up(base.spec.id));
+        unwatched.map(|base| base.spec.id).collect()
     }
 
     /// What it reads apart from stream tables, partitioned tables as such.

@@ -8,7 +8,7 @@ use super::planning::Decision;
 use super::schedule;
 use super::upkeep::Progress;
 use super::work::{How, NewView, Work};
-use crate::catalog::capture;
+use crate::catalog::capture::{self, Again};
 use crate::catalog::rows::{self, BaseTable, StreamTableRow};
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use weir_planner::settings::SettingSet;
 use weir_planner::{ColumnType, Plan, RelationId};
 
 /// A table that capture keeps shedding is given up after so many attempts; its stream tables are Postgres' then.
-const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 /// A base table under capture.
 pub(super) struct Base {
     pub table: BaseTable,
@@ -38,6 +38,8 @@ pub(super) struct Managed {
     /// Relations whose rows it is made of: those under capture and the stream tables.
     pub sources: Vec<RelationId>,
     pub depends_on: SettingSet,
+    /// It would be maintained incrementally if these tables were watched.
+    pub unwatched: Vec<RelationId>,
     /// When the scheduler looks at it next; None: never. (`calculated` tables over stream tables follow those.)
     pub due: Option<Instant>,
     /// When the catalog row last said how fresh it is.
@@ -102,6 +104,7 @@ impl Keeper {
             columns: decision.columns,
             sources: decision.sources,
             depends_on: decision.depends_on,
+            unwatched: decision.unwatched,
             due: schedule::first_due(&row.schedule),
             told: Instant::now(),
             evaluating: false,
@@ -134,7 +137,7 @@ impl Keeper {
         let mut all: Vec<RelationId> = named.to_vec();
         all.extend(ids.iter().filter(|id| !named.contains(id)));
         let oids: Vec<u32> = all.iter().map(|id| id.0).collect();
-        capture::watch(&self.client, &oids).await?;
+        capture::watch(&self.client, &oids, Again::No).await?;
         let mut found = rows::base_tables(&self.client, &all).await?;
         for base in found.iter_mut().filter(|base| ids.contains(&base.spec.id)) {
             let id = base.spec.id;
@@ -151,7 +154,9 @@ impl Keeper {
                 Some(known) if known.table.watched => self.resynchronise(id, "its definition changed"),
                 _ => {}
             }
-            let _ = self.work.send(Work::AddTable { table: id, key: base.key.clone() });
+            self.lives += 1;
+            base.spec.life = self.lives;
+            let _ = self.work.send(Work::AddTable { table: id, life: self.lives, key: base.key.clone() });
             if let Some(capture) = self.shared.capture.get() {
                 capture.watch(base.spec.clone());
             }

@@ -2,9 +2,10 @@
 //! rows planned, ancestors first.
 
 use super::keeper::{Keeper, KeeperError};
-use super::populate::{Managed, Phase};
+use super::populate::{Base, Managed, Phase};
 use super::schedule;
 use super::work::Work;
+use crate::catalog::capture::{self, Again};
 use crate::catalog::rows::{self, StreamTableRow};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -18,10 +19,12 @@ impl Keeper {
     pub(super) async fn reconcile(&mut self) -> Result<(), KeeperError> {
         let rows = rows::load(&self.client).await?;
         let present: HashMap<RelationId, &StreamTableRow> = rows.iter().map(|row| (row.id, row)).collect();
+        let watchable = self.watch_again().await?;
+        let may_be_incremental = |view: &Managed| view.unwatched.iter().any(|table| watchable.contains(table));
         let changed: Vec<RelationId> = self
             .views
             .iter()
-            .filter(|(id, view)| present.get(id).is_none_or(|row| must_rebuild(view, row)))
+            .filter(|(id, view)| may_be_incremental(view) || present.get(id).is_none_or(|row| must_rebuild(view, row)))
             .map(|(id, _)| *id)
             .collect();
         self.tear_down(&changed);
@@ -38,6 +41,19 @@ impl Keeper {
         }
         self.release_tables();
         Ok(())
+    }
+
+    /// Tries once more to watch what could not be watched; says what can be now.
+    async fn watch_again(&self) -> Result<HashSet<RelationId>, KeeperError> {
+        let unwatched: HashSet<RelationId> = self.views.values().flat_map(|view| view.unwatched.clone()).collect();
+        if unwatched.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let unwatched: Vec<RelationId> = unwatched.into_iter().collect();
+        let oids: Vec<u32> = unwatched.iter().map(|table| table.0).collect();
+        capture::watch(&self.client, &oids, Again::Yes).await?;
+        let tables = rows::base_tables(&self.client, &unwatched).await?;
+        Ok(tables.into_iter().filter(|table| table.watched).map(|table| table.spec.id).collect())
     }
 
     /// Drops views, what reads them first; those still in the catalog come back as new ones.
@@ -89,15 +105,18 @@ impl Keeper {
 
     /// Capture gave the table up.
     pub(super) fn shed(&mut self, table: RelationId, reason: &str) {
+        // Told more than once, it is given up once.
+        let was_watched = self.tables.get(&table).is_some_and(|base| base.table.watched);
         self.resynchronise(table, reason);
-        if let Some(base) = self.tables.get_mut(&table) {
+        if let Some(base) = self.tables.get_mut(&table).filter(|_| was_watched) {
             let steady = base.joined_at.take().is_some_and(|since| since.elapsed() > STEADY_AFTER);
             base.attempts = if steady { 1 } else { base.attempts + 1 };
         }
     }
 
-    pub(super) fn joined(&mut self, table: RelationId) {
-        if let Some(base) = self.tables.get_mut(&table).filter(|base| base.table.watched) {
+    pub(super) fn joined(&mut self, table: RelationId, life: u64) {
+        let is_meant = |base: &&mut Base| base.table.watched && base.table.spec.life == life;
+        if let Some(base) = self.tables.get_mut(&table).filter(is_meant) {
             base.joined = true;
             base.joined_at = Some(Instant::now());
         }

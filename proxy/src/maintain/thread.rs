@@ -36,6 +36,9 @@ pub(super) struct Thread {
     pub(super) hold: Hold,
     /// Rows that Postgres evaluated at a position not reached yet.
     pub(super) arriving: Vec<Arriving>,
+    /// Base tables whose rows have not come, and the watch that they will come of. Until then changes of them may be on their way
+    /// that an earlier watch has brought; the rows will have them.
+    awaited: HashMap<RelationId, u64>,
     pub(super) frontier: Position,
     /// Newest commit time applied (µs since 2000): the clock is never behind a commit it shows.
     pub(super) newest_commit_micros: i64,
@@ -82,6 +85,7 @@ pub(super) fn start(
             demands: Demands::default(),
             hold: Hold::default(),
             arriving: Vec::new(),
+            awaited: HashMap::new(),
             frontier: Position::default(),
             newest_commit_micros: 0,
             unpublished: Vec::new(),
@@ -149,14 +153,16 @@ impl Thread {
                 drop(permit);
             }
             Work::Frontier(frontier) => self.frontier = self.frontier.max(frontier),
-            Work::AddTable { table, key } => {
+            Work::AddTable { table, life, key } => {
+                self.awaited.insert(table, life);
                 if let Err(error) = self.engine.add_table(table, key) {
                     tracing::error!(?table, %error, "a base table could not be added to the engine");
                 }
             }
-            Work::Joined { table, rows, late, position } => self.join(table, rows, late, position),
+            Work::Joined { table, life, rows, late, position } => self.join((table, life), rows, late, position),
             Work::Shed(table) => self.shed(table),
             Work::DropTable(table) => {
+                self.awaited.remove(&table);
                 if let Err(error) = self.engine.drop_table(table) {
                     tracing::debug!(?table, %error, "a base table could not be dropped from the engine");
                 }
@@ -220,12 +226,15 @@ impl Thread {
                     Change::Truncate { table } => (*table, TableChange::Truncate),
                     Change::Mark(_) => continue,
                 };
+                self.views.source_changed(table, commit.xid, commit.position);
+                if self.awaited.contains_key(&table) {
+                    continue;
+                }
                 count += 1;
                 match changes.iter_mut().find(|(known, _)| *known == table) {
                     Some((_, list)) => list.push(change),
                     None => changes.push((table, vec![change])),
                 }
-                self.views.source_changed(table, commit.xid, commit.position);
             }
         }
         Metrics::add(&self.metrics.commits_applied, commits.len() as u64);
@@ -242,7 +251,13 @@ impl Thread {
         Metrics::add(&self.metrics.engine_nanos, started.elapsed().as_nanos() as u64);
     }
 
-    fn join(&mut self, table: RelationId, rows: Vec<Row>, late: Vec<Change>, position: Position) {
+    fn join(&mut self, (table, life): (RelationId, u64), rows: Vec<Row>, late: Vec<Change>, position: Position) {
+        self.frontier = self.frontier.max(position);
+        if self.awaited.get(&table) != Some(&life) {
+            tracing::debug!(?table, life, "rows of an earlier watch");
+            return;
+        }
+        self.awaited.remove(&table);
         let loaded = self.engine.load(table, rows);
         let late: Vec<TableChange> = late
             .into_iter()
@@ -257,7 +272,6 @@ impl Thread {
             Err(error @ EngineError::MissingRow(_)) => self.disown(table, &error),
             Err(error) => tracing::error!(?table, %error, "a base table could not be loaded"),
         }
-        self.frontier = self.frontier.max(position);
     }
 
     /// Stored rows and stream disagree: nothing above the table is answered until it has been copied again.
@@ -326,6 +340,7 @@ impl Thread {
         self.demands = Demands::default();
         self.hold = Hold::default();
         self.arriving.clear();
+        self.awaited.clear();
         self.reported.clear();
         let hidden = self.heat.hidden();
         hidden.views.values().for_each(|id| self.heat.removed(*id));

@@ -23,10 +23,13 @@ pub(super) enum Work {
     /// A base table is being joined; its rows come with [`Work::Joined`].
     AddTable {
         table: RelationId,
+        /// As in [`Work::Joined`]; what comes of the table before that is of another watch.
+        life: u64,
         key: Option<Vec<usize>>,
     },
     Joined {
         table: RelationId,
+        life: u64,
         rows: Vec<Row>,
         late: Vec<Change>,
         position: Position,

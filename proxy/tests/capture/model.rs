@@ -34,7 +34,7 @@ impl Model {
                 self.advance(frontier);
             }
             Event::Frontier(frontier) => self.advance(frontier),
-            Event::Joined { table, rows, late, position } => {
+            Event::Joined { table, rows, late, position, .. } => {
                 self.advance(position);
                 self.late += late.len();
                 let bag = self.tables.entry(table).or_default();

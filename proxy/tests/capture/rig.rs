@@ -194,5 +194,5 @@ pub async fn spec(client: &Client, table: &str) -> TableSpec {
     });
     let columns = columns.collect();
     let (schema, name, attributes) = (first.get(1), first.get(2), first.get(10));
-    TableSpec { id: RelationId(first.get(0)), schema, name, attributes, columns }
+    TableSpec { id: RelationId(first.get(0)), life: 0, schema, name, attributes, columns }
 }

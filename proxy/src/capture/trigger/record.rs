@@ -225,7 +225,14 @@ mod tests {
             not_null: false,
             generated: ' ',
         };
-        TableSpec { id: TABLE, schema: "public".into(), name: "t".into(), attributes: 1, columns: vec![column] }
+        TableSpec {
+            id: TABLE,
+            life: 0,
+            schema: "public".into(),
+            name: "t".into(),
+            attributes: 1,
+            columns: vec![column],
+        }
     }
 
     fn image(value: i32) -> Vec<u8> {

@@ -56,13 +56,16 @@ BEGIN
 END
 $body$;
 
--- For the event trigger, which runs as whoever made the partition: notes the identity of a leaf that is published with its root.
+-- For the event trigger, which runs as whoever made the partition: notes the identity of a leaf that is published with its root;
+-- gives a leaf with Weir's row triggers the one of TRUNCATE, while it is locked anyhow.
 CREATE OR REPLACE FUNCTION pgtrickle.note_leaf(leaf regclass) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
-    IF EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-            WHERE p.pubname = 'weir' AND r.prrelid IN (SELECT a.relid FROM pg_partition_ancestors(leaf) a)) THEN
+    IF pgtrickle.capture_method() = 'wal' AND pgtrickle.is_published(leaf) THEN
         PERFORM pgtrickle_changes.note_identity(leaf);
+    END IF;
+    IF pgtrickle.capture_method() = 'trigger' AND pgtrickle.lacks_truncate_trigger(leaf) THEN
+        PERFORM pgtrickle_changes.create_truncate_trigger(leaf);
     END IF;
 END
 $body$;

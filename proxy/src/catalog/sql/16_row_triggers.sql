@@ -55,6 +55,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     FROM pg_trigger t WHERE t.tgrelid = leaf AND (starts_with(t.tgname::text, 'weir_capture_') OR starts_with(t.tgname::text, 'weir_partition_'))
 $body$;
 
+-- A leaf that Postgres has given the row triggers of its root, and Weir not its own.
+CREATE OR REPLACE FUNCTION pgtrickle.lacks_truncate_trigger(leaf regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = leaf AND t.tgname = ANY (pgtrickle.row_triggers(pg_partition_root(leaf))))
+        AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = leaf AND t.tgname = 'weir_capture_truncate')
+$body$;
+
 -- The row triggers are on the root, for the leaves to come, and on every leaf.
 CREATE OR REPLACE FUNCTION pgtrickle.has_row_triggers(root regclass) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
@@ -88,9 +95,16 @@ BEGIN
         END LOOP;
     END IF;
     FOR leaf IN SELECT l FROM pgtrickle.leaves(root) l WHERE NOT pgtrickle.leaf_has_triggers(l) LOOP
-        EXECUTE format('CREATE OR REPLACE TRIGGER weir_capture_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT
-                            EXECUTE FUNCTION pgtrickle_changes.record_change(0)', leaf);
-        EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER weir_capture_truncate', leaf);
+        PERFORM pgtrickle_changes.create_truncate_trigger(leaf);
     END LOOP;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION pgtrickle_changes.create_truncate_trigger(leaf regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    EXECUTE format('CREATE OR REPLACE TRIGGER weir_capture_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT
+                        EXECUTE FUNCTION pgtrickle_changes.record_change(0)', leaf);
+    EXECUTE format('ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER weir_capture_truncate', leaf);
 END
 $body$;

@@ -20,16 +20,18 @@ BEGIN
         -- A new leaf of a watched partitioned table does not inherit REPLICA IDENTITY FULL; without it its UPDATEs would fail.
         -- (What cannot be done must not make the command fail: Weir finds out, and gives the table up.)
         FOR leaf IN
-            SELECT l
+            SELECT DISTINCT l
             FROM pg_event_trigger_ddl_commands() d JOIN pg_class o ON d.classid = 'pg_class'::regclass AND o.oid = d.objid
             CROSS JOIN LATERAL pgtrickle.leaves(o.oid) l JOIN pg_class c ON c.oid = l
-            WHERE (o.relkind = 'p' OR o.relispartition) AND c.relkind = 'r' AND c.relreplident <> 'f'
-                AND EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-                    WHERE p.pubname = 'weir' AND r.prrelid IN (SELECT a.relid FROM pg_partition_ancestors(l) a))
+            WHERE (o.relkind = 'p' OR o.relispartition) AND c.relkind = 'r'
+                AND CASE WHEN pgtrickle.capture_method() = 'wal' THEN pgtrickle.is_published(l) AND c.relreplident <> 'f'
+                    ELSE pgtrickle.lacks_truncate_trigger(l) END
         LOOP
             BEGIN
                 PERFORM pgtrickle.note_leaf(leaf);
-                EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', leaf);
+                IF pgtrickle.capture_method() = 'wal' THEN
+                    EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', leaf);
+                END IF;
             EXCEPTION WHEN insufficient_privilege OR lock_not_available OR object_in_use THEN NULL;
             END;
         END LOOP;
