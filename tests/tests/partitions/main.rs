@@ -4,3 +4,4 @@
 mod cases;
 mod random;
 mod shape;
+mod stage;
