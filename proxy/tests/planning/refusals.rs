@@ -9,6 +9,7 @@ const SCHEMA: &str = "
     CREATE UNLOGGED TABLE unlogged (id int);
     CREATE TABLE guarded (id int); ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
     CREATE TABLE part (id int) PARTITION BY RANGE (id);
+    CREATE TABLE odd (id int) PARTITION BY RANGE (id); CREATE UNLOGGED TABLE odd_leaf PARTITION OF odd DEFAULT;
     CREATE TABLE mother (id int); CREATE TABLE child () INHERITS (mother);
     CREATE MATERIALIZED VIEW mat AS SELECT 1 AS id;
     CREATE FUNCTION mine(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
@@ -99,7 +100,8 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT upper(b COLLATE \"en-x-icu\") AS s FROM t", "upper under collation en-x-icu"),
     ("SELECT id FROM unlogged", "unlogged table: public.unlogged"),
     ("SELECT id FROM guarded", "table with row-level security"),
-    ("SELECT id FROM part", "partitioned table"),
+    ("SELECT id FROM ONLY part", "ONLY of a partitioned table"),
+    ("SELECT id FROM odd", "partition that cannot be followed: unlogged table public.odd_leaf"),
     ("SELECT id FROM mother", "table that others inherit from"),
     ("SELECT id FROM mat", "materialized view"),
     ("SELECT oid FROM pg_class", "system relation"),

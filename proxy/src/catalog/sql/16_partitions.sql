@@ -57,15 +57,15 @@ END
 $body$;
 
 -- For the event trigger, which runs as whoever made the partition: notes the identity of a leaf that is published with its root;
--- gives a leaf with Weir's row triggers the one of TRUNCATE, while it is locked anyhow.
+-- completes the triggers of a leaf that has those of its root, while it is locked anyhow.
 CREATE OR REPLACE FUNCTION pgtrickle.note_leaf(leaf regclass) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
     IF pgtrickle.capture_method() = 'wal' AND pgtrickle.is_published(leaf) THEN
         PERFORM pgtrickle_changes.note_identity(leaf);
     END IF;
-    IF pgtrickle.capture_method() = 'trigger' AND pgtrickle.lacks_truncate_trigger(leaf) THEN
-        PERFORM pgtrickle_changes.create_truncate_trigger(leaf);
+    IF pgtrickle.capture_method() = 'trigger' AND pgtrickle.is_half_triggered(leaf) AND pgtrickle.watch_obstacle(leaf) IS NULL THEN
+        PERFORM pgtrickle_changes.complete_triggers(leaf);
     END IF;
 END
 $body$;

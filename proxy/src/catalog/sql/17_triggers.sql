@@ -129,6 +129,7 @@ BEGIN
         AND (starts_with(t.tgname::text, 'weir_capture_') OR starts_with(t.tgname::text, 'weir_partition_')) LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', trigger_name, relation);
     END LOOP;
+    DELETE FROM pgtrickle.weir_layouts l WHERE l.relid IN (SELECT f FROM pgtrickle.leaves(relation) f);
 END
 $body$;
 

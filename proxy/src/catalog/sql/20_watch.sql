@@ -109,16 +109,23 @@ $body$;
 -- Puts tables under watch. From the WAL: REPLICA IDENTITY FULL first, then membership in the publication (the other order would make
 -- writes fail in between). By triggers: creates them. SECURITY DEFINER because both need the table's and the publication's owner; therefore only
 -- for callers who own the table or hold TRIGGER on it (the right to burden its writes).
+--
+-- Locks many partitions, in an order that is not the application's. Of two who wait for each other it is Weir that must give way, and
+-- Postgres ends whoever finds out first, after deadlock_timeout: so each try waits for less than that is, and finds out at once
+-- where the role may say so.
 CREATE OR REPLACE FUNCTION pgtrickle.watch(relations regclass[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $body$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' AS $body$
 DECLARE
     relation regclass;
-    leaf record;
+    burdened regclass;
     obstacle text;
     -- SECURITY DEFINER hides the caller; SET ROLE is honoured.
     caller name := CASE WHEN current_setting('role') = 'none' THEN session_user ELSE current_setting('role')::name END;
+    patience text := current_setting('deadlock_timeout');
+    may_set boolean := (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user);
 BEGIN
     PERFORM pgtrickle.check_capture();
+    IF may_set THEN PERFORM set_config('deadlock_timeout', '10ms', true); END IF;
     FOREACH relation IN ARRAY relations LOOP
         obstacle := pgtrickle.watch_obstacle(relation);
         IF obstacle IS NOT NULL THEN
@@ -128,27 +135,20 @@ BEGIN
         IF pgtrickle.is_watched(relation) THEN
             CONTINUE;
         END IF;
-        IF NOT (pg_has_role(caller, (SELECT relowner FROM pg_class WHERE oid = relation), 'USAGE')
-                OR has_table_privilege(caller, relation, 'TRIGGER')) THEN
-            RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('permission denied to watch table %s', relation),
+        burdened := CASE WHEN pgtrickle.capture_method() = 'trigger' THEN coalesce(pg_partition_root(relation), relation) ELSE relation END;
+        IF NOT (pg_has_role(caller, (SELECT relowner FROM pg_class WHERE oid = burdened), 'USAGE')
+                OR has_table_privilege(caller, burdened, 'TRIGGER')) THEN
+            RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('permission denied to watch table %s', burdened),
                 DETAIL = 'Maintaining a stream table sets REPLICA IDENTITY FULL or triggers on the tables it reads, a cost to their writers.',
-                HINT = format('Its owner can run: GRANT TRIGGER ON %s TO %I;', relation, caller);
+                HINT = format('Its owner can run: GRANT TRIGGER ON %s TO %I;', burdened, caller);
         END IF;
-        BEGIN
-            IF pgtrickle.capture_method() = 'trigger' THEN
-                PERFORM pgtrickle_changes.create_triggers(relation);
-                CONTINUE;
-            END IF;
-            FOR leaf IN SELECT relid FROM pgtrickle.unwatched_leaves(relation) LOOP
-                PERFORM pgtrickle_changes.note_identity(leaf.relid);
-                EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', leaf.relid);
-            END LOOP;
-            IF NOT pgtrickle.is_published(relation) THEN
-                EXECUTE format('ALTER PUBLICATION weir ADD TABLE %s%s',
-                    CASE WHEN (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' THEN 'ONLY ' ELSE '' END, relation);
-            END IF;
-        EXCEPTION
-            WHEN lock_not_available THEN
+        FOR try IN 1 .. 4 LOOP
+            BEGIN
+                PERFORM pgtrickle_changes.put_under_watch(relation);
+                EXIT;
+            EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+                -- The locks that it had are given back.
+                CONTINUE WHEN try < 4;
                 RAISE EXCEPTION USING ERRCODE = '55P03', MESSAGE = format('could not lock table %s within 2 s to watch it', relation),
                     DETAIL = 'The first stream table over a table sets REPLICA IDENTITY FULL or creates triggers, which waits for every open transaction that uses it.',
                     HINT = format('Try again when they have ended, or beforehand run: SELECT pgtrickle.watch(ARRAY[%L::regclass]);', relation);
@@ -158,8 +158,31 @@ BEGIN
             WHEN insufficient_privilege THEN
                 RAISE EXCEPTION USING ERRCODE = '42501', MESSAGE = format('Weir''s role may not watch table %s: %s', relation, SQLERRM),
                     HINT = 'Run "weir check" and execute the SQL it prints.';
-        END;
+            END;
+        END LOOP;
     END LOOP;
+    IF may_set THEN PERFORM set_config('deadlock_timeout', patience, true); END IF;
+END
+$body$;
+
+-- For watch, which has checked that the caller may.
+CREATE OR REPLACE FUNCTION pgtrickle_changes.put_under_watch(relation regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    leaf regclass;
+BEGIN
+    IF pgtrickle.capture_method() = 'trigger' THEN
+        PERFORM pgtrickle_changes.create_triggers(relation);
+        RETURN;
+    END IF;
+    FOR leaf IN SELECT u.relid FROM pgtrickle.unwatched_leaves(relation) u LOOP
+        PERFORM pgtrickle_changes.note_identity(leaf);
+        EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', leaf);
+    END LOOP;
+    IF NOT pgtrickle.is_published(relation) THEN
+        EXECUTE format('ALTER PUBLICATION weir ADD TABLE %s%s',
+            CASE WHEN (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' THEN 'ONLY ' ELSE '' END, relation);
+    END IF;
 END
 $body$;
 

@@ -25,7 +25,7 @@ BEGIN
             CROSS JOIN LATERAL pgtrickle.leaves(o.oid) l JOIN pg_class c ON c.oid = l
             WHERE (o.relkind = 'p' OR o.relispartition) AND c.relkind = 'r'
                 AND CASE WHEN pgtrickle.capture_method() = 'wal' THEN pgtrickle.is_published(l) AND c.relreplident <> 'f'
-                    ELSE pgtrickle.lacks_truncate_trigger(l) END
+                    ELSE pgtrickle.is_half_triggered(l) END
         LOOP
             BEGIN
                 PERFORM pgtrickle.note_leaf(leaf);
