@@ -62,6 +62,15 @@ pub async fn watch(client: &Client, tables: &[u32], again: Again) -> Result<(), 
     Ok(())
 }
 
+/// Takes partitioned tables out of the publication on which new partitions would refuse UPDATE.
+pub async fn release_endangered(client: &Client) -> Result<(), tokio_postgres::Error> {
+    for row in client.query("SELECT pgtrickle_changes.release_endangered()", &[]).await? {
+        let table: String = row.try_get(0)?;
+        tracing::warn!(table, "a partitioned table is no longer watched: its partitions would refuse UPDATE");
+    }
+    Ok(())
+}
+
 /// Removes what the other way has left on tables.
 pub async fn release_other_method(client: &Client) -> Result<(), tokio_postgres::Error> {
     let row = client.query_one("SELECT pgtrickle_changes.release_other_method()", &[]).await?;

@@ -246,6 +246,9 @@ impl Keeper {
             }
         }
         self.reconcile().await?;
+        if method == Method::Wal {
+            catalog::capture::release_endangered(&self.client).await?;
+        }
         self.must_read = false;
         tracing::debug!(elapsed = ?started.elapsed(), stream_tables = self.views.len(), "the catalog was read");
         self.last_read = Instant::now();

@@ -117,6 +117,62 @@ fn without_event_triggers_a_key_is_needed() {
     stage.app.execute("INSERT INTO p VALUES (1, 1, 1), (11, 1, 1); UPDATE p SET v = 2; DELETE FROM p WHERE k = 1");
 }
 
+/// Nor do they when the key goes.
+#[test]
+fn a_table_that_loses_its_key_is_let_go() {
+    if by_triggers() {
+        return;
+    }
+    let mut stage = Stage::of(
+        "CREATE TABLE p (k int PRIMARY KEY, g int, v int) PARTITION BY RANGE (k); \
+         CREATE TABLE p_0 PARTITION OF p FOR VALUES FROM (0) TO (10)",
+        PLAIN_ROLE,
+    );
+    stage.stream("sums", SUMS);
+    stage.app.execute("ALTER TABLE p DROP CONSTRAINT p_pkey");
+    let started = Instant::now();
+    while stage.direct.execute("SELECT count(*) FROM pg_publication_rel").scalar() != "0" {
+        assert!(started.elapsed() < Duration::from_secs(30), "p is still published");
+    }
+    stage.app.execute("CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (10) TO (20)");
+    stage.app.execute("INSERT INTO p VALUES (1, 1, 1), (11, 1, 1); UPDATE p SET v = 2; DELETE FROM p WHERE k = 1");
+    stage.check();
+    stage.app.execute("ALTER TABLE p ADD PRIMARY KEY (k)");
+    stage.live();
+}
+
+/// What others do to Weir's triggers on a leaf is noticed and mended.
+#[test]
+fn a_disabled_trigger_is_enabled_again() {
+    if !by_triggers() {
+        return;
+    }
+    let mut stage = Stage::new(
+        "CREATE TABLE p (k int, g int, v int) PARTITION BY RANGE (k); \
+         CREATE TABLE p_0 PARTITION OF p FOR VALUES FROM (0) TO (10); \
+         CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (10) TO (20)",
+    );
+    stage.stream("sums", SUMS);
+    let root = stage.direct.execute("SELECT 'p'::regclass::oid").scalar();
+    for disable in [
+        format!("ALTER TABLE p_0 DISABLE TRIGGER weir_partition_insert_{root}"),
+        "DROP TRIGGER weir_capture_truncate ON p_1".to_owned(),
+        format!("DROP TRIGGER weir_partition_update_{root} ON p"),
+        "ALTER TABLE p DISABLE TRIGGER ALL".to_owned(),
+    ] {
+        stage.app.execute(&disable);
+        let started = Instant::now();
+        while stage.direct.execute("SELECT pgtrickle.is_watched('p')").scalar() != "t" {
+            assert!(started.elapsed() < Duration::from_secs(30), "not watched again after {disable}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        stage.live();
+        stage.run("INSERT INTO p VALUES (1, 1, 1), (11, 1, 1)");
+        stage.run("UPDATE p SET v = v + 1, k = (k + 10) % 20");
+        stage.run("TRUNCATE p_1");
+    }
+}
+
 #[test]
 fn what_cannot_be_followed_is_named() {
     let mut stage = Stage::new(

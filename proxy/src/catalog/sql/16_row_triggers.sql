@@ -9,8 +9,9 @@
 CREATE TABLE IF NOT EXISTS pgtrickle.weir_layouts (relid oid PRIMARY KEY, attributes int2 NOT NULL);
 GRANT SELECT ON pgtrickle.weir_layouts TO PUBLIC;
 
--- The row's image is preceded by that number: with another one than Weir knows the image may mean something else. Where another root stands above the one that the trigger was made for (which was
--- attached to it), that one's triggers record; this one says that the leaf must be looked at again.
+-- The row's image is preceded by that number: with another one than Weir knows the image may mean something else. Where another root
+-- stands above the one that the trigger was made for (which was attached to it), that one's triggers record; this one says that
+-- the leaf must be looked at again.
 CREATE OR REPLACE FUNCTION pgtrickle_changes.record_row() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 #variable_conflict use_variable

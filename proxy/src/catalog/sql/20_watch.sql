@@ -32,6 +32,36 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT c.oid::regclass FROM pgtrickle.relations_below(relation) b JOIN pg_class c ON c.oid = b WHERE c.relkind <> 'v'
 $body$;
 
+-- A leaf to come of this partitioned table, published with it, would refuse UPDATE and DELETE.
+CREATE OR REPLACE FUNCTION pgtrickle.endangers_leaves(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'weir_ddl' AND evtenabled = 'A')
+        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisprimary AND i.indisvalid)
+$body$;
+
+-- Takes partitioned tables out of the publication that have come to refuse UPDATE and DELETE on a leaf, or would on one to come: the
+-- primary key or the event triggers are gone, or a leaf's identity could not be set. Returns their names.
+CREATE OR REPLACE FUNCTION pgtrickle_changes.release_endangered() RETURNS SETOF text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $body$
+DECLARE
+    relation regclass;
+BEGIN
+    FOR relation IN
+        SELECT c.oid FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid JOIN pg_class c ON c.oid = r.prrelid
+        WHERE p.pubname = 'weir' AND c.relkind = 'p' AND (pgtrickle.endangers_leaves(c.oid)
+            OR EXISTS (SELECT FROM pgtrickle.unwatched_leaves(c.oid) u JOIN pg_class l ON l.oid = u.relid
+                WHERE l.relreplident = 'n' OR l.relreplident = 'd'
+                    AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = l.oid AND i.indisprimary AND i.indisvalid)))
+    LOOP
+        BEGIN
+            EXECUTE format('ALTER PUBLICATION weir DROP TABLE ONLY %s', relation);
+            RETURN NEXT relation::text;
+        EXCEPTION WHEN lock_not_available OR insufficient_privilege OR object_in_use THEN NULL;
+        END;
+    END LOOP;
+END
+$body$;
+
 -- Why watching this relation would be impossible or would break the application's own writes; NULL when neither.
 CREATE OR REPLACE FUNCTION pgtrickle.watch_obstacle(relation regclass) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $body$
@@ -67,8 +97,7 @@ BEGIN
     IF by_trigger THEN
         RETURN pgtrickle.trigger_obstacle(relation);
     END IF;
-    IF rel.relkind = 'p' AND NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'weir_ddl' AND evtenabled = 'A')
-        AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisprimary) THEN
+    IF rel.relkind = 'p' AND pgtrickle.endangers_leaves(relation) THEN
         RETURN 'it is partitioned without a primary key, and Weir may not install event triggers here (a new partition would refuse UPDATE)';
     END IF;
     IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attgenerated = 'v' AND NOT a.attisdropped) THEN
@@ -76,7 +105,7 @@ BEGIN
     END IF;
     IF version >= 180000 AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attgenerated = 's' AND NOT a.attisdropped) THEN
         EXECUTE 'SELECT EXISTS (SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-                     WHERE r.prrelid = $1 AND p.pubgencols <> ''s'') OR EXISTS (SELECT FROM pg_publication WHERE pubname = ''weir'' AND pubgencols <> ''s'')
+                     WHERE (r.prrelid = $1 OR r.prrelid IN (SELECT a.relid FROM pg_partition_ancestors($1) a)) AND p.pubgencols <> ''s'') OR EXISTS (SELECT FROM pg_publication WHERE pubname = ''weir'' AND pubgencols <> ''s'')
                      OR EXISTS (SELECT FROM pg_publication WHERE puballtables AND pubgencols <> ''s'')'
             INTO blocked USING relation;
         IF blocked THEN
@@ -85,7 +114,7 @@ BEGIN
     END IF;
     IF version >= 150000 AND rel.relreplident <> 'f' THEN
         EXECUTE 'SELECT p.pubname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-                 WHERE r.prrelid = $1 AND r.prattrs IS NOT NULL LIMIT 1' INTO other USING relation;
+                 WHERE (r.prrelid = $1 OR r.prrelid IN (SELECT a.relid FROM pg_partition_ancestors($1) a)) AND r.prattrs IS NOT NULL LIMIT 1' INTO other USING relation;
         IF other IS NOT NULL THEN
             RETURN format('it is in publication "%s" with a column list, with which REPLICA IDENTITY FULL would make UPDATE fail', other);
         END IF;
