@@ -15,6 +15,7 @@ mod plan_text;
 pub mod query;
 pub mod render;
 pub mod settings;
+pub mod temporal;
 pub mod tree;
 pub mod types;
 pub mod value;

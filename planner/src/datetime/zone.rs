@@ -55,6 +55,55 @@ impl Zone {
         Some(self.zone.to_offset(instant).seconds())
     }
 
+    /// The instants around this one at which the zone has the same offset: from the first up to, not including, the
+    /// second, in microseconds since 2000-01-01 UTC. `None` where [`Zone::offset_at`] is.
+    pub fn steady_instants(&self, micros: i64) -> Option<(i64, i64)> {
+        if self.fixed.is_some() {
+            return Some((i64::MIN, i64::MAX));
+        }
+        let [before, after] = self.transitions(micros, 1)?;
+        Some((before.first().map_or(i64::MIN, |(at, ..)| *at), after.first().map_or(i64::MAX, |(at, ..)| *at)))
+    }
+
+    /// The local times around this one, within which [`Zone::to_utc`] is a constant shift. It is none only at the local
+    /// times a transition leaves and enters.
+    pub fn steady_locals(&self, local: i64) -> Option<(i64, i64)> {
+        /// Offsets are shorter than a day, and no zone changes three times within a few days.
+        const TRANSITIONS: usize = 3;
+        if self.fixed.is_some() {
+            return Some((i64::MIN, i64::MAX));
+        }
+        let (mut from, mut until) = (i64::MIN, i64::MAX);
+        for (at, old, new) in self.transitions(local, TRANSITIONS)?.into_iter().flatten() {
+            for edge in [old, new].map(|offset| at.saturating_add(offset as i64 * MICROS_PER_SECOND)) {
+                if edge <= local {
+                    from = from.max(edge);
+                } else {
+                    until = until.min(edge);
+                }
+            }
+        }
+        Some((from, until))
+    }
+
+    /// So many changes of the offset up to and with an instant, latest first, and after it: when, and the offsets before
+    /// and after.
+    fn transitions(&self, micros: i64, count: usize) -> Option<[Vec<(i64, i32, i32)>; 2]> {
+        let seconds = micros.div_euclid(MICROS_PER_SECOND) + UNIX_EPOCH_SECONDS;
+        let instant = jiff::Timestamp::from_second(seconds).ok()?;
+        let step = |at: jiff::Timestamp| {
+            // Changes of the abbreviation alone stand among them: they do no harm.
+            let micros = (at.as_second() - UNIX_EPOCH_SECONDS).checked_mul(MICROS_PER_SECOND)?;
+            let before = self.zone.to_offset(at.checked_sub(jiff::SignedDuration::from_nanos(1)).ok()?).seconds();
+            Some((micros, before, self.zone.to_offset(at).seconds()))
+        };
+        // What stands at the instant itself has happened.
+        let next = instant.checked_add(jiff::SignedDuration::from_nanos(1)).ok()?;
+        let before = self.zone.preceding(next).take(count).map(|t| step(t.timestamp())).collect::<Option<_>>()?;
+        let after = self.zone.following(instant).take(count).map(|t| step(t.timestamp())).collect::<Option<_>>()?;
+        Some([before, after])
+    }
+
     /// Local time of an instant, in microseconds since 2000-01-01 00:00 local.
     pub fn to_local(&self, micros: i64) -> Option<i64> {
         micros.checked_add(self.offset_at(micros)? as i64 * MICROS_PER_SECOND)

@@ -11,6 +11,7 @@ mod arrays;
 mod boolean;
 mod bytes;
 mod cast;
+mod clock;
 mod compare;
 mod compare_dates;
 mod concat;
@@ -32,6 +33,8 @@ mod trim;
 mod truncate;
 mod zone;
 
+pub(crate) use clock::is_clock;
+pub use clock::{Course, Piece};
 pub use json_image::{JsonRole, json_image};
 
 use crate::eval::EvalContext;

@@ -223,7 +223,8 @@ impl ExprLowerer<'_, '_> {
             3 => "CURRENT_TIMESTAMP",
             4 => "CURRENT_TIMESTAMP with a precision",
             5 | 6 => "LOCALTIME",
-            7 | 8 => "LOCALTIMESTAMP",
+            7 => "LOCALTIMESTAMP",
+            8 => "LOCALTIMESTAMP with a precision",
             9 => "CURRENT_ROLE",
             10 => "CURRENT_USER",
             11 => "USER",
@@ -232,13 +233,22 @@ impl ExprLowerer<'_, '_> {
             14 => "CURRENT_SCHEMA",
             _ => "an unknown SQL value function",
         };
-        match (name, lookup("now")) {
-            // The very same value: GetSQLCurrentTimestamp is the transaction's start, like now().
-            ("CURRENT_TIMESTAMP", Some(now)) => {
-                self.lowering.uses.settings = self.lowering.uses.settings.union(now.settings);
-                self.typed(Expr::Call { function: now, args: vec![] }, node.oid("type")?, 0)
-            }
-            _ => unsupported(name),
+        // The very same values: GetSQLCurrentTimestamp is the transaction's start, like now(), and the others are what the
+        // casts make of it (GetSQLCurrentDate, GetSQLLocalTimestamp).
+        let cast = match name {
+            "CURRENT_TIMESTAMP" => None,
+            "CURRENT_DATE" => lookup("timestamptz_date"),
+            "LOCALTIMESTAMP" => lookup("timestamptz_timestamp"),
+            _ => return unsupported(name),
+        };
+        let Some(now) = lookup("now") else { return unsupported(name) };
+        let uses = &mut self.lowering.uses;
+        uses.settings = uses.settings.union(now.settings);
+        let mut expr = Expr::Call { function: now, args: vec![] };
+        if let Some(cast) = cast {
+            uses.settings = uses.settings.union(cast.settings);
+            expr = Expr::Call { function: cast, args: vec![expr] };
         }
+        self.typed(expr, node.oid("type")?, 0)
     }
 }

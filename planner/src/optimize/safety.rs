@@ -1,6 +1,9 @@
 //! Which expressions may be evaluated for more rows than Postgres would, and which reject NULL.
 
+use crate::datetime::MICROS_PER_DAY;
+use crate::eval::{EvalContext, Tuple};
 use crate::expr::Expr;
+use crate::temporal::is_time;
 use crate::value::Value;
 
 /// Comparisons of values of one type, and of numbers of two: they do not fail, and do not tell equal values apart.
@@ -56,8 +59,22 @@ fn is_total_text_call(symbol: &str, args: &[Expr]) -> bool {
     }
 }
 
+/// A time counted from `now()` by constants that is one at any moment a clock will show: it has no columns to fail on.
+fn is_sure_time(expr: &Expr) -> bool {
+    /// Microseconds since 2000: that year, and the year 2300.
+    const TRIED: [i64; 2] = [0, 300 * 366 * MICROS_PER_DAY];
+    let is_sure = |now_micros| {
+        let context = EvalContext { now_micros, ..EvalContext::default() };
+        !matches!(expr.eval(Tuple::single(&[]), &context), Value::Error(_) | Value::Null)
+    };
+    is_time(expr) && TRIED.into_iter().all(is_sure)
+}
+
 /// The expression never fails on values that are not errors themselves.
 pub fn cannot_fail(expr: &Expr) -> bool {
+    if is_sure_time(expr) {
+        return true;
+    }
     let this = match expr {
         Expr::Call { function, args } => {
             is_total_comparison(function.symbol) || is_total_text_call(function.symbol, args)
@@ -69,7 +86,7 @@ pub fn cannot_fail(expr: &Expr) -> bool {
 
 /// The expression never fails on values that are not errors themselves, and gives the same for equal values.
 pub fn is_safe(expr: &Expr) -> bool {
-    is_logic_or_comparison(expr) && expr.children().into_iter().all(is_safe)
+    is_sure_time(expr) || is_logic_or_comparison(expr) && expr.children().into_iter().all(is_safe)
 }
 
 fn is_logic_or_comparison(expr: &Expr) -> bool {
