@@ -47,7 +47,8 @@ impl Engine {
         };
         self.graph.node_mut(root).users += 1;
         let nodes = self.nodes_above(root);
-        let view = View { root, reads: plan.relations(), nodes: nodes.clone(), in_error: false };
+        let timed = nodes.iter().copied().filter(|&node| self.graph.node(node).is_timed).collect();
+        let view = View { root, reads: plan.relations(), nodes: nodes.clone(), timed, in_error: false };
         self.roots.entry(root).or_default().push(id);
         self.relations.insert(id, Relation::View(view));
         self.schedule.invalidate();

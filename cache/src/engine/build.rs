@@ -13,11 +13,13 @@ use super::operator::Operator;
 use super::project_set::ProjectSet;
 use super::repeat::Repeat;
 use super::spec::{NodeSpec, OperatorSpec};
+use super::temporal::TemporalFilter;
 use crate::key::KeySpec;
 use std::sync::Arc;
 use weir_planner::eval::EvalContext;
 use weir_planner::plan::{AggregateCall, Node};
 use weir_planner::settings::SettingSet;
+use weir_planner::temporal::{Conjunct, reads_clock, split};
 use weir_planner::{Expr, Plan, RelationId};
 
 /// A plan's place in the graph: the node, how much of its rows belongs to the plan, and where each plan column is.
@@ -117,6 +119,9 @@ impl Builder<'_> {
     }
 
     fn build_filter(&mut self, input: &Plan, predicate: &Expr, required: &[bool]) -> Result<Built, EngineError> {
+        if reads_clock(predicate) {
+            return self.build_timed(input, predicate, required);
+        }
         maintainable(predicate)?;
         if let Node::Join(join) = &input.node
             && join.kind == weir_planner::plan::JoinKind::Inner
@@ -132,6 +137,47 @@ impl Builder<'_> {
         Ok(Built { node, ..built })
     }
 
+    /// What compares with the time stands above the rest, each comparison an operator of its own.
+    fn build_timed(&mut self, input: &Plan, predicate: &Expr, required: &[bool]) -> Result<Built, EngineError> {
+        let mut conjuncts = split(predicate).map_err(|reason| EngineError::Unsupported(format!("now() {reason}")))?;
+        let is_plain = |conjunct: &Conjunct| matches!(conjunct, Conjunct::Plain(_));
+        let cannot_fail = |conjunct: &Conjunct| match conjunct {
+            Conjunct::Timed(bound) => matches!(bound.key, Expr::Column(_)),
+            Conjunct::Plain(_) => true,
+        };
+        // The index holds fewer rows behind the other conditions, but a key that fails does so in its turn.
+        if conjuncts.iter().all(cannot_fail) {
+            conjuncts.sort_by_key(|conjunct| !is_plain(conjunct));
+        }
+        let mut needed = required.to_vec();
+        for conjunct in &conjuncts {
+            require(conjunct.over_the_row(), &mut needed);
+            maintainable(conjunct.over_the_row())?;
+        }
+        let above = conjuncts.split_off(conjuncts.iter().position(|c| !is_plain(c)).unwrap_or(conjuncts.len()));
+        let below = conjuncts.iter().map(|conjunct| conjunct.over_the_row().clone()).collect();
+        let mut built = match Expr::conjunction(below) {
+            Some(predicate) => self.build_filter(input, &predicate, &needed)?,
+            None => self.build(input, &needed)?,
+        };
+        for conjunct in above {
+            let inputs = vec![built.node];
+            built.node = match conjunct {
+                Conjunct::Plain(expr) => {
+                    let predicate = built.remap(&expr);
+                    self.node(OperatorSpec::Filter(predicate.clone()), inputs, |_| Box::new(Filter { predicate }))
+                }
+                Conjunct::Timed(bound) => {
+                    let bound = bound.map_key(|key| built.remap(key));
+                    let context = (*self.context).clone();
+                    let spec = OperatorSpec::Temporal(bound.clone());
+                    self.node(spec, inputs, |_| Box::new(TemporalFilter::new(bound, context)))
+                }
+            };
+        }
+        Ok(built)
+    }
+
     fn build_project(&mut self, input: &Plan, exprs: &[Expr], required: &[bool]) -> Result<Built, EngineError> {
         exprs.iter().try_for_each(maintainable)?;
         let kept: Vec<Expr> = exprs.iter().zip(required).filter(|(_, used)| **used).map(|(e, _)| e.clone()).collect();
@@ -142,7 +188,9 @@ impl Builder<'_> {
             let fused = match &input.node {
                 Node::Join(join) => Some((join, None)),
                 Node::Filter { input, predicate } => match &input.node {
-                    Node::Join(join) if join.kind == weir_planner::plan::JoinKind::Inner => {
+                    Node::Join(join)
+                        if join.kind == weir_planner::plan::JoinKind::Inner && !reads_clock(predicate) =>
+                    {
                         maintainable(predicate)?;
                         Some((join, Some(predicate)))
                     }

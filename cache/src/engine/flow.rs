@@ -3,6 +3,7 @@
 use super::graph::{Body, Graph, NodeId};
 use super::operator::{Batch, Output, StepContext};
 use super::pending::Pending;
+use crate::clock::ClockSpan;
 use std::sync::Arc;
 use weir_planner::Row;
 
@@ -26,6 +27,20 @@ impl Graph {
     #[inline]
     pub fn is_pending(&self, id: NodeId) -> bool {
         self.node(id).pending.iter().any(|pending| !pending.is_empty())
+    }
+
+    /// The clock's values for which the node's output is what it was after its last step.
+    pub fn clock_span(&self, id: NodeId) -> ClockSpan {
+        match &self.node(id).body {
+            Body::Operator(Some(operator)) => operator.clock_span().unwrap_or_default(),
+            _ => ClockSpan::ALWAYS,
+        }
+    }
+
+    /// True when the node's output is another one at this clock.
+    #[inline]
+    pub fn is_due(&self, id: NodeId, now_micros: i64) -> bool {
+        self.node(id).is_timed && !self.clock_span(id).contains(now_micros)
     }
 
     /// Steps one node through its pending input. The caller sees to the order of nodes. On a panic the operator is lost.

@@ -43,6 +43,8 @@ pub(crate) struct Node {
     pub context: Arc<EvalContext>,
     /// Rows whose existence is undecided at this node.
     pub errors: Cell<i64>,
+    /// Its output depends on the clock.
+    pub is_timed: bool,
 }
 
 /// An arrangement of a node, by position in its list.
@@ -65,6 +67,8 @@ pub(crate) struct Graph {
     nodes: Vec<Option<Node>>,
     free: Vec<NodeId>,
     next_order: u64,
+    /// The server's clock as of which steps are made: microseconds since 2000-01-01 UTC.
+    pub clock: i64,
     shared: HashMap<Arc<NodeSpec>, NodeId>,
     /// During a backfill: rows of nodes that would have to compute them, as they have been published.
     pub published: HashMap<NodeId, Delta>,
@@ -113,7 +117,9 @@ impl Graph {
             OperatorSpec::Aggregate { keys, calls, .. } => Some(keys.exprs.len() + calls.len()),
             OperatorSpec::Window { functions, width, .. } => Some(width + functions.len()),
             OperatorSpec::Frames { calls, width, .. } => Some(width + calls.len()),
-            OperatorSpec::Filter(_) | OperatorSpec::TopK { .. } | OperatorSpec::Union | OperatorSpec::Join(_) => {
+            OperatorSpec::Filter(_)
+            | OperatorSpec::Temporal(_)
+            | OperatorSpec::TopK { .. } | OperatorSpec::Union | OperatorSpec::Join(_) => {
                 self.row_width(*node.inputs.first()?)
             }
         }
@@ -126,7 +132,7 @@ impl Graph {
             return table.key().map(<[usize]>::to_vec);
         }
         match &node.spec.as_ref()?.operator {
-            OperatorSpec::Filter(_) => self.unique_columns(*node.inputs.first()?),
+            OperatorSpec::Filter(_) | OperatorSpec::Temporal(_) => self.unique_columns(*node.inputs.first()?),
             OperatorSpec::Aggregate { keys, .. } => Some((0..keys.exprs.len()).collect()),
             OperatorSpec::Distinct { width, .. } => Some((0..*width).collect()),
             _ => None,
@@ -162,6 +168,10 @@ impl Graph {
         reads: Vec<SlotId>,
         context: Arc<EvalContext>,
     ) -> NodeId {
+        let is_timed = match &body {
+            Body::Operator(Some(operator)) => operator.clock_span().is_some(),
+            _ => false,
+        };
         let node = Node {
             order: self.next_order,
             body,
@@ -174,6 +184,7 @@ impl Graph {
             users: 0,
             context,
             errors: Cell::new(0),
+            is_timed,
         };
         self.next_order += 1;
         match self.free.pop() {

@@ -39,6 +39,7 @@ mod repeat;
 mod spec;
 mod star;
 mod table;
+mod temporal;
 mod topk;
 mod window;
 mod window_frame;
@@ -47,6 +48,7 @@ mod window_frame;
 mod tests;
 
 use crate::Delta;
+use crate::clock::ClockSpan;
 use graph::{Body, Graph, NodeId};
 use operator::Batch;
 use std::collections::HashMap;
@@ -128,6 +130,8 @@ struct View {
     reads: Vec<RelationId>,
     /// Every node above it and its root, in topological order.
     nodes: Vec<NodeId>,
+    /// Those of its nodes whose output depends on the clock.
+    timed: Vec<NodeId>,
     in_error: bool,
 }
 
@@ -255,6 +259,30 @@ impl Engine {
     pub fn is_stale(&self, view: RelationId) -> bool {
         match self.relations.get(&view) {
             Some(Relation::View(view)) => view.nodes.iter().any(|&node| self.graph.is_pending(node)),
+            _ => false,
+        }
+    }
+
+    /// The server's clock as of which views are added from now on (microseconds since 2000-01-01 UTC).
+    pub fn set_clock(&mut self, now_micros: i64) {
+        self.graph.clock = now_micros;
+    }
+
+    /// The clock's values for which the view's rows are those of its last refresh.
+    pub fn clock_span(&self, view: RelationId) -> ClockSpan {
+        match self.relations.get(&view) {
+            Some(Relation::View(view)) => {
+                let spans = view.timed.iter().map(|&node| self.graph.clock_span(node));
+                spans.fold(ClockSpan::ALWAYS, ClockSpan::intersect)
+            }
+            _ => ClockSpan::ALWAYS,
+        }
+    }
+
+    /// True when a refresh of this view at this clock would find rows that come or leave with time.
+    pub fn is_due(&self, view: RelationId, now_micros: i64) -> bool {
+        match self.relations.get(&view) {
+            Some(Relation::View(view)) => view.timed.iter().any(|&node| self.graph.is_due(node, now_micros)),
             _ => false,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::graph::{Graph, NodeId};
 use crate::Delta;
+use crate::clock::ClockSpan;
 use std::sync::Arc;
 use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::{Expr, Row, Value};
@@ -64,6 +65,11 @@ pub(crate) trait Operator: Send {
     /// Tells the operator that its output is what some view publishes, and is these rows (None: no longer): they are
     /// held by the snapshot, so that keeping them costs a pointer each.
     fn set_published(&mut self, _rows: Option<&Delta>) {}
+
+    /// The clock's values for which its output is what it was after the last step; None: the clock does not matter.
+    fn clock_span(&self) -> Option<ClockSpan> {
+        None
+    }
 
     /// Bytes of state.
     fn bytes(&self) -> usize {

@@ -28,8 +28,10 @@ impl Engine {
     /// Brings these views, and every view they read, to the present. Changes come in dependency order, unchanged views left out.
     /// A view whose operator panics or whose budget is exceeded is quarantined with its dependants and reported by
     /// [`Engine::quarantined`]. A view that happens to share nodes with a refreshed one may be reported too: it is then
-    /// at the present as well. The time is not used yet: plans that read the clock are refused.
-    pub fn refresh(&mut self, views: &[RelationId], _now_micros: i64) -> Vec<(RelationId, ViewChange)> {
+    /// at the present as well. `now_micros`: the server's clock that the views are brought to, before or after the one of
+    /// their last refresh (microseconds since 2000-01-01 UTC).
+    pub fn refresh(&mut self, views: &[RelationId], now_micros: i64) -> Vec<(RelationId, ViewChange)> {
+        self.graph.clock = now_micros;
         let schedule = self.take_schedule(views);
         let mut changes = vec![];
         self.step_nodes(&schedule.nodes, &mut changes);
@@ -65,11 +67,13 @@ impl Engine {
         Schedule { asked: asked.to_vec(), nodes, views, valid: true }
     }
 
-    /// Steps those of the nodes that have pending input, in the order given; a node that panics is quarantined.
+    /// Steps those of the nodes that have pending input or whose time has come, in the order given; a node that panics is quarantined.
     pub(super) fn step_nodes(&mut self, nodes: &[NodeId], changes: &mut Vec<(RelationId, ViewChange)>) {
         for &node in nodes {
             // A quarantine may have removed nodes on the way.
-            if self.graph.get(node).is_none() || !self.graph.is_pending(node) {
+            if self.graph.get(node).is_none()
+                || !(self.graph.is_pending(node) || self.graph.is_due(node, self.graph.clock))
+            {
                 continue;
             }
             match self.graph.step(node) {

@@ -6,6 +6,7 @@ use crate::key::KeySpec;
 use weir_planner::Expr;
 use weir_planner::plan::{AggregateCall, SetCalls, SortKey, WindowCall, WindowKind};
 use weir_planner::settings::Settings;
+use weir_planner::temporal::TimeBound;
 
 /// Identity of a node for sharing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +21,7 @@ pub(crate) struct NodeSpec {
 pub(crate) enum OperatorSpec {
     Values { rows: Vec<Vec<Expr>>, width: usize },
     Filter(Expr),
+    Temporal(TimeBound),
     Map(Vec<Expr>),
     Union,
     Join(JoinSpec),

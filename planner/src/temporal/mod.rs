@@ -34,6 +34,16 @@ pub enum Conjunct {
     Timed(TimeBound),
 }
 
+impl Conjunct {
+    /// What is evaluated over a row, whatever the time.
+    pub fn over_the_row(&self) -> &Expr {
+        match self {
+            Conjunct::Plain(expr) => expr,
+            Conjunct::Timed(bound) => &bound.key,
+        }
+    }
+}
+
 /// The conjuncts of a predicate, in order. Err: a conjunct reads the clock in another way.
 pub fn split(predicate: &Expr) -> Result<Vec<Conjunct>, String> {
     let conjunct = |expr: Expr| match (reads_clock(&expr), TimeBound::of(&expr)) {

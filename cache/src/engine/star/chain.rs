@@ -1,6 +1,7 @@
 //! Finds stars in plans: the longest chain of joins above one driving input whose keys are the driver's own columns.
 
 use weir_planner::plan::{Join, JoinKind, Node};
+use weir_planner::temporal::reads_clock;
 use weir_planner::{Expr, Plan};
 
 /// A chain of inner and left joins. Expressions are over the *wide* row: the driver's plan columns, then each link's.
@@ -67,7 +68,8 @@ impl<'p> Chain<'p> {
     fn of(plan: &'p Plan) -> Option<Chain<'p>> {
         match &plan.node {
             Node::Join(join) => Chain::of_join(join),
-            Node::Filter { input, predicate } => {
+            // A comparison with the time is an operator of its own above the join.
+            Node::Filter { input, predicate } if !reads_clock(predicate) => {
                 let mut chain = Chain::of(input)?;
                 chain.filter(predicate);
                 Some(chain)

@@ -1,5 +1,5 @@
 //! The engine against a from-scratch evaluator: random plans, commits and refreshes ([`fuzz`]), and the behaviours
-//! that a random walk would not pin down one by one ([`cases`], [`ranks`], [`stars`], [`windows`]).
+//! that a random walk would not pin down one by one ([`cases`], [`ranks`], [`stars`], [`temporal`], [`windows`]).
 
 mod cases;
 mod fixtures;
@@ -8,4 +8,5 @@ mod generate;
 mod oracle;
 mod ranks;
 mod stars;
+mod temporal;
 mod windows;

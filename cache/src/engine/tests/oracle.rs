@@ -14,6 +14,8 @@ use weir_planner::{Expr, Numeric, Plan, RelationId, Row, Value};
 pub struct Oracle {
     pub tables: HashMap<RelationId, Vec<Row>>,
     pub views: HashMap<RelationId, Plan>,
+    /// The clock as of which plans are evaluated.
+    pub now_micros: i64,
 }
 
 /// Rows, or that some row's existence cannot be decided.
@@ -38,7 +40,7 @@ pub fn normal_form(rows: impl IntoIterator<Item = Row>) -> Vec<String> {
 
 impl Oracle {
     pub fn evaluate(&self, plan: &Plan) -> Answer {
-        let context = EvalContext::default();
+        let context = EvalContext { now_micros: self.now_micros, ..EvalContext::default() };
         let eval = |expr: &Expr, row: &[Value]| expr.eval(Tuple::single(row), &context);
         match &plan.node {
             Node::Scan { relation, columns } => {
