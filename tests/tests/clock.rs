@@ -23,6 +23,17 @@ fn wait_for(client: &mut RawClient, sql: &str, expected: &str) {
     }
 }
 
+const MODES: &str = "SELECT string_agg(concat_ws(' ', pgt_name, requested_refresh_mode, effective_refresh_mode), ', ' ORDER BY pgt_id) \
+     FROM pgtrickle.pgt_stream_tables";
+
+fn wait_for_modes(client: &mut RawClient, expected: &str) {
+    let started = Instant::now();
+    while client.query(MODES).scalar() != expected {
+        assert!(started.elapsed() < PATIENCE, "{}", client.query(MODES).scalar());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
 fn rows_leave_with_no_write() {
     let server = TestServer::start();
@@ -35,13 +46,97 @@ fn rows_leave_with_no_write() {
     );
     // A stream table over it moves with it.
     pair.through.execute("SELECT pgtrickle.create_stream_table('recent_count', 'SELECT count(*) AS n FROM recent')");
-    let mode = "SELECT string_agg(concat_ws(' ', pgt_name, requested_refresh_mode, effective_refresh_mode), ', ' ORDER BY pgt_id) \
-         FROM pgtrickle.pgt_stream_tables";
+    wait_for_modes(&mut pair.direct, "recent DIFFERENTIAL DIFFERENTIAL, recent_count AUTO DIFFERENTIAL");
+    weir.wait_until_live(&["recent", "recent_count"]);
+    let mut reader = RawClient::superuser(&weir.address());
+    reader.execute("SET weir.consistency = 'scheduled'");
+    // The third one stays: its time has not come.
+    pair.through.execute("INSERT INTO event VALUES (1, now()), (2, now()), (3, now() + interval '1 hour')");
+    let written = Instant::now();
+    for level in ["session", "latest"] {
+        pair.through.execute(&format!("SET weir.consistency = '{level}'"));
+        for sql in ["SELECT count(*) FROM recent", "SELECT n FROM recent_count"] {
+            assert_eq!(pair.through.execute(sql).scalar(), "3", "{}", pair.through.last_route());
+        }
+    }
+    wait_for(&mut pair.through, "SELECT count(*) FROM recent", "1");
+    assert!(written.elapsed() > Duration::from_millis(3_900), "they left before their time");
+    wait_for(&mut pair.through, "SELECT n FROM recent_count", "1");
+    wait_for(&mut reader, "SELECT n FROM recent_count", "1");
+    let verdict = pair.through.execute("SELECT pgtrickle.verify_stream_table('recent')::text").scalar();
+    assert!(verdict.ends_with(",1,1,0,0,t)"), "{verdict}");
+    // The history has heard of it though nobody wrote.
+    let deleted = "SELECT coalesce(sum(h.rows_deleted), 0) FROM pgtrickle.pgt_refresh_history h \
+         JOIN pgtrickle.pgt_stream_tables t ON t.pgt_id = h.pgt_id WHERE t.pgt_name = 'recent'";
     let started = Instant::now();
-    while pair.direct.query(mode).scalar() != "recent DIFFERENTIAL FULL, recent_count AUTO FULL" {
-        assert!(started.elapsed() < PATIENCE, "{}", pair.direct.query(mode).scalar());
+    while pair.direct.query(deleted).scalar() != "2" {
+        assert!(started.elapsed() < PATIENCE, "{}", pair.direct.query(deleted).scalar());
         std::thread::sleep(Duration::from_millis(50));
     }
+    // Within a block the time is that of its BEGIN.
+    pair.through.execute("INSERT INTO event VALUES (4, now() + interval '2 hours')");
+    pair.through.execute("BEGIN");
+    pair.through.execute("SELECT count(*) FROM recent");
+    assert!(pair.through.last_route().starts_with("forwarded"), "{}", pair.through.last_route());
+    pair.through.execute("COMMIT");
+}
+
+/// A day begins at the same moment for Weir as for Postgres, in the creator's time zone; other readers are Postgres'.
+#[test]
+fn days_are_those_of_the_zone() {
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut pair = Pair::superuser(&server, &weir);
+    pair.through.execute("CREATE TABLE event (id int PRIMARY KEY, at timestamptz NOT NULL, d date, local timestamp)");
+    for zone in ["UTC", "Europe/Berlin", "<+05>-05"] {
+        let name = zone.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        for client in [&mut pair.through, &mut pair.direct] {
+            client.execute(&format!("SET TimeZone = '{zone}'"));
+        }
+        let views = [
+            "at >= now() - interval '7 days'",
+            "at >= now() - interval '1 month 2 days'",
+            "d >= CURRENT_DATE - 7",
+            "at::date = CURRENT_DATE",
+            "d >= now() - interval '3 days'",
+            "at >= CURRENT_DATE",
+            "at < date_trunc('hour', now())",
+            "date_trunc('day', at, 'UTC') >= date_trunc('day', now(), 'UTC') - interval '2 days'",
+            "local BETWEEN LOCALTIMESTAMP - interval '36 hours' AND LOCALTIMESTAMP",
+            "local >= now() - interval '36 hours'",
+            "CURRENT_TIMESTAMP - interval '5 days' < at AND id % 2 = 0",
+        ];
+        pair.through.execute(
+            "TRUNCATE event; INSERT INTO event SELECT i, t, t::date, t::timestamp \
+             FROM (SELECT i, now() - i * interval '3 hours 7 minutes' FROM generate_series(-100, 400) i) AS x (i, t)",
+        );
+        for (at, condition) in views.iter().enumerate() {
+            let query = format!("SELECT * FROM event WHERE {condition}");
+            let create = format!("create_stream_table('v{name}_{at}', $q${query}$q$, '1s', 'DIFFERENTIAL')");
+            pair.through.execute(&format!("SELECT pgtrickle.{create}"));
+            pair.from_memory(&format!("SELECT count(*), min(id), max(id) FROM v{name}_{at}"));
+            pair.from_memory(&format!("SELECT * FROM v{name}_{at} ORDER BY id"));
+        }
+        for client in [&mut pair.through, &mut pair.direct] {
+            client.execute("SET TimeZone = 'Asia/Tokyo'");
+        }
+        pair.forwarded(&format!("SELECT count(*) FROM v{name}_2"), "settings differ");
+    }
+}
+
+/// What is not known to move by itself stays with Postgres, evaluated on its schedule.
+#[test]
+fn other_uses_of_the_time_are_evaluated_on_the_schedule() {
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut pair = Pair::superuser(&server, &weir);
+    pair.through.execute("CREATE TABLE event (id int PRIMARY KEY, at timestamptz NOT NULL)");
+    pair.through.execute(
+        "SELECT pgtrickle.create_stream_table('recent', \
+             'SELECT id FROM event WHERE now() - at < interval ''4 seconds''', '1s', 'DIFFERENTIAL')",
+    );
+    pair.through.execute("SELECT pgtrickle.create_stream_table('recent_count', 'SELECT count(*) AS n FROM recent')");
+    wait_for_modes(&mut pair.direct, "recent DIFFERENTIAL FULL, recent_count AUTO FULL");
     // At the levels that promise Postgres' present answer, Postgres gives it.
     pair.forwarded("SELECT count(*) FROM recent", "stream table reads the time");
     pair.through.execute("SET weir.consistency = 'latest'");
@@ -49,7 +144,6 @@ fn rows_leave_with_no_write() {
     let mut reader = RawClient::superuser(&weir.address());
     reader.execute("SET weir.consistency = 'scheduled'");
     wait_for(&mut reader, "SELECT count(*) FROM recent", "0");
-    // The third one stays: its time has not come.
     pair.direct.execute("INSERT INTO event VALUES (1, now()), (2, now()), (3, now() + interval '1 hour')");
     wait_for(&mut reader, "SELECT count(*) FROM recent", "3");
     wait_for(&mut reader, "SELECT n FROM recent_count", "3");
@@ -75,7 +169,7 @@ fn what_else_depends_on_the_moment_or_the_reader_stays_out() {
     ] {
         client.execute(&format!("SELECT pgtrickle.create_stream_table('{name}', $q${query}$q$, '1h')"));
     }
-    let immediate = client.query("SELECT pgtrickle.create_stream_table('at_once', 'SELECT id FROM event WHERE at > now()', refresh_mode => 'IMMEDIATE')");
+    let immediate = client.query("SELECT pgtrickle.create_stream_table('at_once', 'SELECT id FROM event WHERE now() - at < interval ''1 s''', refresh_mode => 'IMMEDIATE')");
     let reads_clock = client.query("SELECT string_agg(pgt_name, ' ' ORDER BY pgt_id) FROM pgtrickle.pgt_stream_tables WHERE pgtrickle.reads_clock(pgt_relid)");
     assert_eq!(reads_clock.scalar(), "by_day by_user");
     let obstacles = client.query(

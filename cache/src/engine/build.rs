@@ -188,9 +188,7 @@ impl Builder<'_> {
             let fused = match &input.node {
                 Node::Join(join) => Some((join, None)),
                 Node::Filter { input, predicate } => match &input.node {
-                    Node::Join(join)
-                        if join.kind == weir_planner::plan::JoinKind::Inner && !reads_clock(predicate) =>
-                    {
+                    Node::Join(join) if join.kind == weir_planner::plan::JoinKind::Inner && !reads_clock(predicate) => {
                         maintainable(predicate)?;
                         Some((join, Some(predicate)))
                     }

@@ -119,9 +119,9 @@ impl Graph {
             OperatorSpec::Frames { calls, width, .. } => Some(width + calls.len()),
             OperatorSpec::Filter(_)
             | OperatorSpec::Temporal(_)
-            | OperatorSpec::TopK { .. } | OperatorSpec::Union | OperatorSpec::Join(_) => {
-                self.row_width(*node.inputs.first()?)
-            }
+            | OperatorSpec::TopK { .. }
+            | OperatorSpec::Union
+            | OperatorSpec::Join(_) => self.row_width(*node.inputs.first()?),
         }
     }
 

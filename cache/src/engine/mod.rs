@@ -268,6 +268,11 @@ impl Engine {
         self.graph.clock = now_micros;
     }
 
+    /// The view's rows depend on the clock.
+    pub fn is_timed(&self, view: RelationId) -> bool {
+        matches!(self.relations.get(&view), Some(Relation::View(view)) if !view.timed.is_empty())
+    }
+
     /// The clock's values for which the view's rows are those of its last refresh.
     pub fn clock_span(&self, view: RelationId) -> ClockSpan {
         match self.relations.get(&view) {

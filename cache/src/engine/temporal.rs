@@ -52,7 +52,8 @@ impl Time {
     }
 
     fn point_at(&self, clock: i64) -> i128 {
-        i128::from(self.point) + if self.course == Course::Running { i128::from(clock) - i128::from(self.at) } else { 0 }
+        i128::from(self.point)
+            + if self.course == Course::Running { i128::from(clock) - i128::from(self.at) } else { 0 }
     }
 }
 

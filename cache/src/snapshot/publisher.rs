@@ -2,6 +2,7 @@
 
 use super::table::Table;
 use super::version::{Contents, Snapshot, TableVersion};
+use crate::clock::ClockSpan;
 use crate::{Delta, Position};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -82,21 +83,38 @@ impl Publisher {
 
     /// States that a table is right at `position` (call for refreshed and for provably unchanged tables).
     pub fn stamp(&mut self, id: RelationId, position: Position) {
+        self.stamp_during(id, position, ClockSpan::ALWAYS);
+    }
+
+    /// [`Publisher::stamp`] of a table whose rows depend on the time: it is right at `position` while the server's clock is
+    /// within `clock`.
+    pub fn stamp_during(&mut self, id: RelationId, position: Position, clock: ClockSpan) {
         let Some(entry) = self.tables.get_mut(&id) else { return };
-        let is_stamped = |current: &Arc<TableVersion>| !entry.is_changed && position <= current.valid_to;
+        let is_stamped =
+            |current: &Arc<TableVersion>| !entry.is_changed && clock == current.clock && position <= current.valid_to;
         if entry.broken.is_some() || entry.current.as_ref().is_some_and(is_stamped) {
             return;
         }
         entry.current = Some(Arc::new(match &entry.current {
-            Some(current) if !entry.is_changed => TableVersion {
+            Some(current) if !entry.is_changed && clock == current.clock => TableVersion {
                 as_of: current.as_of,
                 valid_to: position.max(current.valid_to),
+                clock,
+                columns: current.columns.clone(),
+                contents: current.contents.clone(),
+            },
+            // The same rows in another span of time: when that began, between positions, is not known.
+            Some(current) if !entry.is_changed => TableVersion {
+                as_of: position,
+                valid_to: position,
+                clock,
                 columns: current.columns.clone(),
                 contents: current.contents.clone(),
             },
             _ => TableVersion {
                 as_of: position,
                 valid_to: position,
+                clock,
                 columns: entry.table.columns.clone(),
                 contents: Arc::new(Contents::of(&entry.table, self.generation)),
             },
@@ -138,6 +156,7 @@ impl Publisher {
                 entry.current = Some(Arc::new(TableVersion {
                     as_of: current.as_of,
                     valid_to: current.valid_to,
+                    clock: current.clock,
                     columns: current.columns.clone(),
                     contents: Arc::new(Contents::of(&entry.table, self.generation)),
                 }));

@@ -7,6 +7,7 @@ use super::order_key::OrderedColumn;
 use super::store::Store;
 use super::table::Table;
 use crate::Position;
+use crate::clock::ClockSpan;
 use std::collections::HashMap;
 use std::sync::Arc;
 use weir_planner::{ColumnType, RelationId, Row};
@@ -21,6 +22,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The clock's values at which the rows of all these tables are right; empty when they are right at no common one.
+    pub fn clock_span(&self, tables: &[RelationId]) -> ClockSpan {
+        let spans = tables.iter().filter_map(|id| self.tables.get(id)).map(|version| version.clock);
+        spans.fold(ClockSpan::ALWAYS, ClockSpan::intersect)
+    }
+
     /// The newest position at which every one of these tables is right; None when there is none, or when a table is
     /// not in the snapshot. For no tables at all: the frontier.
     pub fn common_position(&self, tables: &[RelationId]) -> Option<Position> {
@@ -41,6 +48,8 @@ impl Snapshot {
 pub struct TableVersion {
     pub as_of: Position,
     pub valid_to: Position,
+    /// The server's clock at which these rows are right, where they depend on it.
+    pub clock: ClockSpan,
     pub columns: Arc<[ColumnType]>,
     pub(super) contents: Arc<Contents>,
 }

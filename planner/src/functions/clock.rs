@@ -201,10 +201,8 @@ impl Hand {
 
     /// `timestamptz_pl_interval`: months, then days, each in local time; the rest in absolute time.
     fn shift_in_zone(&mut self, by: &Interval, zone: impl Fn() -> Result<Zone, String>) -> Result<(), String> {
-        let steps = [
-            Interval { months: by.months, days: 0, micros: 0 },
-            Interval { months: 0, days: by.days, micros: 0 },
-        ];
+        let steps =
+            [Interval { months: by.months, days: 0, micros: 0 }, Interval { months: 0, days: by.days, micros: 0 }];
         for step in steps.iter().filter(|step| step.months != 0 || step.days != 0) {
             let zone = zone()?;
             self.to_local(&zone)?;
@@ -288,7 +286,8 @@ mod tests {
         println!("WEIR_CLOCK_SEED={seed}");
         let mut random = StdRng::seed_from_u64(seed);
         let day = |year, month, day| days_from_civil(Civil { year, month, day }) * MICROS_PER_DAY;
-        for zone in ["UTC", "<+05>-05", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Africa/Casablanca"] {
+        for zone in ["UTC", "<+05>-05", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Africa/Casablanca"]
+        {
             let settings = Settings { time_zone: zone.into(), ..Settings::default() };
             let context = EvalContext { settings, ..EvalContext::default() };
             for expr in expressions() {
@@ -307,7 +306,11 @@ mod tests {
                     tried.extend((0..20).map(|_| random.random_range(first..=last)));
                     for tried in tried {
                         let value = at(&expr, &context, tried);
-                        assert_eq!(value, expected(&piece, tried - moment), "{expr:?} {zone} {moment} {tried} {piece:?}");
+                        assert_eq!(
+                            value,
+                            expected(&piece, tried - moment),
+                            "{expr:?} {zone} {moment} {tried} {piece:?}"
+                        );
                     }
                 }
             }

@@ -29,9 +29,8 @@ fn walk(plan: &mut Plan, settings: &Settings) -> Result<(), String> {
         let mut found = false;
         plan.own_exprs_mut(&mut |expr| found |= reads_clock(expr));
         if let Node::ProjectSet(set) = &plan.node {
-            found |= set.calls.calls.iter().any(|call| {
-                call.function.settings.contains(crate::settings::SettingSet::CLOCK)
-            });
+            found |=
+                set.calls.calls.iter().any(|call| call.function.settings.contains(crate::settings::SettingSet::CLOCK));
         }
         if found {
             return Err(place.to_owned());

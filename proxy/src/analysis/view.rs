@@ -5,7 +5,8 @@ use tokio_postgres::Client;
 use weir_planner::catalog::RelationKind;
 use weir_planner::lower::{LowerError, OutputColumn, Unsupported, lower_view};
 use weir_planner::plan::PlanUses;
-use weir_planner::settings::SettingSet;
+use weir_planner::settings::{SettingSet, Settings};
+use weir_planner::temporal;
 use weir_planner::tree::{Tree, parse, references};
 use weir_planner::{Plan, RelationId};
 
@@ -42,13 +43,14 @@ pub enum PlanError {
     Tree(#[from] LowerError),
 }
 
-/// Plans the view `relation`. Views that `catalog` knows as stream tables are read, all others expanded.
+/// Plans the view `relation` as its creator, with these settings, means it. Views that `catalog` knows as stream tables are read, all others expanded.
 ///
 /// After DDL call [`SystemCatalog::forget_relations`] first.
 pub async fn plan_view(
     client: &Client,
     catalog: &mut SystemCatalog,
     relation: RelationId,
+    settings: &Settings,
 ) -> Result<PlannedView, PlanError> {
     const TREE: &str = "SELECT ev_action::text FROM pg_rewrite WHERE ev_class = $1 AND rulename = '_RETURN'";
     let row = client.query_opt(TREE, &[&relation.0]).await.map_err(CatalogError::from)?;
@@ -59,11 +61,14 @@ pub async fn plan_view(
     let sources = sources(catalog, &tree);
     let unsupported = |reason| Err(PlanError::Unsupported { reason, sources: sources.clone() });
     match lower_view(&text, catalog.planner()) {
-        // Rows that leave because time passes are not followed yet.
-        Ok(lowered) if lowered.uses.settings.contains(SettingSet::CLOCK) => {
-            unsupported(Unsupported::because("now()", "its value moves with every transaction"))
+        Ok(lowered) => {
+            if lowered.uses.settings.contains(SettingSet::CLOCK)
+                && let Err(place) = temporal::check(&lowered.plan, settings)
+            {
+                return unsupported(Unsupported::because("now()", place));
+            }
+            Ok(PlannedView { plan: lowered.plan, columns: lowered.columns, sources, uses: lowered.uses })
         }
-        Ok(lowered) => Ok(PlannedView { plan: lowered.plan, columns: lowered.columns, sources, uses: lowered.uses }),
         Err(LowerError::Unsupported(reason)) => unsupported(reason),
         Err(LowerError::Parse(weir_planner::tree::ParseError::TooDeep)) => {
             unsupported(Unsupported::new("expression nested too deeply"))

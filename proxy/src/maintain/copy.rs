@@ -46,18 +46,20 @@ pub(super) async fn begin(client: &Client, table: &StreamTableRow) -> Result<(),
 pub(super) async fn settlement(client: &Client, capture: Option<&Capture>) -> Result<Settlement, CopyError> {
     let mut taken = None;
     let take = async {
-        let sql = "SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text";
+        let sql = "SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text, \
+             (extract(epoch FROM now()) * 1000000)::bigint - 946684800000000";
         let row = client.query_one(sql, &[]).await?;
         let position: String = row.try_get(1)?;
-        taken = Some(row.try_get::<_, String>(0)?);
+        taken = Some((row.try_get::<_, String>(0)?, row.try_get::<_, i64>(2)?));
         position.parse::<Position>().map_err(|_| CopyError::Snapshot(position))
     };
     let position = match capture {
         Some(capture) => capture.place(take).await?,
         None => take.await?,
     };
-    let snapshot = taken.unwrap_or_default();
-    Settlement::parse(&snapshot, position).ok_or(CopyError::Snapshot(snapshot))
+    let (snapshot, now) = taken.unwrap_or_default();
+    let settlement = Settlement::parse(&snapshot, position).ok_or(CopyError::Snapshot(snapshot))?;
+    Ok(Settlement { clock: Some(now), ..settlement })
 }
 
 /// All rows of the view, in whatever order Postgres gives them.

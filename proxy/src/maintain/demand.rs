@@ -35,9 +35,14 @@ impl Demands {
         wanted
     }
 
+    /// The latest value of the server's clock that somebody waits for.
+    pub(super) fn clock(&self) -> Option<i64> {
+        self.open.iter().filter_map(|(demand, _)| demand.clock).max()
+    }
+
     pub(super) fn forget_satisfied(&mut self, snapshot: &Snapshot) {
         self.open.retain(|(demand, since)| {
-            since.elapsed() < FORGOTTEN_AFTER && !is_right(snapshot, &demand.tables, demand.at_least)
+            since.elapsed() < FORGOTTEN_AFTER && !is_right(snapshot, &demand.tables, demand.at_least, demand.clock)
         });
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Settlement {
     pub xmax: u64,
     pub running: Vec<u64>,
     pub position: Position,
+    /// `now()` in the snapshot's transaction, in microseconds since 2000-01-01 UTC, where it matters.
+    pub clock: Option<i64>,
 }
 
 impl Settlement {
@@ -34,7 +36,7 @@ impl Settlement {
             "" => Vec::new(),
             list => list.split(',').map(|xid| xid.parse().ok()).collect::<Option<Vec<u64>>>()?,
         };
-        Some(Settlement { xmin, xmax, running, position })
+        Some(Settlement { xmin, xmax, running, position, clock: None })
     }
 
     /// Whether the snapshot sees a committed transaction, given its 32-bit id as in the stream.
@@ -95,6 +97,7 @@ impl Hold {
             | Work::Hold(_)
             | Work::Demand(_)
             | Work::Tend
+            | Work::ClockDue
             | Work::Memory(_)
             | Work::Reset => {
                 return Some(work);
@@ -162,11 +165,14 @@ impl Thread {
         if self.views.is_evaluated(table) {
             return snapshot_of(&self.published.load(), table);
         }
+        self.clock = settlement.clock.unwrap_or(self.clock);
         self.refresh(&[table]);
         // Not for readers: this state is no prefix of the stream. The next publication follows the rest of the commits; if
         // none of them changes the table, it is right at the snapshot's position.
-        self.publisher.stamp(table, settlement.position);
-        snapshot_of(&self.publisher.publish(self.frontier), table)
+        self.publisher.stamp_during(table, settlement.position, self.engine.clock_span(table));
+        let rows = snapshot_of(&self.publisher.publish(self.frontier), table);
+        self.set_clock();
+        rows
     }
 }
 

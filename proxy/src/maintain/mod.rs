@@ -4,6 +4,7 @@
 //! `follow` takes capture's events: data goes to the `thread` (engine), marks to the `keeper` (catalog, `populate`,
 //! `schedule`, `full`, `questions`). Nothing is answered from memory between a mark and its reading (`suspension`). `push` tells subscribers.
 
+mod alarm;
 mod arrive;
 mod copy;
 mod demand;
@@ -23,6 +24,7 @@ mod push;
 mod questions;
 mod reconcile;
 mod schedule;
+pub mod server_clock;
 mod suspension;
 mod thread;
 mod upkeep;
@@ -35,6 +37,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::published::Published;
 use crate::registry::{Registry, State};
+use server_clock::{Reading, ServerClock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -62,6 +65,8 @@ pub struct Handle {
 pub(crate) struct Demand {
     pub tables: Vec<RelationId>,
     pub at_least: Position,
+    /// And at a value of the server's clock that is not before this one.
+    pub clock: Option<i64>,
 }
 
 /// How far the catalog's changes have taken effect.
@@ -98,6 +103,7 @@ pub(crate) struct Shared {
     board: Arc<push::Board>,
     /// Evaluations by Postgres.
     lanes: full::Lanes,
+    clock: Arc<ServerClock>,
 }
 
 /// The publication all watched tables are members of.
@@ -127,6 +133,7 @@ pub fn start(
         suspension: suspension::Suspension::new(registry.clone()),
         board: board.clone(),
         lanes: full::Lanes::new(),
+        clock: Arc::default(),
     });
     let (work, queue) = mpsc::unbounded_channel();
     let (notices, inbox) = mpsc::unbounded_channel();
@@ -135,9 +142,18 @@ pub fn start(
     let tending = Arc::new(AtomicBool::new(false));
     let budget_bytes = shared.config.memory_budget_bytes;
     let tended = (heat.clone(), tending.clone());
-    let outputs =
-        thread::Outputs { published: published.clone(), metrics, board: board.clone(), notices: notices.clone() };
+    let (due, alarm) = watch::channel(None);
+    let outputs = thread::Outputs {
+        published: published.clone(),
+        metrics,
+        board: board.clone(),
+        notices: notices.clone(),
+        due,
+        clock: shared.clock.clone(),
+    };
     thread::start(queue, outputs, tended, budget_bytes)?;
+    tokio::spawn(shared.clock.clone().follow(shared.config.upstream.clone()));
+    tokio::spawn(alarm::run(shared.clock.clone(), alarm, work.clone()));
     tokio::spawn(push::run(shared.config.upstream.clone(), board));
     tokio::spawn(follow::follow(shared.clone(), followed, work.clone(), notices.clone()));
     tokio::spawn(keeper::run(keeper::Inputs { shared: shared.clone(), work: work.clone(), notices, inbox, events }));
@@ -153,13 +169,25 @@ impl Handle {
         at_least: Position,
         wait: Duration,
     ) -> Result<Arc<Snapshot>, PullError> {
+        self.pull_at(tables, at_least, None, wait).await
+    }
+
+    /// [`Handle::pull`], with the tables right at a value of the server's clock not before `clock` (microseconds since
+    /// 2000-01-01 UTC).
+    pub async fn pull_at(
+        &self,
+        tables: &[RelationId],
+        at_least: Position,
+        clock: Option<i64>,
+        wait: Duration,
+    ) -> Result<Arc<Snapshot>, PullError> {
         let snapshot = self.published.load();
-        if is_right(&snapshot, tables, at_least) {
+        if is_right(&snapshot, tables, at_least, clock) {
             return self.if_live(snapshot, tables);
         }
         // Subscribed before the second look, so that no publication falls between the two.
         let mut changed = self.published.subscribe();
-        if self.work.send(Work::Demand(Demand { tables: tables.to_vec(), at_least })).is_err() {
+        if self.work.send(Work::Demand(Demand { tables: tables.to_vec(), at_least, clock })).is_err() {
             return Err(PullError::NotLive);
         }
         if snapshot.frontier < at_least
@@ -170,7 +198,7 @@ impl Handle {
         let waited = tokio::time::timeout(wait, async {
             loop {
                 let snapshot = self.published.load();
-                if is_right(&snapshot, tables, at_least) {
+                if is_right(&snapshot, tables, at_least, clock) {
                     return self.if_live(snapshot, tables);
                 }
                 if self.is_hopeless(&snapshot, tables, at_least) {
@@ -197,6 +225,11 @@ impl Handle {
     pub fn position_now(&self) -> Option<Position> {
         let capture = self.shared.capture.get().filter(|capture| capture.is_by_snapshot())?;
         Some(capture.position_after(Position(0)))
+    }
+
+    /// Postgres' clock. None: it is not known at the moment.
+    pub fn clock(&self) -> Option<Reading> {
+        self.shared.clock.now()
     }
 
     /// What parts of reads have cost, and which of them are maintained as hidden views.
@@ -254,8 +287,12 @@ impl Handle {
     }
 }
 
-/// True when one position ≥ `at_least` lies in the validity of every table.
-fn is_right(snapshot: &Snapshot, tables: &[RelationId], at_least: Position) -> bool {
+/// True when one position ≥ `at_least`, and one value of the clock ≥ `clock`, lie in the validity of every table.
+fn is_right(snapshot: &Snapshot, tables: &[RelationId], at_least: Position, clock: Option<i64>) -> bool {
+    let span = snapshot.clock_span(tables);
+    if clock.is_some_and(|clock| span.until <= clock.max(span.from)) {
+        return false;
+    }
     let mut from = at_least;
     let mut to = Position(u64::MAX);
     for id in tables {

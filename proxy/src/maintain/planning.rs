@@ -50,7 +50,7 @@ impl Keeper {
             return Ok(Decision::out("not populated", None));
         }
         let mut unwatched = Vec::new();
-        let unsupported = match plan_view(&self.client, &mut self.system, row.id).await {
+        let unsupported = match plan_view(&self.client, &mut self.system, row.id, &row.pinned).await {
             Ok(planned) => {
                 let named = self.named_tables(row);
                 let bases = self.capture_tables(&named, &planned.sources.base_tables).await?;
@@ -80,7 +80,7 @@ impl Keeper {
             Err(error) => error.to_string(),
         };
         let may_be_full = match row.requested_mode.as_str() {
-            // Its rows change with no write; its creator was told that it is evaluated on its schedule.
+            // It reads the time in another way than filters do: its creator was told that it is evaluated on its schedule.
             "DIFFERENTIAL" => self.reads_clock(row.id).await?,
             mode => mode != "IMMEDIATE",
         };

@@ -6,6 +6,7 @@ use super::hold::Hold;
 use super::intake::IntakeLimit;
 use super::notice::Notice;
 use super::push::{Board, Changed};
+use super::server_clock::ServerClock;
 use super::upkeep::{Progress, Upkeep, View};
 use super::work::{How, NewView, Work};
 use crate::capture::{Change, Commit};
@@ -16,8 +17,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{mpsc, watch};
 use weir_cache::engine::{Content, EngineError, TableChange};
 use weir_cache::read::Heat;
 use weir_cache::read::hot::is_hidden;
@@ -42,6 +43,11 @@ pub(super) struct Thread {
     pub(super) frontier: Position,
     /// Newest commit time applied (µs since 2000): the clock is never behind a commit it shows.
     pub(super) newest_commit_micros: i64,
+    /// The server's clock as of which views are brought to the present in this step (microseconds since 2000-01-01 UTC).
+    pub(super) clock: i64,
+    server_clock: Arc<ServerClock>,
+    /// When rows next come or leave by time alone.
+    due: watch::Sender<Option<i64>>,
     /// Times of the commits that no published snapshot has yet.
     unpublished: Vec<i64>,
     /// What reads cost, and which parts of them are maintained.
@@ -65,12 +71,14 @@ pub(super) struct Outputs {
     pub metrics: Arc<Metrics>,
     pub board: Arc<Board>,
     pub notices: mpsc::UnboundedSender<Notice>,
+    pub due: watch::Sender<Option<i64>>,
+    pub clock: Arc<ServerClock>,
 }
 
 /// Starts the thread. It ends when all senders of `work` are gone.
 pub(super) fn start(
     work: mpsc::UnboundedReceiver<Work>,
-    Outputs { published, metrics, board, notices }: Outputs,
+    Outputs { published, metrics, board, notices, due, clock }: Outputs,
     (heat, tending): (Arc<Heat>, Arc<AtomicBool>),
     budget_bytes: Option<usize>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
@@ -88,6 +96,9 @@ pub(super) fn start(
             awaited: HashMap::new(),
             frontier: Position::default(),
             newest_commit_micros: 0,
+            clock: 0,
+            server_clock: clock,
+            due,
             unpublished: Vec::new(),
             heat,
             tending,
@@ -174,11 +185,14 @@ impl Thread {
             Work::BeginEvaluation(table) => self.views.begin_evaluation(table),
             Work::SetRows(rows) => self.arriving.push(rows),
             Work::Demand(demand) => self.demands.add(demand),
+            // The step does the rest.
+            Work::ClockDue => {}
             Work::Tend => {
                 self.tending.store(false, Ordering::Release);
                 self.install_hidden();
             }
             Work::Refresh { tables, done } => {
+                self.set_clock();
                 self.refresh(&tables);
                 self.publish();
                 let progress = tables.iter().filter_map(|table| self.views.take_progress(*table, self.frontier));
@@ -202,6 +216,7 @@ impl Thread {
 
     /// One step: refresh what is due or demanded, publish, tell who waits.
     fn step(&mut self) {
+        self.set_clock();
         self.settle_hold();
         self.take_arrived();
         let wanted = self.with_hidden(self.demands.wanted(self.frontier));
@@ -210,6 +225,16 @@ impl Thread {
         self.sweep_hidden();
         self.publish();
         self.demands.forget_satisfied(&self.published.load());
+        let due = self.views.next_due(&self.engine);
+        self.due.send_if_modified(|known| std::mem::replace(known, due) != due);
+    }
+
+    /// Takes the server's clock for what follows: at its latest, so that it is never behind a commit that is shown, and not
+    /// before what a reader waits for.
+    pub(super) fn set_clock(&mut self) {
+        let known = self.server_clock.now().map(|reading| reading.latest);
+        let now = known.unwrap_or_else(|| self.now_micros());
+        self.clock = self.demands.clock().map_or(now, |demanded| demanded.max(now));
     }
 
     pub(super) fn apply_commits(&mut self, commits: &[Commit]) {
@@ -293,10 +318,12 @@ impl Thread {
         let NewView { id, columns, sources, how } = new;
         let mut rows = Delta::new();
         if let How::Maintained { plan, settings } = &how {
+            self.set_clock();
             let ancestors: Vec<RelationId> = sources.iter().copied().filter(|id| self.views.contains(*id)).collect();
             self.refresh(&ancestors);
             self.publish();
             let content = PublishedContent(self.published.load());
+            self.engine.set_clock(self.clock);
             let changes = self.engine.add_view_under(id, plan, &content, settings);
             let changes = changes.map_err(|error| error.to_string())?;
             for (changed, change) in changes {
@@ -311,8 +338,9 @@ impl Thread {
         self.publisher.add(id, columns);
         self.publisher.apply(id, &rows);
         self.views.add(View::new(id, sources, &how));
+        self.server_clock.want(self.views.is_any_timed(&self.engine));
         if matches!(how, How::Maintained { .. }) && !self.engine.is_in_error(id) {
-            self.publisher.stamp(id, self.frontier);
+            self.publisher.stamp_during(id, self.frontier, self.engine.clock_span(id));
         }
         self.views.account(id, &rows);
         self.views.spend(id, started.elapsed());
@@ -330,6 +358,7 @@ impl Thread {
         {
             tracing::error!(?view, %error, "a stream table could not be dropped from the engine");
         }
+        self.server_clock.want(self.views.is_any_timed(&self.engine));
         self.publish();
     }
 
@@ -350,7 +379,7 @@ impl Thread {
 
     pub(super) fn publish(&mut self) {
         for view in self.views.unmoved(&self.engine) {
-            self.publisher.stamp(view, self.frontier);
+            self.publisher.stamp_during(view, self.frontier, self.engine.clock_span(view));
         }
         let snapshot = self.publisher.publish(self.frontier);
         self.published.publish(snapshot.clone(), self.views.in_error(&self.engine));

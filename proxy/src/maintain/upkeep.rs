@@ -256,6 +256,18 @@ impl Upkeep {
 }
 
 impl Upkeep {
+    /// Some view's rows come or leave by time alone.
+    pub(super) fn is_any_timed(&self, engine: &Engine) -> bool {
+        self.views.iter().any(|view| engine.is_timed(view.id))
+    }
+
+    /// The server's clock at which the next row of a view that is cheap to refresh comes or leaves by time alone; the costly
+    /// ones wait for their schedule or for a reader.
+    pub(super) fn next_due(&mut self, engine: &Engine) -> Option<i64> {
+        let untils = self.cheap().iter().map(|view| engine.clock_span(*view).until).min();
+        untils.filter(|until| *until < i64::MAX)
+    }
+
     /// Views some of whose rows an error (a division by zero, say) leaves undecided: Postgres raises it or does not.
     pub(super) fn in_error(&self, engine: &Engine) -> Vec<RelationId> {
         self.views.iter().map(|view| view.id).filter(|id| engine.is_in_error(*id)).collect()
@@ -271,7 +283,7 @@ impl Thread {
             .iter()
             .filter(|view| wanted.contains(&view.id) && !view.withheld && !view.is_evaluated())
             .map(|view| view.id)
-            .filter(|id| self.engine.is_stale(*id))
+            .filter(|id| self.engine.is_stale(*id) || self.engine.is_due(*id, self.clock))
             .collect();
         for view in due {
             self.refresh_one(view);
@@ -282,7 +294,8 @@ impl Thread {
     /// passes go view by view, which tells the costly ones.
     pub(super) fn refresh_cheap(&mut self) {
         let cheap = self.views.cheap();
-        if !cheap.iter().any(|view| self.engine.is_stale(*view)) {
+        let moves = |view: &RelationId| self.engine.is_stale(*view) || self.engine.is_due(*view, self.clock);
+        if !cheap.iter().any(moves) {
             return;
         }
         if self.views.measuring > 0 {
@@ -306,7 +319,7 @@ impl Thread {
 
     fn refresh_together(&mut self, views: &[RelationId]) -> Duration {
         let started = Instant::now();
-        let changes = self.engine.refresh(views, self.now_micros());
+        let changes = self.engine.refresh(views, self.clock);
         Metrics::add(&self.metrics.engine_nanos, started.elapsed().as_nanos() as u64);
         let rows: usize = changes.iter().map(|(_, change)| change.delta.len()).sum();
         Metrics::add(&self.metrics.rows_changed, rows as u64);
@@ -323,7 +336,7 @@ impl Thread {
         spent
     }
 
-    /// The cache's clock, µs since 2000-01-01 UTC: never behind a commit it shows.
+    /// The local clock, µs since 2000-01-01 UTC: never behind a commit that was applied.
     pub(super) fn now_micros(&self) -> i64 {
         /// Seconds from 1970 to 2000.
         const POSTGRES_EPOCH_SECONDS: i64 = 946_684_800;

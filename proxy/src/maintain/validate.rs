@@ -38,9 +38,9 @@ async fn refusal(shared: &Shared, question: &Json, stream_tables: Vec<RelationId
     let path = question["settings"]["search_path"].as_str().unwrap_or_default().to_owned();
     let names = [
         ("search_path", path),
-        ("TimeZone", settings.time_zone),
-        ("DateStyle", settings.date_style),
-        ("IntervalStyle", settings.interval_style),
+        ("TimeZone", settings.time_zone.clone()),
+        ("DateStyle", settings.date_style.clone()),
+        ("IntervalStyle", settings.interval_style.clone()),
     ];
     for (name, value) in names {
         let set = "SELECT pg_catalog.set_config($1, $2, true)";
@@ -50,7 +50,7 @@ async fn refusal(shared: &Shared, question: &Json, stream_tables: Vec<RelationId
     let create = format!("CREATE TEMPORARY VIEW weir_validation AS {query}\n");
     client.execute(&create, &[]).await.map_err(failed)?;
     let oid = client.query_one("SELECT 'pg_temp.weir_validation'::regclass::oid", &[]).await.map_err(failed)?.get(0);
-    match plan_view(&client, &mut system, RelationId(oid)).await {
+    match plan_view(&client, &mut system, RelationId(oid), &settings).await {
         Ok(_) => Ok(None),
         Err(PlanError::Unsupported { reason, .. }) => Ok(Some(reason.to_string())),
         Err(error) => Err(error.to_string()),

@@ -48,6 +48,8 @@ pub(super) enum Work {
     /// Rows of a table that Postgres evaluated at `settlement`'s snapshot.
     SetRows(Arriving),
     Demand(Demand),
+    /// Rows come or leave by time alone.
+    ClockDue,
     /// A read was slow: readers may wait for an index, or a part of reads may be worth maintaining.
     Tend,
     /// Brings tables to the present and takes their counters for the history.

@@ -26,6 +26,8 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// What the rows are made from.
 pub(super) struct Memory<'a> {
     pub(super) snapshot: &'a Snapshot,
+    /// The value of the server's clock as of which tables that depend on it are read.
+    pub(super) moment: Option<i64>,
     pub(super) maintain: &'a maintain::Handle,
     pub(super) renderer: &'a Renderer,
     /// Settings and clock are set; parameters are filled in per execution.

@@ -125,17 +125,22 @@ impl Relay {
                 });
             }
             let probed = self.with_a_fresh_clock(&resolved, probed).await?;
-            let (snapshot, seen) = self.snapshot(&resolved, &probed).await?;
+            let (snapshot, shown) = self.snapshot(&resolved, &probed).await?;
             // Tables are withheld before a snapshot is published that they are not right in.
             if self.context.registry.epoch() != epoch {
                 return Err(reason::ANALYSIS_PENDING.into());
             }
             let mut out = std::mem::take(&mut self.answer);
             let mut evaluation = std::mem::take(&mut self.state.evaluation);
-            evaluation.now_micros = probed.now_micros();
+            evaluation.now_micros = shown.moment.unwrap_or_else(|| probed.now_micros());
             let maintain = &self.context.maintain;
-            let memory =
-                Memory { snapshot: &snapshot, maintain, renderer: &probed.renderer, evaluation: &mut evaluation };
+            let memory = Memory {
+                snapshot: &snapshot,
+                moment: shown.moment,
+                maintain,
+                renderer: &probed.renderer,
+                evaluation: &mut evaluation,
+            };
             let said = self.say(&ops, &resolved, Some(memory), &mut out);
             self.answer = out;
             self.state.evaluation = evaluation;
@@ -152,7 +157,7 @@ impl Relay {
             }
             drop(snapshot);
             // What has been shown must not be gone in the next answer.
-            self.state.bookmark = self.state.bookmark.max(seen);
+            self.state.bookmark = self.state.bookmark.max(shown.position);
             self.state.read_in_block = self.state.status == b'T';
             self.route = Route::Memory;
             self.context.metrics.answered.add(batch::executions(&ops));

@@ -46,6 +46,10 @@ impl Resolved {
         let all: SmallVec<[RelationId; 8]> =
             self.prepared.tables.iter().copied().chain(read.views.iter().map(|(view, _)| *view)).collect();
         common_position(memory.snapshot, &all, Position(0))?;
+        let span = memory.snapshot.clock_span(&all);
+        if memory.moment.map_or(span.from >= span.until, |moment| !span.contains(moment)) {
+            return None;
+        }
         for usage in read.views.iter().filter_map(|(_, usage)| usage.as_ref()) {
             heat.note_use(usage, memory.evaluation.now_micros);
         }

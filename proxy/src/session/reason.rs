@@ -57,8 +57,12 @@ pub const OUT_OF_SERVICE: &str = "stream table out of service";
 pub const BEHIND: &str = "behind";
 /// Postgres evaluates this table, and its sources have moved since.
 pub const FULL_MOVED: &str = "sources of a FULL table have moved";
-/// The table's rows change with the time, with no write; only the level `scheduled` takes those of its last refresh.
+/// The table's rows change with the time in a way that the engine does not follow; only the level `scheduled` takes those of its last refresh.
 pub const CLOCK_TABLE: &str = "stream table reads the time";
+/// A table's rows depend on the server's clock, which is not known well enough at the moment.
+pub const CLOCK: &str = "server clock not known";
+/// No state of tables that depend on the time was had for one moment in time.
+pub const CLOCK_BEHIND: &str = "behind the server clock";
 /// The position that `latest` asks for could not be had.
 pub const POSITION: &str = "position not known";
 /// Postgres refuses EXPLAIN of the statement to this role: it will say why.

@@ -100,7 +100,7 @@ impl Relay {
                 TableState::Populating => return Err(reason::POPULATING.into()),
                 TableState::Out { .. } => return Err(reason::OUT_OF_SERVICE.into()),
             }
-            let is_moving = table.depends_on.contains(SettingSet::CLOCK);
+            let is_moving = table.evaluated_by_postgres && table.depends_on.contains(SettingSet::CLOCK);
             if is_moving && probed.consistency.is_some_and(|level| level != Consistency::Scheduled) {
                 return Err(reason::CLOCK_TABLE.into());
             }

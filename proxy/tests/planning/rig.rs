@@ -53,7 +53,7 @@ impl Rig {
 
     pub async fn plan_existing(&mut self, view: &str) -> Result<PlannedView, PlanError> {
         let id = self.id(view).await;
-        plan_view(&self.client, &mut self.catalog, id).await
+        plan_view(&self.client, &mut self.catalog, id, &Settings::default()).await
     }
 
     /// The plan as text with relations by name.

@@ -61,7 +61,9 @@ fn bound(random: &mut StdRng) -> Expr {
     let today = || apply("timestamptz_date", vec![now()]);
     let shift = [1, 3, SECOND, HOUR][random.random_range(0..4)] * random.random_range(-4..5);
     match random.random_range(0..9) {
-        0..=3 => apply(&of_timestamps, vec![column(at), apply("timestamptz_mi_interval", vec![now(), interval(shift)])]),
+        0..=3 => {
+            apply(&of_timestamps, vec![column(at), apply("timestamptz_mi_interval", vec![now(), interval(shift)])])
+        }
         4 => apply(&of_timestamps, vec![now(), column(at)]),
         5 => {
             let second = apply("timestamptz_trunc", vec![Expr::Const(Value::text("second")), now()]);
@@ -105,16 +107,8 @@ impl Walk {
         let random = StdRng::seed_from_u64(seed);
         let (bench, mut oracle) = (Bench::default(), Oracle::default());
         oracle.now_micros = START;
-        let mut walk = Walk {
-            random,
-            bench,
-            oracle,
-            views: vec![],
-            clock: START,
-            spans: HashMap::new(),
-            compared: 0,
-            changes: 0,
-        };
+        let mut walk =
+            Walk { random, bench, oracle, views: vec![], clock: START, spans: HashMap::new(), compared: 0, changes: 0 };
         for table in 0..TABLES {
             walk.bench.table(table);
             walk.oracle.tables.insert(RelationId(table), vec![]);
