@@ -170,6 +170,12 @@ impl AggregateCall {
         call
     }
 
+    /// As [`AggregateCall::exprs`], to be changed.
+    pub fn all_exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let keys = self.order.iter_mut().map(|key| &mut key.expr);
+        self.args.iter_mut().chain(&mut self.filter).chain(keys)
+    }
+
     pub fn exprs_mut(&mut self, f: &mut impl FnMut(&mut Expr)) {
         self.args.iter_mut().chain(&mut self.filter).for_each(&mut *f);
         self.order.iter_mut().for_each(|key| f(&mut key.expr));

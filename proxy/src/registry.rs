@@ -22,6 +22,25 @@ pub struct StreamTable {
     pub evaluated_by_postgres: bool,
 }
 
+/// A reader's (or another definition's) settings mean the same as the creator's in everything the definition depends on.
+pub fn agree(depends_on: SettingSet, pinned: &Settings, reader: &Settings) -> bool {
+    let differs = |set: SettingSet, equal: bool| depends_on.contains(set) && !equal;
+    let zone = |name: &str| match name {
+        "Etc/UTC" | "UCT" | "Etc/UCT" | "Zulu" | "Universal" => "UTC".to_owned(),
+        other => other.to_owned(),
+    };
+    // 1, 2 and 3 all print the shortest exact digits (`float8out`).
+    let digits = |digits: i32| digits.min(1);
+    !(differs(SettingSet::TIME_ZONE, zone(&pinned.time_zone) == zone(&reader.time_zone))
+        || differs(SettingSet::DATE_STYLE, pinned.date_style == reader.date_style)
+        || differs(SettingSet::INTERVAL_STYLE, pinned.interval_style == reader.interval_style)
+        || differs(
+            SettingSet::EXTRA_FLOAT_DIGITS,
+            digits(pinned.extra_float_digits) == digits(reader.extra_float_digits),
+        )
+        || differs(SettingSet::BYTEA_OUTPUT, pinned.bytea_output == reader.bytea_output))
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// Populated; memory may answer.
@@ -73,5 +92,23 @@ impl Registry {
     }
     pub fn set_problems(&self, problems: Vec<String>) {
         self.problems.store(Arc::new(problems));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_agree_when_what_matters_is_equal_in_meaning() {
+        let pinned = Settings { time_zone: "Etc/UTC".into(), ..Settings::default() };
+        let reader = Settings { extra_float_digits: 3, date_style: "SQL, DMY".into(), ..Settings::default() };
+        assert!(agree(SettingSet::TIME_ZONE.union(SettingSet::EXTRA_FLOAT_DIGITS), &pinned, &reader));
+        assert!(!agree(SettingSet::DATE_STYLE, &pinned, &reader));
+        let tokyo = Settings { time_zone: "Asia/Tokyo".into(), ..Settings::default() };
+        assert!(!agree(SettingSet::TIME_ZONE, &pinned, &tokyo));
+        assert!(agree(SettingSet::NONE, &pinned, &tokyo));
+        let zero = Settings { extra_float_digits: 0, ..Settings::default() };
+        assert!(!agree(SettingSet::EXTRA_FLOAT_DIGITS, &pinned, &zero));
     }
 }

@@ -117,10 +117,16 @@ fn days_are_those_of_the_zone() {
             pair.from_memory(&format!("SELECT count(*), min(id), max(id) FROM v{name}_{at}"));
             pair.from_memory(&format!("SELECT * FROM v{name}_{at} ORDER BY id"));
         }
+        // What reads it means the days of the same zone.
+        let create =
+            format!("create_stream_table('c{name}', 'SELECT count(*) AS n FROM v{name}_2', '1s', 'DIFFERENTIAL')");
+        pair.through.execute(&format!("SELECT pgtrickle.{create}"));
+        pair.from_memory(&format!("SELECT n FROM c{name}"));
         for client in [&mut pair.through, &mut pair.direct] {
             client.execute("SET TimeZone = 'Asia/Tokyo'");
         }
         pair.forwarded(&format!("SELECT count(*) FROM v{name}_2"), "settings differ");
+        pair.forwarded(&format!("SELECT n FROM c{name}"), "settings differ");
     }
 }
 

@@ -47,11 +47,17 @@ fn set_up(weir: &TestWeir) {
              WHERE at > now() - interval '2 seconds' GROUP BY grp",
         ),
         ("happened", "SELECT id, at FROM event WHERE at BETWEEN now() - interval '2 seconds' AND now()"),
+        (
+            "by_age",
+            "SELECT grp, count(*) FILTER (WHERE at > now() - interval '1 second') AS fresh, \
+             sum(CASE WHEN at <= now() - interval '1 second' THEN 1 ELSE 0 END) AS aged, count(*) AS n \
+             FROM event WHERE grp > 0 OR at > now() - interval '2 seconds' GROUP BY grp",
+        ),
         ("on_recent", "SELECT grp, count(*) AS n FROM recent GROUP BY grp"),
     ] {
         client.execute(&format!("SELECT pgtrickle.create_stream_table('{name}', $q${query}$q$, '1s', 'DIFFERENTIAL')"));
     }
-    weir.wait_until_live(&["recent", "recent_by_group", "happened", "on_recent"]);
+    weir.wait_until_live(&["recent", "recent_by_group", "happened", "by_age", "on_recent"]);
 }
 
 /// One answer of `recent` that began after `before` was known and ended when `after` was: there is a moment in [t0, t1] at
@@ -193,6 +199,18 @@ fn groups_and_windows_with_two_ends_move_by_time_alone() {
             .map(|(group, (n, sum))| vec![group.to_string(), n.to_string(), sum.to_string()])
             .collect::<Vec<_>>()
     };
+    let aged_at = |now: i64| {
+        let mut groups: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        for (_, group, at) in events.iter().filter(|(_, group, at)| *group > 0 || *at > now - WINDOW) {
+            let entry = groups.entry(*group).or_default();
+            let is_fresh = *at > now - WINDOW / 2;
+            *entry = (entry.0 + i64::from(is_fresh), entry.1 + i64::from(!is_fresh));
+        }
+        let row = |(group, (fresh, aged)): (&i64, &(i64, i64))| {
+            [*group, *fresh, *aged, fresh + aged].map(|n| n.to_string()).to_vec()
+        };
+        groups.iter().map(row).collect::<Vec<_>>()
+    };
     let happened_at = |now: i64| {
         let window = events.iter().filter(|(_, _, at)| now - WINDOW <= *at && *at <= now);
         window.map(|(id, _, _)| *id).collect::<BTreeSet<_>>()
@@ -207,8 +225,11 @@ fn groups_and_windows_with_two_ends_move_by_time_alone() {
         let happened = ids(&through.execute("SELECT id FROM happened").texts());
         let route = through.last_route();
         let t2 = number(&mut direct, NOW);
+        let aged = through.execute("SELECT grp, fresh, aged, n FROM by_age ORDER BY grp").texts();
+        let last_route = through.last_route();
+        let t3 = number(&mut direct, NOW);
         let moments = |from: i64, to: i64| {
-            let edges = events.iter().flat_map(|(_, _, at)| [*at, at + 1, at + WINDOW, at + WINDOW + 1]);
+            let edges = events.iter().flat_map(|(_, _, at)| [0, 1, WINDOW / 2, WINDOW, WINDOW + 1].map(|age| at + age));
             std::iter::once(from).chain(edges.filter(|edge| from < *edge && *edge <= to).collect::<Vec<_>>())
         };
         assert!(
@@ -221,8 +242,12 @@ fn groups_and_windows_with_two_ends_move_by_time_alone() {
             moments(t1, t2).any(|now| happened_at(now) == happened),
             "{route}: at no moment from {t1} to {t2}: {happened:?}"
         );
-        reads += 2;
-        memory += u64::from(first_route == "memory") + u64::from(route == "memory");
+        assert!(
+            moments(t2, t3).any(|now| aged_at(now) == aged),
+            "{last_route}: at no moment from {t2} to {t3}: {aged:?}"
+        );
+        reads += 3;
+        memory += [first_route, route, last_route].iter().filter(|route| *route == "memory").count();
     }
     eprintln!("{reads} reads, {memory} from memory");
     assert!(memory * 10 >= reads * 9, "only {memory} of {reads} came from memory");

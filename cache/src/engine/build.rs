@@ -13,13 +13,13 @@ use super::operator::Operator;
 use super::project_set::ProjectSet;
 use super::repeat::Repeat;
 use super::spec::{NodeSpec, OperatorSpec};
-use super::temporal::TemporalFilter;
+use super::temporal::TemporalOperator;
 use crate::key::KeySpec;
 use std::sync::Arc;
 use weir_planner::eval::EvalContext;
 use weir_planner::plan::{AggregateCall, Node};
 use weir_planner::settings::SettingSet;
-use weir_planner::temporal::{Conjunct, reads_clock, split};
+use weir_planner::temporal::{Conjunct, TimeBound, lift, reads_clock, split};
 use weir_planner::{Expr, Plan, RelationId};
 
 /// A plan's place in the graph: the node, how much of its rows belongs to the plan, and where each plan column is.
@@ -139,49 +139,94 @@ impl Builder<'_> {
 
     /// What compares with the time stands above the rest, each comparison an operator of its own.
     fn build_timed(&mut self, input: &Plan, predicate: &Expr, required: &[bool]) -> Result<Built, EngineError> {
-        let mut conjuncts = split(predicate).map_err(|reason| EngineError::Unsupported(format!("now() {reason}")))?;
+        let mut conjuncts = split(predicate);
         let is_plain = |conjunct: &Conjunct| matches!(conjunct, Conjunct::Plain(_));
         let cannot_fail = |conjunct: &Conjunct| match conjunct {
             Conjunct::Timed(bound) => matches!(bound.key, Expr::Column(_)),
             Conjunct::Plain(_) => true,
+            Conjunct::Mixed(_) => false,
         };
         // The index holds fewer rows behind the other conditions, but a key that fails does so in its turn.
         if conjuncts.iter().all(cannot_fail) {
             conjuncts.sort_by_key(|conjunct| !is_plain(conjunct));
         }
         let mut needed = required.to_vec();
-        for conjunct in &conjuncts {
-            require(conjunct.over_the_row(), &mut needed);
-            maintainable(conjunct.over_the_row())?;
-        }
+        require(predicate, &mut needed);
         let above = conjuncts.split_off(conjuncts.iter().position(|c| !is_plain(c)).unwrap_or(conjuncts.len()));
-        let below = conjuncts.iter().map(|conjunct| conjunct.over_the_row().clone()).collect();
-        let mut built = match Expr::conjunction(below) {
+        let below = conjuncts.into_iter().filter_map(|conjunct| match conjunct {
+            Conjunct::Plain(expr) => Some(expr),
+            _ => None,
+        });
+        let mut built = match Expr::conjunction(below.collect()) {
             Some(predicate) => self.build_filter(input, &predicate, &needed)?,
             None => self.build(input, &needed)?,
         };
         for conjunct in above {
-            let inputs = vec![built.node];
             built.node = match conjunct {
-                Conjunct::Plain(expr) => {
-                    let predicate = built.remap(&expr);
-                    self.node(OperatorSpec::Filter(predicate.clone()), inputs, |_| Box::new(Filter { predicate }))
-                }
-                Conjunct::Timed(bound) => {
-                    let bound = bound.map_key(|key| built.remap(key));
-                    let context = (*self.context).clone();
-                    let spec = OperatorSpec::Temporal(bound.clone());
-                    self.node(spec, inputs, |_| Box::new(TemporalFilter::new(bound, context)))
+                Conjunct::Timed(bound) => self.temporal(&built, &bound, None)?,
+                Conjunct::Plain(mut expr) | Conjunct::Mixed(mut expr) => {
+                    let bounds = self.lift([&mut expr], input.columns.len())?;
+                    let marked = self.mark(built.clone(), &bounds)?;
+                    maintainable(&expr)?;
+                    let predicate = marked.remap(&expr);
+                    let spec = OperatorSpec::Filter(predicate.clone());
+                    self.node(spec, vec![marked.node], |_| Box::new(Filter { predicate }))
                 }
             };
         }
         Ok(built)
     }
 
+    fn lift<'e>(
+        &self,
+        exprs: impl IntoIterator<Item = &'e mut Expr>,
+        width: usize,
+    ) -> Result<Vec<TimeBound>, EngineError> {
+        lift(exprs, width).map_err(|place| EngineError::Unsupported(format!("now() {place}")))
+    }
+
+    /// The rows with whether each of these comparisons holds as further columns.
+    fn mark(&mut self, mut built: Built, bounds: &[TimeBound]) -> Result<Built, EngineError> {
+        for bound in bounds {
+            built.node = self.temporal(&built, bound, Some(built.width))?;
+            built.columns.push(built.width);
+            built.width += 1;
+        }
+        Ok(built)
+    }
+
+    fn temporal(&mut self, built: &Built, bound: &TimeBound, mark: Option<usize>) -> Result<NodeId, EngineError> {
+        maintainable(&bound.key)?;
+        let bound = bound.map_key(|key| built.remap(key));
+        let context = (*self.context).clone();
+        let spec = OperatorSpec::Temporal { bound: bound.clone(), mark };
+        Ok(self.node(spec, vec![built.node], |_| Box::new(TemporalOperator::new(bound, mark, context))))
+    }
+
+    /// An input for expressions from which comparisons with the time were lifted.
+    fn build_marked(&mut self, input: &Plan, exprs: &[&Expr], bounds: &[TimeBound]) -> Result<Built, EngineError> {
+        let mut needed = vec![false; input.columns.len() + bounds.len()];
+        for expr in exprs.iter().copied().chain(bounds.iter().map(|bound| &bound.key)) {
+            maintainable(expr)?;
+            require(expr, &mut needed);
+        }
+        needed.truncate(input.columns.len());
+        let built = self.build(input, &needed)?;
+        self.mark(built, bounds)
+    }
+
     fn build_project(&mut self, input: &Plan, exprs: &[Expr], required: &[bool]) -> Result<Built, EngineError> {
-        exprs.iter().try_for_each(maintainable)?;
-        let kept: Vec<Expr> = exprs.iter().zip(required).filter(|(_, used)| **used).map(|(e, _)| e.clone()).collect();
+        let mut kept: Vec<Expr> =
+            exprs.iter().zip(required).filter(|(_, used)| **used).map(|(e, _)| e.clone()).collect();
         let columns = places_of_required(required);
+        let bounds = self.lift(&mut kept, input.columns.len())?;
+        if !bounds.is_empty() {
+            let built = self.build_marked(input, &kept.iter().collect::<Vec<_>>(), &bounds)?;
+            let exprs = built.remap_all(&kept);
+            let width = exprs.len();
+            return Ok(Built { node: self.map(built.node, exprs), width, columns });
+        }
+        kept.iter().try_for_each(maintainable)?;
         let only_columns = kept.iter().all(|expr| matches!(expr, Expr::Column(_)));
         if !only_columns {
             // A join can compute the projection as it makes its rows.
@@ -230,13 +275,13 @@ impl Builder<'_> {
         keys: &[Expr],
         calls: &[AggregateCall],
     ) -> Result<Built, EngineError> {
-        let mut needed = vec![false; input.columns.len()];
-        for expr in keys.iter().chain(calls.iter().flat_map(AggregateCall::exprs)) {
-            maintainable(expr)?;
-            require(expr, &mut needed);
-        }
-        let built = self.build(input, &needed)?;
-        let keys = KeySpec::new(built.remap_all(keys));
+        let (mut keys, mut calls) = (keys.to_vec(), calls.to_vec());
+        let mut lifted: Vec<&mut Expr> = keys.iter_mut().collect();
+        calls.iter_mut().for_each(|call| lifted.extend(call.all_exprs_mut()));
+        let bounds = self.lift(lifted, input.columns.len())?;
+        let exprs: Vec<&Expr> = keys.iter().chain(calls.iter().flat_map(AggregateCall::exprs)).collect();
+        let built = self.build_marked(input, &exprs, &bounds)?;
+        let keys = KeySpec::new(built.remap_all(&keys));
         let calls: Vec<AggregateCall> = calls.iter().map(|call| call.map(|expr| built.remap(expr))).collect();
         let many_images = has_many_images(&plan.columns[..keys.exprs.len()]);
         let width = plan.columns.len();

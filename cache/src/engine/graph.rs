@@ -117,8 +117,9 @@ impl Graph {
             OperatorSpec::Aggregate { keys, calls, .. } => Some(keys.exprs.len() + calls.len()),
             OperatorSpec::Window { functions, width, .. } => Some(width + functions.len()),
             OperatorSpec::Frames { calls, width, .. } => Some(width + calls.len()),
+            OperatorSpec::Temporal { mark: Some(width), .. } => Some(width + 1),
             OperatorSpec::Filter(_)
-            | OperatorSpec::Temporal(_)
+            | OperatorSpec::Temporal { mark: None, .. }
             | OperatorSpec::TopK { .. }
             | OperatorSpec::Union
             | OperatorSpec::Join(_) => self.row_width(*node.inputs.first()?),
@@ -132,7 +133,9 @@ impl Graph {
             return table.key().map(<[usize]>::to_vec);
         }
         match &node.spec.as_ref()?.operator {
-            OperatorSpec::Filter(_) | OperatorSpec::Temporal(_) => self.unique_columns(*node.inputs.first()?),
+            OperatorSpec::Filter(_) | OperatorSpec::Temporal { mark: None, .. } => {
+                self.unique_columns(*node.inputs.first()?)
+            }
             OperatorSpec::Aggregate { keys, .. } => Some((0..keys.exprs.len()).collect()),
             OperatorSpec::Distinct { width, .. } => Some((0..*width).collect()),
             _ => None,

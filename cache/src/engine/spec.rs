@@ -19,20 +19,54 @@ pub(crate) struct NodeSpec {
 /// An operator's parameters. Expressions are over the input nodes' rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum OperatorSpec {
-    Values { rows: Vec<Vec<Expr>>, width: usize },
+    Values {
+        rows: Vec<Vec<Expr>>,
+        width: usize,
+    },
     Filter(Expr),
-    Temporal(TimeBound),
+    /// With a width: all rows, cut to it, and whether each passes beside them.
+    Temporal {
+        bound: TimeBound,
+        mark: Option<usize>,
+    },
     Map(Vec<Expr>),
     Union,
     Join(JoinSpec),
     Star(StarSpec),
-    Aggregate { keys: KeySpec, calls: Vec<AggregateCall>, many_images: bool },
-    Distinct { width: usize, many_images: bool },
-    Repeat { width: usize },
-    ProjectSet { calls: SetCalls, width: usize },
-    TopK { order: OrderSpec, offset: u64, limit: u64 },
-    Frames { partition: KeySpec, order: OrderSpec, calls: Vec<WindowCall>, read: Vec<usize>, width: usize },
-    Window { partition: KeySpec, order: OrderSpec, functions: Vec<WindowKind>, width: usize },
+    Aggregate {
+        keys: KeySpec,
+        calls: Vec<AggregateCall>,
+        many_images: bool,
+    },
+    Distinct {
+        width: usize,
+        many_images: bool,
+    },
+    Repeat {
+        width: usize,
+    },
+    ProjectSet {
+        calls: SetCalls,
+        width: usize,
+    },
+    TopK {
+        order: OrderSpec,
+        offset: u64,
+        limit: u64,
+    },
+    Frames {
+        partition: KeySpec,
+        order: OrderSpec,
+        calls: Vec<WindowCall>,
+        read: Vec<usize>,
+        width: usize,
+    },
+    Window {
+        partition: KeySpec,
+        order: OrderSpec,
+        functions: Vec<WindowKind>,
+        width: usize,
+    },
 }
 
 /// Joins that remain after RIGHT has become LEFT with its sides swapped.

@@ -1,5 +1,5 @@
 //! Rows compared with a time: `key op T(now)`. They lie ordered by their key, and as T moves over keys, in either direction,
-//! the rows between leave or come.
+//! the rows between leave or come; or, where the comparison is a part of something else, change what is marked beside them.
 //!
 //! T is followed in pieces ([`Piece`]) in which it stands still or runs with the clock; so it is known until when no row
 //! passes T next, and since when none has.
@@ -21,9 +21,13 @@ use weir_planner::temporal::{Comparison, TimeBound};
 /// A time that could not be computed is tried again this much later (microseconds).
 const TRY_AGAIN: i64 = 1_000_000;
 
-pub(crate) struct TemporalFilter {
+pub(crate) struct TemporalOperator {
     bound: TimeBound,
+    /// The outcome stands behind so many columns of every row; None: rows that pass are the output.
+    mark: Option<usize>,
     context: EvalContext,
+    /// Marked rows whose outcome is not a matter of time: NULL, or an error.
+    timeless: Bag,
     /// All rows whose key is a point in time, by it.
     rows: BTreeMap<i128, Bag>,
     /// Keys that pass at `clock`.
@@ -73,10 +77,35 @@ fn difference(of: &Range<i128>, without: &Range<i128>) -> [Range<i128>; 2] {
     [of.start..of.end.min(without.start), of.start.max(without.end)..of.end]
 }
 
-impl TemporalFilter {
-    pub fn new(bound: TimeBound, context: EvalContext) -> TemporalFilter {
-        let (rows, heap) = (BTreeMap::new(), 0);
-        TemporalFilter { bound, context, rows, window: 0..0, clock: None, time: None, span: ClockSpan::ALWAYS, heap }
+impl TemporalOperator {
+    pub fn new(bound: TimeBound, mark: Option<usize>, context: EvalContext) -> TemporalOperator {
+        TemporalOperator {
+            bound,
+            mark,
+            context,
+            timeless: Bag::default(),
+            rows: BTreeMap::new(),
+            window: 0..0,
+            clock: None,
+            time: None,
+            span: ClockSpan::ALWAYS,
+            heap: 0,
+        }
+    }
+
+    /// The output for a row with this outcome.
+    fn outcome(&self, row: &Row, passes: Value) -> Option<Row> {
+        match (self.mark, passes) {
+            (Some(width), passes) => Some(row[..width].iter().cloned().chain([passes]).collect()),
+            (None, Value::Bool(true)) => Some(row.clone()),
+            (None, _) => None,
+        }
+    }
+
+    fn emit(&self, row: &Row, passes: Value, weight: i64, out: &mut Output) {
+        if let Some(row) = self.outcome(row, passes) {
+            out.rows.push((row, weight));
+        }
     }
 
     /// Moves T to where it is at this clock; emits the rows it has passed.
@@ -97,9 +126,12 @@ impl TemporalFilter {
         // Whether any row passes is then undecided.
         out.errors += i64::from(self.time.is_none()) - i64::from(has_failed);
         let before = std::mem::replace(&mut self.window, passing);
-        for (gone, weight) in [(difference(&before, &self.window), -1), (difference(&self.window, &before), 1)] {
-            for keys in gone {
-                self.in_range(keys, &mut |row, count| out.rows.push((row.clone(), weight * count)));
+        for (moved, passes) in [(difference(&before, &self.window), false), (difference(&self.window, &before), true)] {
+            for keys in moved {
+                self.in_range(keys, &mut |row, count| {
+                    self.emit(row, Value::Bool(!passes), -count, out);
+                    self.emit(row, Value::Bool(passes), count, out);
+                });
             }
         }
     }
@@ -114,7 +146,13 @@ impl TemporalFilter {
         let value = evaluate(&self.bound.key, Tuple::single(row), &self.context);
         let Some(key) = TimeBound::point(&value).map(i128::from) else {
             // NULL passes no comparison.
-            out.errors += if matches!(value, Value::Null) { 0 } else { weight };
+            match self.mark {
+                Some(_) => {
+                    self.timeless.add(row, weight);
+                    self.emit(row, value, weight, out);
+                }
+                None => out.errors += if matches!(value, Value::Null) { 0 } else { weight },
+            }
             return;
         };
         let bag = self.rows.entry(key).or_default();
@@ -124,9 +162,7 @@ impl TemporalFilter {
         }
         let size = (ENTRY_BYTES + row_bytes(row)) as isize * weight as isize;
         self.heap = self.heap.saturating_add_signed(size);
-        if self.window.contains(&key) {
-            out.rows.push((row.clone(), weight));
-        }
+        self.emit(row, Value::Bool(self.window.contains(&key)), weight, out);
     }
 
     /// Since when and until when T passes no key.
@@ -138,9 +174,13 @@ impl TemporalFilter {
             return span;
         }
         // A key is not below an edge that runs until the clock is past the moment in which the two are equal.
-        let passed = |key: i128, edge: i128| {
-            let at = i128::from(clock) + (key - edge) + 1;
-            i64::try_from(at).unwrap_or(if at < 0 { i64::MIN } else { i64::MAX })
+        let passed = |key: i128, edge: i128| match i64::try_from(key) {
+            // Infinity is passed by no time.
+            Ok(infinite @ (i64::MIN | i64::MAX)) => infinite,
+            _ => {
+                let at = i128::from(clock) + (key - edge) + 1;
+                i64::try_from(at).unwrap_or(if at < 0 { i64::MIN } else { i64::MAX })
+            }
         };
         for edge in [self.window.start, self.window.end] {
             if matches!(edge, i128::MIN | i128::MAX) {
@@ -157,7 +197,7 @@ impl TemporalFilter {
     }
 }
 
-impl Operator for TemporalFilter {
+impl Operator for TemporalOperator {
     fn step(&mut self, inputs: &[Vec<Arc<Batch>>], context: &StepContext<'_>, out: &mut Output) {
         self.advance(context.graph.clock, out);
         for (row, weight) in rows(&inputs[0]) {
@@ -167,7 +207,21 @@ impl Operator for TemporalFilter {
     }
 
     fn content(&self, _inputs: &[NodeId], _context: &StepContext<'_>, f: &mut dyn FnMut(&Row, i64)) -> i64 {
-        self.in_range(self.window.clone(), f);
+        if self.mark.is_none() {
+            self.in_range(self.window.clone(), f);
+            return 0;
+        }
+        let mut tell = |row: &Row, passes: Value, weight: i64| {
+            if let Some(row) = self.outcome(row, passes) {
+                f(&row, weight);
+            }
+        };
+        for (key, bag) in &self.rows {
+            bag.for_each(|row, weight| tell(row, Value::Bool(self.window.contains(key)), weight));
+        }
+        self.timeless.for_each(|row, weight| {
+            tell(row, evaluate(&self.bound.key, Tuple::single(row), &self.context), weight);
+        });
         0
     }
 

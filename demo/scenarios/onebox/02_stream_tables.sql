@@ -1,5 +1,4 @@
--- Three stream tables. The last one reads the time: Postgres evaluates it on its schedule, and rows leave its window of seven
--- days with no write.
+-- Three stream tables. The last one reads the time: rows leave its window of seven days with no write.
 
 -- Revenue by day and product category
 SELECT pgtrickle.create_stream_table(

@@ -167,8 +167,8 @@ fn compare_all(stack: &Stack) -> Result<usize, String> {
     Ok(compared)
 }
 
-/// A table that reads the time: what Postgres says now is what it says through Weir; and memory has the rows of the last
-/// refresh, which equal the present ones unless a row has aged out between the two. Refreshed again, they do.
+/// A table that reads the time: memory has what Postgres says now, unless a row has aged out between the two reads. The rows
+/// of its last refresh are those of the present after another one.
 fn compare_timed(stack: &Stack, direct: &mut RawClient, table: &str) -> Result<(), String> {
     let sql = format!("SELECT * FROM {table}");
     let mut latest = RawClient::superuser(&stack.weir.address());
@@ -178,7 +178,7 @@ fn compare_timed(stack: &Stack, direct: &mut RawClient, table: &str) -> Result<(
     let mut problem = String::new();
     for _ in 0..AGING_ATTEMPTS {
         latest.execute(&format!("SELECT pgtrickle.refresh_stream_table('{table}')"));
-        let compared = compare(&mut latest, direct, &sql, Order::Any)
+        let compared = compare_from_memory(&mut latest, direct, &sql, Order::Any)
             .and_then(|()| compare_from_memory(&mut scheduled, direct, &sql, Order::Any));
         match compared {
             Ok(()) => return Ok(()),

@@ -1,7 +1,7 @@
 //! Conditions on the time: `e(row) op T(now)`, whose outcome for a row changes while nothing is written.
 //!
-//! [`split`] finds them among the conjuncts of a filter, [`check`] says whether a plan reads the clock in such conditions
-//! only. How T moves is [`crate::functions::Piece`]'s to say; what keeps the rows is the cache's.
+//! [`split`] finds them among the conjuncts of a filter, [`lift`] within any expression; [`check`] says whether a plan reads
+//! the clock in such conditions only. How T moves is [`crate::functions::Piece`]'s to say; what keeps the rows is the cache's.
 
 mod bound;
 mod check;
@@ -31,25 +31,44 @@ pub fn is_time(expr: &Expr) -> bool {
 pub enum Conjunct {
     /// Nothing of the clock.
     Plain(Expr),
+    /// A comparison with the time and nothing else.
     Timed(TimeBound),
+    /// It reads the clock in another way, under OR for example: [`lift`] says whether in comparisons only.
+    Mixed(Expr),
 }
 
-impl Conjunct {
-    /// What is evaluated over a row, whatever the time.
-    pub fn over_the_row(&self) -> &Expr {
-        match self {
-            Conjunct::Plain(expr) => expr,
-            Conjunct::Timed(bound) => &bound.key,
-        }
-    }
-}
-
-/// The conjuncts of a predicate, in order. Err: a conjunct reads the clock in another way.
-pub fn split(predicate: &Expr) -> Result<Vec<Conjunct>, String> {
+/// The conjuncts of a predicate, in order.
+pub fn split(predicate: &Expr) -> Vec<Conjunct> {
     let conjunct = |expr: Expr| match (reads_clock(&expr), TimeBound::of(&expr)) {
-        (false, _) => Ok(Conjunct::Plain(expr)),
-        (true, Some(bound)) => Ok(Conjunct::Timed(bound)),
-        (true, None) => Err("in a condition other than a value of the row compared with it".to_owned()),
+        (false, _) => Conjunct::Plain(expr),
+        (true, Some(bound)) => Conjunct::Timed(bound),
+        (true, None) => Conjunct::Mixed(expr),
     };
     predicate.clone().into_conjuncts().into_iter().map(conjunct).collect()
+}
+
+/// Puts columns from `width` on in the place of the comparisons with the time within these expressions, and returns the
+/// comparisons, each once. Err: the clock is read outside of such comparisons as well.
+pub fn lift<'e>(exprs: impl IntoIterator<Item = &'e mut Expr>, width: usize) -> Result<Vec<TimeBound>, String> {
+    let mut bounds: Vec<TimeBound> = Vec::new();
+    for expr in exprs {
+        if !reads_clock(expr) {
+            continue;
+        }
+        *expr = expr.replace(&mut |part| {
+            let bound = TimeBound::of(part)?;
+            let known = bounds.iter().position(|known| *known == bound);
+            Some(Expr::Column(
+                width
+                    + known.unwrap_or_else(|| {
+                        bounds.push(bound);
+                        bounds.len() - 1
+                    }),
+            ))
+        });
+        if reads_clock(expr) {
+            return Err("other than compared with a value of the row".to_owned());
+        }
+    }
+    Ok(bounds)
 }

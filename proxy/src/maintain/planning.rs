@@ -4,6 +4,7 @@ use super::keeper::{Keeper, KeeperError};
 use super::populate::{ATTEMPTS, Maintenance, Phase};
 use crate::analysis::{PlanError, plan_view};
 use crate::catalog::rows::{self, BaseTable, StreamTableRow};
+use crate::registry::agree;
 use std::collections::HashSet;
 use std::sync::Arc;
 use weir_planner::settings::SettingSet;
@@ -54,15 +55,19 @@ impl Keeper {
             Ok(planned) => {
                 let named = self.named_tables(row);
                 let bases = self.capture_tables(&named, &planned.sources.base_tables).await?;
-                match self.obstacle_below(&planned.sources.stream_tables, &bases) {
+                let obstacle = self.obstacle_below(&planned.sources.stream_tables, &bases);
+                match obstacle.or_else(|| self.disagreement_below(&planned.sources.stream_tables, row)) {
                     None => {
+                        // Postgres would expand them under the reader's settings.
+                        let below = planned.sources.stream_tables.iter().filter_map(|id| self.views.get(id));
+                        let depends_on = below.fold(planned.uses.settings, |all, view| all.union(view.depends_on));
                         let mut sources = planned.sources.base_tables;
                         sources.extend(planned.sources.stream_tables);
                         return Ok(Decision {
                             columns: planned.columns.into_iter().map(|column| column.kind).collect(),
                             how: Maintenance::Incremental(Arc::new(planned.plan)),
                             sources,
-                            depends_on: planned.uses.settings,
+                            depends_on,
                             reason: None,
                             out: None,
                             failed: false,
@@ -168,6 +173,13 @@ impl Keeper {
             other => catalog.collations.get(&other).is_some_and(|known| known.bytewise),
         };
         ColumnType { oid, typmod, collation: if bytewise { Collation::Bytes } else { Collation::Unordered } }
+    }
+
+    /// A stream table that it reads was made under settings that mean something else: no reader has both.
+    fn disagreement_below(&self, stream_tables: &[RelationId], row: &StreamTableRow) -> Option<String> {
+        let below = stream_tables.iter().filter_map(|id| self.views.get(id));
+        let other = below.into_iter().find(|view| !agree(view.depends_on, &view.row.pinned, &row.pinned))?;
+        Some(format!("it reads {}, which was created under other settings", other.row.name))
     }
 
     /// Why a supported plan cannot be fed.

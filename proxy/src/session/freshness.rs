@@ -93,24 +93,27 @@ impl Relay {
         }
         // Postgres would read its clock between now and its reply. Whatever this session has seen before was earlier.
         let asked = self.context.maintain.clock().ok_or(reason::CLOCK)?.latest;
-        if let Some(moment) = self.moment_within(span, asked).await? {
+        // A read that tells the time itself must not tell one that is still to come.
+        let is_told = resolved.iter().any(|r| r.prepared.settings.contains(SettingSet::CLOCK));
+        if let Some(moment) = self.moment_within(span, asked, is_told).await? {
             return Ok((snapshot, Shown { position, moment: Some(moment) }));
         }
         drop(snapshot);
         let (snapshot, position) = self.at_position(tables, at_least, Some(asked), wait).await?;
-        match self.moment_within(snapshot.clock_span(tables), asked).await? {
+        match self.moment_within(snapshot.clock_span(tables), asked, is_told).await? {
             Some(moment) => Ok((snapshot, Shown { position, moment: Some(moment) })),
             None => Err(reason::CLOCK_BEHIND.into()),
         }
     }
 
     /// A moment within this span that lies between `asked` and now on the server's clock, waited for where it is about to
-    /// come. None: there is none, or not soon.
-    async fn moment_within(&self, span: ClockSpan, asked: i64) -> Result<Option<i64>, Refusal> {
+    /// come. None: there is none, or not soon. Where nothing but the span depends on it, the moment may be any that is
+    /// possible now.
+    async fn moment_within(&self, span: ClockSpan, asked: i64, is_told: bool) -> Result<Option<i64>, Refusal> {
         let moment = span.from.max(asked);
         loop {
             let now = self.context.maintain.clock().ok_or(reason::CLOCK)?;
-            if span.from <= now.earliest && now.latest < span.until {
+            if !is_told && span.from <= now.earliest && now.latest < span.until {
                 return Ok(Some(now.latest));
             }
             if moment >= span.until {

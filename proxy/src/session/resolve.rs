@@ -8,13 +8,13 @@ use super::reason;
 use super::relay::Relay;
 use super::statements::{Resolved, Statement};
 use crate::analysis::{AnalysisKey, Lookup, literals};
-use crate::registry::State as TableState;
+use crate::registry::{State as TableState, agree};
 use crate::wire::frontend;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use weir_planner::RelationId;
-use weir_planner::settings::{SettingSet, Settings};
+use weir_planner::settings::SettingSet;
 
 impl Relay {
     /// What was found out about the statement, if it still holds for this session.
@@ -109,42 +109,5 @@ impl Relay {
             }
         }
         Ok(())
-    }
-}
-
-/// The reader's settings equal the creator's in everything the definition depends on.
-fn agree(depends_on: SettingSet, pinned: &Settings, reader: &Settings) -> bool {
-    let differs = |set: SettingSet, equal: bool| depends_on.contains(set) && !equal;
-    let zone = |name: &str| match name {
-        "Etc/UTC" | "UCT" | "Etc/UCT" | "Zulu" | "Universal" => "UTC".to_owned(),
-        other => other.to_owned(),
-    };
-    // 1, 2 and 3 all print the shortest exact digits (`float8out`).
-    let digits = |digits: i32| digits.min(1);
-    !(differs(SettingSet::TIME_ZONE, zone(&pinned.time_zone) == zone(&reader.time_zone))
-        || differs(SettingSet::DATE_STYLE, pinned.date_style == reader.date_style)
-        || differs(SettingSet::INTERVAL_STYLE, pinned.interval_style == reader.interval_style)
-        || differs(
-            SettingSet::EXTRA_FLOAT_DIGITS,
-            digits(pinned.extra_float_digits) == digits(reader.extra_float_digits),
-        )
-        || differs(SettingSet::BYTEA_OUTPUT, pinned.bytea_output == reader.bytea_output))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_agree_when_what_matters_is_equal_in_meaning() {
-        let pinned = Settings { time_zone: "Etc/UTC".into(), ..Settings::default() };
-        let reader = Settings { extra_float_digits: 3, date_style: "SQL, DMY".into(), ..Settings::default() };
-        assert!(agree(SettingSet::TIME_ZONE.union(SettingSet::EXTRA_FLOAT_DIGITS), &pinned, &reader));
-        assert!(!agree(SettingSet::DATE_STYLE, &pinned, &reader));
-        let tokyo = Settings { time_zone: "Asia/Tokyo".into(), ..Settings::default() };
-        assert!(!agree(SettingSet::TIME_ZONE, &pinned, &tokyo));
-        assert!(agree(SettingSet::NONE, &pinned, &tokyo));
-        let zero = Settings { extra_float_digits: 0, ..Settings::default() };
-        assert!(!agree(SettingSet::EXTRA_FLOAT_DIGITS, &pinned, &zero));
     }
 }

@@ -85,6 +85,10 @@ impl Oracle {
                         None => groups.push((key, image, vec![row])),
                     }
                 }
+                let now = Expr::Const(Value::TimestampTz(self.now_micros));
+                let is_now = |expr: &Expr| matches!(expr, Expr::Call { function, .. } if function.symbol == "now");
+                let at_once = |expr: &Expr| expr.replace(&mut |part| is_now(part).then(|| now.clone()));
+                let aggregates: Vec<AggregateCall> = aggregates.iter().map(|call| call.map(at_once)).collect();
                 let results = |rows: &[Row]| aggregates.iter().map(|call| aggregate(call, rows)).collect::<Vec<_>>();
                 Ok(groups.iter().map(|(_, image, rows)| image.iter().cloned().chain(results(rows)).collect()).collect())
             }

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::HashMap;
 use weir_planner::functions::lookup;
-use weir_planner::plan::Node;
+use weir_planner::plan::{AggregateCall, AggregateKind, Node};
 use weir_planner::types::oid;
 use weir_planner::{ColumnType, Expr, Plan, RelationId, Row, Value};
 
@@ -75,18 +75,49 @@ fn bound(random: &mut StdRng) -> Expr {
     }
 }
 
-/// A table's rows under one or two such comparisons, and now and then another condition between them.
+/// A table's rows under one or two such comparisons, and now and then another condition between them. Or with comparisons as
+/// parts of conditions and values.
 fn filtered(random: &mut StdRng, table: u32) -> Plan {
-    let mut conjuncts = vec![bound(random)];
+    let mut conjuncts = vec![];
+    if random.random_bool(0.7) {
+        conjuncts.push(bound(random));
+    }
     if random.random_bool(0.4) {
         conjuncts.push(call(&LESS, vec![column(0), int(random.random_range(2..5))]));
     }
-    if random.random_bool(0.4) {
+    if random.random_bool(0.3) {
+        conjuncts.push(Expr::Or(vec![bound(random), call(&LESS, vec![column(0), int(3)])]));
+    }
+    if random.random_bool(0.3) {
+        conjuncts.push(Expr::Not(Box::new(bound(random))));
+    }
+    if conjuncts.is_empty() || random.random_bool(0.3) {
         conjuncts.push(bound(random));
     }
     let predicate = Expr::conjunction(conjuncts).expect("at least one");
+    let rows = filter(scan(table, columns()), predicate);
     let width = table_columns().len();
-    project(filter(scan(table, columns()), predicate), (0..width).map(Expr::Column).collect(), table_columns())
+    let mut exprs: Vec<Expr> = (0..width).map(Expr::Column).collect();
+    if random.random_bool(0.3) {
+        let (when, unless) = (bound(random), Expr::IsNull(Box::new(bound(random))));
+        let branches = vec![(when, int(random.random_range(5..9))), (unless, Expr::Const(Value::Null))];
+        exprs[0] = Expr::Case { branches, otherwise: Box::new(column(0)) };
+    }
+    if random.random_bool(0.2) {
+        // As aggregates over windows of their own, by the first column.
+        let mut plan = aggregate(rows, vec![0], vec![]);
+        let Node::Aggregate { input, aggregates, .. } = &mut plan.node else { unreachable!("just made") };
+        for kind in [AggregateKind::Max, AggregateKind::Min] {
+            let filter = Some(bound(random));
+            aggregates.push(AggregateCall { filter, ..aggregate_call(kind, Some(1), input) });
+        }
+        let outputs: Vec<ColumnType> = aggregates.iter().map(|call| call.output.clone()).collect();
+        plan.columns.extend(outputs);
+        let mut columns: Vec<Expr> = vec![column(0), column(1)];
+        columns.extend(table_columns()[2..].iter().map(|_| Expr::Const(Value::Null)));
+        return project(plan, columns, table_columns());
+    }
+    project(rows, exprs, table_columns())
 }
 
 struct Walk {
@@ -173,7 +204,7 @@ impl Walk {
             7 => self.clock - self.random.random_range(0..6),
             8 => random_moment(&mut self.random),
             // Just where some view's rows stop to be right.
-            _ => match self.spans.values().map(|span| span.until).filter(|until| *until < i64::MAX).min() {
+            _ => match self.spans.values().map(|span| span.until).filter(|until| *until < START + 90 * HOUR).min() {
                 Some(until) => until - self.random.random_range(0..2),
                 None => self.clock,
             },

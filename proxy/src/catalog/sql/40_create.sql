@@ -63,8 +63,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     ) AS obstacles (reason) ORDER BY reason LIMIT 1
 $body$;
 
--- The view `relation`, or a view below it, reads the date or time: its rows change with no write. Such a stream table is
--- evaluated by Postgres at every turn of its schedule. (`SQLVALUEFUNCTION` of an :op up to 8 is CURRENT_DATE to LOCALTIMESTAMP,
+-- The view `relation`, or a view below it, reads the date or time: its rows change with no write. Where it does so other than in
+-- comparisons with its rows, such a stream table is evaluated by Postgres at every turn of its schedule. (`SQLVALUEFUNCTION` of an :op up to 8 is CURRENT_DATE to LOCALTIMESTAMP,
 -- enum SQLValueFunctionOp in primnodes.h; above, users and schemas.)
 CREATE OR REPLACE FUNCTION pgtrickle.reads_clock(relation regclass) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
@@ -173,7 +173,7 @@ BEGIN
         obstacle := verdict ->> 'unsupported';
     END IF;
     IF obstacle IS NOT NULL AND requested = 'DIFFERENTIAL' AND pgtrickle.reads_clock(relation) THEN
-        RAISE WARNING USING MESSAGE = format('stream table %s will be refreshed with FULL on its schedule: it reads the time, so its rows change with no write', relation),
+        RAISE WARNING USING MESSAGE = format('stream table %s will be refreshed with FULL on its schedule: it reads the time other than in comparisons that can be followed', relation),
             DETAIL = obstacle;
         requested := 'AUTO';
     ELSIF obstacle IS NOT NULL AND requested IN ('DIFFERENTIAL', 'IMMEDIATE') THEN
