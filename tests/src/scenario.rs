@@ -10,9 +10,9 @@ pub struct Scenario {
     pub schema: &'static str,
     /// The `create_stream_table` calls.
     pub stream_tables: &'static str,
-    /// Names of the stream tables that memory answers at every level, ancestors first.
+    /// Names of the stream tables that change with what is written only, ancestors first.
     pub tables: &'static [&'static str],
-    /// Names of those that read the time: memory answers them at the level `scheduled` only.
+    /// Names of those that read the time: two reads of them may differ with nothing written in between.
     pub timed: &'static [&'static str],
 }
 

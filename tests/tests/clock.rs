@@ -117,6 +117,15 @@ fn days_are_those_of_the_zone() {
             pair.from_memory(&format!("SELECT count(*), min(id), max(id) FROM v{name}_{at}"));
             pair.from_memory(&format!("SELECT * FROM v{name}_{at} ORDER BY id"));
         }
+        // One-shot reads know the same days.
+        pair.through.execute(&format!(
+            "SELECT pgtrickle.create_stream_table('all{name}', 'SELECT * FROM event', '1s', 'DIFFERENTIAL')"
+        ));
+        for condition in
+            ["d = CURRENT_DATE", "at::date >= CURRENT_DATE - 1", "local < LOCALTIMESTAMP - interval '1 day'"]
+        {
+            pair.from_memory(&format!("SELECT count(*), min(id) FROM all{name} WHERE {condition}"));
+        }
         // What reads it means the days of the same zone.
         let create =
             format!("create_stream_table('c{name}', 'SELECT count(*) AS n FROM v{name}_2', '1s', 'DIFFERENTIAL')");

@@ -13,13 +13,12 @@ use super::operator::Operator;
 use super::project_set::ProjectSet;
 use super::repeat::Repeat;
 use super::spec::{NodeSpec, OperatorSpec};
-use super::temporal::TemporalOperator;
 use crate::key::KeySpec;
 use std::sync::Arc;
 use weir_planner::eval::EvalContext;
 use weir_planner::plan::{AggregateCall, Node};
 use weir_planner::settings::SettingSet;
-use weir_planner::temporal::{Conjunct, TimeBound, lift, reads_clock, split};
+use weir_planner::temporal::reads_clock;
 use weir_planner::{Expr, Plan, RelationId};
 
 /// A plan's place in the graph: the node, how much of its rows belongs to the plan, and where each plan column is.
@@ -118,7 +117,12 @@ impl Builder<'_> {
         }
     }
 
-    fn build_filter(&mut self, input: &Plan, predicate: &Expr, required: &[bool]) -> Result<Built, EngineError> {
+    pub(crate) fn build_filter(
+        &mut self,
+        input: &Plan,
+        predicate: &Expr,
+        required: &[bool],
+    ) -> Result<Built, EngineError> {
         if reads_clock(predicate) {
             return self.build_timed(input, predicate, required);
         }
@@ -135,84 +139,6 @@ impl Builder<'_> {
         let node =
             self.node(OperatorSpec::Filter(predicate.clone()), vec![built.node], |_| Box::new(Filter { predicate }));
         Ok(Built { node, ..built })
-    }
-
-    /// What compares with the time stands above the rest, each comparison an operator of its own.
-    fn build_timed(&mut self, input: &Plan, predicate: &Expr, required: &[bool]) -> Result<Built, EngineError> {
-        let mut conjuncts = split(predicate);
-        let is_plain = |conjunct: &Conjunct| matches!(conjunct, Conjunct::Plain(_));
-        let cannot_fail = |conjunct: &Conjunct| match conjunct {
-            Conjunct::Timed(bound) => matches!(bound.key, Expr::Column(_)),
-            Conjunct::Plain(_) => true,
-            Conjunct::Mixed(_) => false,
-        };
-        // The index holds fewer rows behind the other conditions, but a key that fails does so in its turn.
-        if conjuncts.iter().all(cannot_fail) {
-            conjuncts.sort_by_key(|conjunct| !is_plain(conjunct));
-        }
-        let mut needed = required.to_vec();
-        require(predicate, &mut needed);
-        let above = conjuncts.split_off(conjuncts.iter().position(|c| !is_plain(c)).unwrap_or(conjuncts.len()));
-        let below = conjuncts.into_iter().filter_map(|conjunct| match conjunct {
-            Conjunct::Plain(expr) => Some(expr),
-            _ => None,
-        });
-        let mut built = match Expr::conjunction(below.collect()) {
-            Some(predicate) => self.build_filter(input, &predicate, &needed)?,
-            None => self.build(input, &needed)?,
-        };
-        for conjunct in above {
-            built.node = match conjunct {
-                Conjunct::Timed(bound) => self.temporal(&built, &bound, None)?,
-                Conjunct::Plain(mut expr) | Conjunct::Mixed(mut expr) => {
-                    let bounds = self.lift([&mut expr], input.columns.len())?;
-                    let marked = self.mark(built.clone(), &bounds)?;
-                    maintainable(&expr)?;
-                    let predicate = marked.remap(&expr);
-                    let spec = OperatorSpec::Filter(predicate.clone());
-                    self.node(spec, vec![marked.node], |_| Box::new(Filter { predicate }))
-                }
-            };
-        }
-        Ok(built)
-    }
-
-    fn lift<'e>(
-        &self,
-        exprs: impl IntoIterator<Item = &'e mut Expr>,
-        width: usize,
-    ) -> Result<Vec<TimeBound>, EngineError> {
-        lift(exprs, width).map_err(|place| EngineError::Unsupported(format!("now() {place}")))
-    }
-
-    /// The rows with whether each of these comparisons holds as further columns.
-    fn mark(&mut self, mut built: Built, bounds: &[TimeBound]) -> Result<Built, EngineError> {
-        for bound in bounds {
-            built.node = self.temporal(&built, bound, Some(built.width))?;
-            built.columns.push(built.width);
-            built.width += 1;
-        }
-        Ok(built)
-    }
-
-    fn temporal(&mut self, built: &Built, bound: &TimeBound, mark: Option<usize>) -> Result<NodeId, EngineError> {
-        maintainable(&bound.key)?;
-        let bound = bound.map_key(|key| built.remap(key));
-        let context = (*self.context).clone();
-        let spec = OperatorSpec::Temporal { bound: bound.clone(), mark };
-        Ok(self.node(spec, vec![built.node], |_| Box::new(TemporalOperator::new(bound, mark, context))))
-    }
-
-    /// An input for expressions from which comparisons with the time were lifted.
-    fn build_marked(&mut self, input: &Plan, exprs: &[&Expr], bounds: &[TimeBound]) -> Result<Built, EngineError> {
-        let mut needed = vec![false; input.columns.len() + bounds.len()];
-        for expr in exprs.iter().copied().chain(bounds.iter().map(|bound| &bound.key)) {
-            maintainable(expr)?;
-            require(expr, &mut needed);
-        }
-        needed.truncate(input.columns.len());
-        let built = self.build(input, &needed)?;
-        self.mark(built, bounds)
     }
 
     fn build_project(&mut self, input: &Plan, exprs: &[Expr], required: &[bool]) -> Result<Built, EngineError> {

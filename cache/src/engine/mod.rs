@@ -18,6 +18,7 @@ mod bag;
 mod build;
 mod build_join;
 mod build_order;
+mod build_temporal;
 mod checkpoints;
 mod columns;
 mod distinct;

@@ -90,7 +90,9 @@ impl ServerClock {
                 asker = None;
                 self.wake.notified().await;
             }
-            if let Err(error) = self.ask(&upstream, &mut asker).await {
+            // A connection that says nothing is no better than a broken one.
+            let asked = tokio::time::timeout(TRUST, self.ask(&upstream, &mut asker)).await;
+            if let Err(error) = asked.unwrap_or(Err(ControlError::Gone)) {
                 tracing::debug!(%error, "the server's clock could not be asked");
                 asker = None;
                 tokio::time::sleep(RECONNECT_PAUSE).await;
