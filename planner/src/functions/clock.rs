@@ -86,24 +86,24 @@ fn part(expr: &Expr, context: &EvalContext) -> Result<Piece, String> {
         ("timestamp_mi_interval", 0, [_, Value::Interval(by)]) => {
             hand.shift(&negated(by).map_err(|error| error.to_string())?)?;
         }
-        ("timestamptz_timestamp", 0, _) => hand.to_local(&session()?)?,
-        ("timestamptz_zone", 1, [Value::Text(zone), _]) => hand.to_local(&named(zone)?)?,
-        ("timestamp_timestamptz", 0, _) => hand.to_utc(&session()?)?,
-        ("timestamp_zone", 1, [Value::Text(zone), _]) => hand.to_utc(&named(zone)?)?,
+        ("timestamptz_timestamp", 0, _) => hand.enter_local(&session()?)?,
+        ("timestamptz_zone", 1, [Value::Text(zone), _]) => hand.enter_local(&named(zone)?)?,
+        ("timestamp_timestamptz", 0, _) => hand.leave_local(&session()?)?,
+        ("timestamp_zone", 1, [Value::Text(zone), _]) => hand.leave_local(&named(zone)?)?,
         // Steps: within the day (the hour …) of the local time nothing changes.
         ("timestamptz_date", 0, _) => {
-            hand.to_local(&session()?)?;
+            hand.enter_local(&session()?)?;
             return Ok(hand.within(MICROS_PER_DAY).still(expr, context));
         }
         ("timestamp_date", 0, _) => return Ok(hand.within(MICROS_PER_DAY).still(expr, context)),
         ("timestamptz_trunc", 1, [Value::Text(name), _]) => {
             let length = step_of(name)?;
-            hand.to_local(&session()?)?;
+            hand.enter_local(&session()?)?;
             return Ok(hand.within(length).still(expr, context));
         }
         ("timestamptz_trunc_zone", 1, [Value::Text(name), _, Value::Text(zone)]) => {
             let length = step_of(name)?;
-            hand.to_local(&named(zone)?)?;
+            hand.enter_local(&named(zone)?)?;
             return Ok(hand.within(length).still(expr, context));
         }
         ("timestamp_trunc", 1, [Value::Text(name), _]) => {
@@ -175,14 +175,14 @@ impl Hand {
         Piece { value, course: Course::Still, since: self.since, until: self.until }
     }
 
-    fn to_local(&mut self, zone: &Zone) -> Result<(), String> {
+    fn enter_local(&mut self, zone: &Zone) -> Result<(), String> {
         let steady = zone.steady_instants(self.at).ok_or("a time beyond the time zone database")?;
         self.between(steady);
         self.at = local_of(zone, self.at).map_err(|error| error.to_string())?;
         Ok(())
     }
 
-    fn to_utc(&mut self, zone: &Zone) -> Result<(), String> {
+    fn leave_local(&mut self, zone: &Zone) -> Result<(), String> {
         let steady = zone.steady_locals(self.at).ok_or("a time beyond the time zone database")?;
         self.between(steady);
         self.at = instant(zone, self.at).map_err(|error| error.to_string())?;
@@ -205,9 +205,9 @@ impl Hand {
             [Interval { months: by.months, days: 0, micros: 0 }, Interval { months: 0, days: by.days, micros: 0 }];
         for step in steps.iter().filter(|step| step.months != 0 || step.days != 0) {
             let zone = zone()?;
-            self.to_local(&zone)?;
+            self.enter_local(&zone)?;
             self.shift(step)?;
-            self.to_utc(&zone)?;
+            self.leave_local(&zone)?;
         }
         self.shift(&Interval { months: 0, days: 0, micros: by.micros })
     }

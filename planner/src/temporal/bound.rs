@@ -1,6 +1,6 @@
 //! One comparison of a value of the row with a time.
 
-use super::{is_time, reads_clock};
+use super::{difference, is_time, reads_clock};
 use crate::expr::Expr;
 use crate::functions::lookup;
 use crate::value::Value;
@@ -25,7 +25,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    fn of(name: &str) -> Option<Comparison> {
+    pub(super) fn of(name: &str) -> Option<Comparison> {
         Some(match name {
             "lt" => Comparison::Less,
             "le" => Comparison::LessOrEqual,
@@ -37,7 +37,7 @@ impl Comparison {
     }
 
     /// With its sides exchanged.
-    fn commuted(self) -> Comparison {
+    pub(super) fn commuted(self) -> Comparison {
         match self {
             Comparison::Less => Comparison::Greater,
             Comparison::LessOrEqual => Comparison::GreaterOrEqual,
@@ -53,7 +53,9 @@ impl TimeBound {
     pub fn of(expr: &Expr) -> Option<TimeBound> {
         let Expr::Call { function, args } = expr else { return None };
         let [left, right] = args.as_slice() else { return None };
-        let (comparison, casts) = operator(function.symbol)?;
+        let Some((comparison, casts)) = operator(function.symbol) else {
+            return difference::bound(function.symbol, left, right);
+        };
         let [left, right] = [(left, casts[0]), (right, casts[1])].map(|(side, cast)| match cast {
             Some(symbol) => lookup(symbol).map(|function| Expr::Call { function, args: vec![side.clone()] }),
             None => Some(side.clone()),

@@ -5,6 +5,7 @@
 
 mod bound;
 mod check;
+mod difference;
 
 pub use bound::{Comparison, TimeBound};
 pub use check::check;

@@ -43,8 +43,7 @@ fn timed_row(random: &mut StdRng) -> Row {
     let mut values = random_row(random).to_vec();
     values.push(match random.random_range(0..20) {
         0 => Value::Null,
-        1 => Value::TimestampTz(i64::MAX),
-        2 => Value::TimestampTz(i64::MIN),
+        1 => Value::TimestampTz([i64::MIN, i64::MAX, START][random.random_range(0..3)]),
         _ => Value::TimestampTz(random_moment(random)),
     });
     values.push(Value::Date((START / (24 * HOUR)) as i32 + random.random_range(-2..3)));
@@ -60,11 +59,18 @@ fn bound(random: &mut StdRng) -> Expr {
     let of_timestamps = format!("timestamp_{comparison}");
     let today = || apply("timestamptz_date", vec![now()]);
     let shift = [1, 3, SECOND, HOUR][random.random_range(0..4)] * random.random_range(-4..5);
-    match random.random_range(0..9) {
+    let age = || apply("timestamp_mi", vec![now(), column(at)]);
+    match random.random_range(0..11) {
         0..=3 => {
             apply(&of_timestamps, vec![column(at), apply("timestamptz_mi_interval", vec![now(), interval(shift)])])
         }
         4 => apply(&of_timestamps, vec![now(), column(at)]),
+        // Most rows are of finite times: one that is not leaves all undecided.
+        9 => apply(&format!("interval_{comparison}"), vec![age(), interval(shift)]),
+        10 => {
+            let days = apply("date_mi", vec![today(), column(day)]);
+            apply(&format!("int4{comparison}"), vec![days, Expr::Const(Value::Int4(random.random_range(-1..2)))])
+        }
         5 => {
             let second = apply("timestamptz_trunc", vec![Expr::Const(Value::text("second")), now()]);
             apply(&of_timestamps, vec![column(at), second])
