@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use tokio_postgres::Client;
 
 /// The installed SQL in the order it must run. Each file says what is in it.
-pub const PARTS: [(&str, &str); 20] = [
+pub const PARTS: [(&str, &str); 22] = [
     ("tables", include_str!("sql/10_tables.sql")),
     ("capture mode", include_str!("sql/15_capture_mode.sql")),
     ("partitions", include_str!("sql/16_partitions.sql")),

@@ -152,7 +152,7 @@ impl Relay {
                 let (before, after) = (self.answer[..at].to_vec(), self.answer[at..].to_vec());
                 let is_batch = candidate[0] != b'Q';
                 let copy =
-                    CopyOut { statement, resolved, literals, snapshot, seen, probed, names, is_batch, before, after };
+                    CopyOut { statement, resolved, literals, snapshot, shown, probed, names, is_batch, before, after };
                 return Ok(Some(Box::new(copy)));
             }
             drop(snapshot);

@@ -27,6 +27,7 @@ const CLOCK_TRUST: Duration = Duration::from_secs(1);
 const SOON_MICROS: i64 = 50_000;
 
 /// What a snapshot shows of the tables read.
+#[derive(Clone, Copy)]
 pub(super) struct Shown {
     pub(super) position: Position,
     /// The value of the server's clock as of which, where it matters.

@@ -9,6 +9,7 @@ use crate::session::attempt::Refusal;
 use crate::session::batch::{self, Names};
 use crate::session::cancel::Heed;
 use crate::session::environment::Probed;
+use crate::session::freshness::Shown;
 use crate::session::frontend::Mode;
 use crate::session::reason::{self, Route};
 use crate::session::relay::{Relay, SessionError};
@@ -18,8 +19,8 @@ use bytes::BytesMut;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use weir_cache::Snapshot;
 use weir_cache::read::Rows;
-use weir_cache::{Position, Snapshot};
 use weir_planner::eval::EvalContext;
 
 /// An answer of at most so many bytes is written once and held whole.
@@ -37,8 +38,7 @@ pub(in crate::session) struct CopyOut {
     /// Values of the inner statement's parameters, as the text had them.
     pub literals: Vec<Arc<str>>,
     pub snapshot: Arc<Snapshot>,
-    /// The position whose state it shows.
-    pub seen: Position,
+    pub shown: Shown,
     pub probed: Arc<Probed>,
     pub names: Names,
     pub is_batch: bool,
@@ -58,7 +58,7 @@ impl Relay {
     pub(in crate::session) async fn copy_out(&mut self, copy: CopyOut, bytes: usize) -> Result<(), SessionError> {
         let is_batch = copy.is_batch;
         let mut evaluation = std::mem::take(&mut self.state.evaluation);
-        evaluation.now_micros = copy.probed.now_micros();
+        evaluation.now_micros = copy.shown.moment.unwrap_or_else(|| copy.probed.now_micros());
         let outcome = self.tell_copy(copy, &mut evaluation, bytes).await;
         self.state.evaluation = evaluation;
         if self.answer.capacity() > 2 * CHUNK_BYTES {
@@ -85,7 +85,7 @@ impl Relay {
 
     /// A refusal comes before anything has been said.
     async fn tell_copy(&mut self, copy: CopyOut, evaluation: &mut EvalContext, bytes: usize) -> Result<(), Refusal> {
-        let CopyOut { statement, resolved, literals, snapshot, seen, probed, names, before, after, .. } = copy;
+        let CopyOut { statement, resolved, literals, snapshot, shown, probed, names, before, after, .. } = copy;
         let form = statement.copy.as_ref().ok_or(reason::COPY_FORM)?;
         check(&form.options, form.needs_conforming_strings, &probed)?;
         let timeout = probed.statement_timeout;
@@ -94,8 +94,13 @@ impl Relay {
         let mut heed = cancel.heed();
 
         let context = self.context.clone();
-        let mut memory =
-            Memory { snapshot: &snapshot, maintain: &context.maintain, renderer: &probed.renderer, evaluation };
+        let mut memory = Memory {
+            snapshot: &snapshot,
+            moment: shown.moment,
+            maintain: &context.maintain,
+            renderer: &probed.renderer,
+            evaluation,
+        };
         fill_parameters(&resolved, &simple(&literals), &mut memory)?;
         let hidden = resolved.hidden(&memory);
         let started = Instant::now();
@@ -117,7 +122,7 @@ impl Relay {
         self.is_unsynced = false;
         self.mode = Mode::Open;
         batch::adopt(names, &mut self.statements);
-        self.state.bookmark = self.state.bookmark.max(seen);
+        self.state.bookmark = self.state.bookmark.max(shown.position);
         self.state.read_in_block = self.state.status == b'T';
         self.route = Route::Memory;
         self.context.metrics.answered.add(1);
