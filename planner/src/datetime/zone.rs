@@ -104,6 +104,13 @@ impl Zone {
         Some([before, after])
     }
 
+    /// As [`Self::offset_at`], with what the zone calls that time (`CEST`).
+    pub fn offset_and_name(&self, micros: i64) -> Option<(i32, String)> {
+        let seconds = micros.div_euclid(MICROS_PER_SECOND) + UNIX_EPOCH_SECONDS;
+        let info = self.zone.to_offset_info(jiff::Timestamp::from_second(seconds).ok()?);
+        Some((info.offset().seconds(), info.abbreviation().to_owned()))
+    }
+
     /// Local time of an instant, in microseconds since 2000-01-01 00:00 local.
     pub fn to_local(&self, micros: i64) -> Option<i64> {
         micros.checked_add(self.offset_at(micros)? as i64 * MICROS_PER_SECOND)

@@ -8,7 +8,7 @@ use crate::value::{EvalError, Value};
 /// result depends on besides its arguments; `in ctx` gives the body the [`EvalContext`](crate::eval::EvalContext).
 macro_rules! strict_functions {
     ($($symbol:literal ($($arg:pat),*) $(uses $setting:ident)? $(in $ctx:ident)? => $body:expr;)*) => {
-        pub(super) static FUNCTIONS: &[$crate::functions::Function] = &[$(
+        pub(in crate::functions) static FUNCTIONS: &[$crate::functions::Function] = &[$(
             $crate::functions::Function {
                 symbol: $symbol,
                 strict: true,
@@ -36,10 +36,10 @@ macro_rules! setting {
     };
 }
 
-pub(super) use {setting, strict_functions};
+pub(in crate::functions) use {setting, strict_functions};
 
 /// The plan passed values of types the function is not declared for.
 #[cold]
-pub(super) fn wrong_arguments(symbol: &str, args: &[&Value]) -> EvalError {
+pub(in crate::functions) fn wrong_arguments(symbol: &str, args: &[&Value]) -> EvalError {
     EvalError::unsupported(format!("{symbol} called with {args:?}"))
 }

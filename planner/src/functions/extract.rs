@@ -92,13 +92,13 @@ fn of_infinity(unit: Unit, positive: bool) -> Field {
 }
 
 /// Monday of the first ISO week of an astronomical year: the week with 4 January.
-fn iso_year_start(year: i64) -> i64 {
+pub(super) fn iso_year_start(year: i64) -> i64 {
     let fourth = days_from_civil(Civil { year, month: 1, day: 4 });
     fourth - (fourth + 5).rem_euclid(7)
 }
 
 /// The ISO year (astronomical) and week a day is in.
-fn iso_week(days: i64) -> (i64, i64) {
+pub(super) fn iso_week(days: i64) -> (i64, i64) {
     let mut year = civil_from_days(days).year + 1;
     while iso_year_start(year) > days {
         year -= 1;
@@ -107,7 +107,7 @@ fn iso_week(days: i64) -> (i64, i64) {
 }
 
 /// Years are shown without a year zero.
-fn shown_year(year: i64) -> i64 {
+pub(super) fn shown_year(year: i64) -> i64 {
     if year > 0 { year } else { year - 1 }
 }
 
@@ -248,5 +248,6 @@ strict_functions! {
         let midnight = timestamp_of(a)?;
         of_timestamp(name, midnight, midnight).map(Field::double)
     };
+    "time_part" (Text(name), &Time(a)) => of_time(name, a).map(Field::double);
     "interval_part" (Text(name), Interval(a)) => of_interval(name, a).map(Field::double);
 }

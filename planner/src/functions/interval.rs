@@ -7,6 +7,7 @@ use crate::value::{self, EvalError};
 
 /// `DAYS_PER_MONTH`.
 const DAYS_PER_MONTH: f64 = 30.0;
+const MONTH_DAYS: i32 = 30;
 /// `SECS_PER_DAY`.
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
@@ -108,6 +109,46 @@ fn justify_hours(a: &value::Interval) -> Result<Value, EvalError> {
     checked(Some(a.months), i32::try_from(days).ok(), Some(micros))
 }
 
+/// Months with those that days make. Before 15 they wrap round beyond 32 bits, later that is an error.
+fn with_months(months: i32, days: i32) -> Result<i32, EvalError> {
+    months.checked_add(days / MONTH_DAYS).ok_or_else(|| EvalError::unsupported("an interval of so many months"))
+}
+
+/// `interval_justify_days`: thirty days make a month.
+fn justify_days(a: &value::Interval) -> Result<Value, EvalError> {
+    let a = finite(a)?;
+    let mut months = with_months(a.months, a.days)?;
+    let mut days = a.days % MONTH_DAYS;
+    if months > 0 && days < 0 {
+        (months, days) = (months - 1, days + MONTH_DAYS);
+    } else if months < 0 && days > 0 {
+        (months, days) = (months + 1, days - MONTH_DAYS);
+    }
+    checked(Some(months), Some(days), Some(a.micros))
+}
+
+/// `interval_justify_interval`: both at once, all fields of one sign.
+fn justify_interval(a: &value::Interval) -> Result<Value, EvalError> {
+    let a = finite(a)?;
+    let mut micros = a.micros % MICROS_PER_DAY;
+    let whole = a.days as i64 + a.micros / MICROS_PER_DAY;
+    // Servers before 15 add these in 32 bits.
+    let whole = i32::try_from(whole).map_err(|_| EvalError::unsupported("an interval of so many days"))?;
+    let mut months = with_months(a.months, whole)?;
+    let mut days = whole % MONTH_DAYS;
+    if months > 0 && (days < 0 || (days == 0 && micros < 0)) {
+        (months, days) = (months - 1, days + MONTH_DAYS);
+    } else if months < 0 && (days > 0 || (days == 0 && micros > 0)) {
+        (months, days) = (months + 1, days - MONTH_DAYS);
+    }
+    if days > 0 && micros < 0 {
+        (days, micros) = (days - 1, micros + MICROS_PER_DAY);
+    } else if days < 0 && micros > 0 {
+        (days, micros) = (days + 1, micros - MICROS_PER_DAY);
+    }
+    checked(Some(months), Some(days), Some(micros))
+}
+
 strict_functions! {
     "interval_pl" (Interval(a), Interval(b)) => add(a, b);
     "interval_mi" (Interval(a), Interval(b)) => subtract(a, b);
@@ -116,5 +157,7 @@ strict_functions! {
     "mul_d_interval" (&Float8(factor), Interval(a)) => scaled(a, |field| field * factor);
     "interval_div" (Interval(a), &Float8(divisor)) => divide(a, divisor);
     "interval_justify_hours" (Interval(a)) => justify_hours(a);
+    "interval_justify_days" (Interval(a)) => justify_days(a);
+    "interval_justify_interval" (Interval(a)) => justify_interval(a);
     "interval_finite" (Interval(a)) => Ok(Bool(finite(a).is_ok()));
 }

@@ -18,12 +18,14 @@ mod concat;
 mod date;
 mod extract;
 mod float;
+mod format;
 mod integer;
 mod interval;
 mod json_image;
 mod jsonb;
 mod length;
 mod like;
+mod make;
 mod numeric;
 mod sets;
 mod text;
@@ -86,11 +88,14 @@ static GROUPS: &[&[Function]] = &[
     date::FUNCTIONS,
     extract::FUNCTIONS,
     float::FUNCTIONS,
+    format::TO_CHAR,
+    format::TO_VALUE,
     integer::FUNCTIONS,
     interval::FUNCTIONS,
     jsonb::FUNCTIONS,
     length::FUNCTIONS,
     like::FUNCTIONS,
+    make::FUNCTIONS,
     numeric::FUNCTIONS,
     text::FUNCTIONS,
     timestamp::FUNCTIONS,

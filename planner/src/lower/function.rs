@@ -10,7 +10,7 @@ use crate::expr::Expr;
 use crate::functions::{Function, lookup};
 use crate::tree::{Node, Tree};
 use crate::types::oid;
-use crate::value::element_type;
+use crate::value::{Value, element_type};
 
 impl<'c> Lowering<'c> {
     pub(super) fn function_entry(&self, function: u32) -> Result<&'c FunctionEntry, LowerError> {
@@ -132,20 +132,55 @@ impl ExprLowerer<'_, '_> {
             return unsupported("VARIADIC call");
         }
         let function = self.lowering.function(node.oid("funcid")?, node.oid("inputcollid")?)?;
-        let args = self.call_arguments(function, node.list("args")?)?;
+        let args = self.exprs_in_order(function, node)?;
+        let args = self.call_arguments(function, args)?;
         self.typed(Expr::Call { function, args }, node.oid("funcresulttype")?, node.oid("funccollid")?)
     }
 
     pub(super) fn operator_call(&mut self, node: &Node) -> Result<Typed, LowerError> {
         let function = self.operator_function(node)?;
-        let args = self.call_arguments(function, node.list("args")?)?;
+        let args = self.exprs(node.list("args")?)?;
+        let args = self.call_arguments(function, args)?;
         self.typed(Expr::Call { function, args }, node.oid("opresulttype")?, node.oid("opcollid")?)
+    }
+
+    /// The arguments of a call in the order they are declared in: named ones stand as they were written, and those left to
+    /// their defaults are not there.
+    fn exprs_in_order(&mut self, function: &Function, node: &Node) -> Result<Vec<Typed>, LowerError> {
+        let written = node.list("args")?;
+        let is_named = |arg: &Tree| arg.as_node().is_some_and(|arg| arg.label == "NAMEDARGEXPR");
+        let declared = self.lowering.function_entry(node.oid("funcid")?)?.argument_types.clone();
+        let zeros = function.symbol == "make_interval";
+        if !written.iter().any(is_named) && !(zeros && written.len() < declared.len()) {
+            return self.exprs(written);
+        }
+        let mut places: Vec<Option<Typed>> = vec![None; declared.len()];
+        for (position, arg) in written.iter().enumerate() {
+            let place = match arg.as_node() {
+                Some(named) if is_named(arg) => usize::try_from(named.int("argnumber")?).ok(),
+                _ => Some(position),
+            };
+            let typed = self.exprs(std::slice::from_ref(arg))?.pop();
+            match place.and_then(|place| places.get_mut(place)) {
+                Some(free @ None) => *free = typed,
+                _ => return unsupported("named arguments in a strange order"),
+            }
+        }
+        let mut args = Vec::with_capacity(places.len());
+        for (place, type_oid) in places.into_iter().zip(declared) {
+            let zero = if type_oid == oid::FLOAT8 { Value::Float8(0.0) } else { Value::Int4(0) };
+            args.push(match place {
+                Some(given) => given,
+                None if zeros => self.typed(Expr::Const(zero), type_oid, 0)?,
+                None => return unsupported("a call that leaves an argument to its default"),
+            });
+        }
+        Ok(args)
     }
 
     /// The arguments of a call of `function`. Concatenation takes any type and casts it to text: refused for types
     /// whose text depends on a setting.
-    fn call_arguments(&mut self, function: &Function, args: &[Tree]) -> Result<Vec<Expr>, LowerError> {
-        let args = self.exprs(args)?;
+    fn call_arguments(&mut self, function: &Function, args: Vec<Typed>) -> Result<Vec<Expr>, LowerError> {
         if takes_arrays(function.symbol) {
             // Elements of other types are not compared here; an element beside an array has the array's type.
             let is_known = |arg: &Typed| element_type(arg.kind.oid).is_some() || has_equality(arg.kind.oid);

@@ -1,5 +1,6 @@
 //! Generated values: edges of every type, and random ones around them.
 
+use crate::templates;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -264,6 +265,11 @@ pub fn argument(rng: &mut StdRng, symbol: &str, index: usize, type_oid: u32) -> 
     ];
     let zones =
         ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "GMT", "Nowhere/City"];
+    if index == 1
+        && let Some(template) = templates::of_symbol(rng, symbol)
+    {
+        return Value::text(&template);
+    }
     let is_unit = ["_trunc", "_part", "date_part(", "extract_"].iter().any(|part| symbol.contains(part));
     match (symbol, index, type_oid) {
         ("timestamptz_trunc_zone", 2, _) | ("timestamptz_zone" | "timestamp_zone", 0, _) => {
@@ -299,6 +305,26 @@ pub fn argument(rng: &mut StdRng, symbol: &str, index: usize, type_oid: u32) -> 
         ("timestamp_bin" | "timestamptz_bin", 0, _) if rng.random_range(0..4) > 0 => {
             let micros = pick(rng, &[1, 1_000_000, 900_000_000, 3_600_000_000, 7_000_000]);
             Value::interval(0, rng.random_range(0..3), micros)
+        }
+        ("make_timestamptz_at_timezone", 6, _) => Value::text(pick(rng, &zones)),
+        (
+            "make_timestamp" | "make_timestamptz" | "make_timestamptz_at_timezone" | "make_time" | "make_interval",
+            _,
+            _,
+        ) if rng.random_range(0..20) > 0 => {
+            let place = if symbol == "make_time" { index + 3 } else { index };
+            match (place, type_oid) {
+                (_, oid::FLOAT8) => Value::Float8(match rng.random_range(0..5) {
+                    0 => pick(rng, &[59.9999999, 60.0, 0.0, 0.0000005, 1.5, 59.999999]),
+                    1 => rng.random_range(0..60) as f64,
+                    _ => rng.random_range(0.0..60.0),
+                }),
+                (0, _) => Value::Int4(rng.random_range(-3..3000)),
+                (1, _) => Value::Int4(rng.random_range(1..13)),
+                (2, _) => Value::Int4(rng.random_range(1..32)),
+                (3, _) => Value::Int4(rng.random_range(0..25)),
+                _ => Value::Int4(rng.random_range(0..60)),
+            }
         }
         ("repeat", 0, _) => Value::Text(text(rng).into()),
         _ => value(rng, type_oid),

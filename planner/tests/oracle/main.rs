@@ -10,3 +10,4 @@ mod generate;
 mod images;
 mod input;
 mod server;
+mod templates;

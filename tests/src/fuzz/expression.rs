@@ -61,16 +61,33 @@ impl Scope {
                 },
                 Kind::Int8 => format!("({} - {})", self.simple(kind, rng), self.simple(Kind::Int4, rng)),
                 Kind::Fixed => format!("(-{})", self.simple(kind, rng)),
-                Kind::Text => match rng.random_range(0..3) {
+                Kind::Text => match rng.random_range(0..4) {
+                    3 => self.by_template(rng),
                     0 => format!("({} || {})", self.simple(kind, rng), self.simple(kind, rng)),
                     1 => format!("upper({})", self.simple(kind, rng)),
                     _ => format!("({})::text", self.simple(Kind::Int4, rng)),
                 },
                 Kind::Bool => format!("({})", self.condition(deeper, rng)),
+                Kind::Date if rng.random_bool(0.2) => {
+                    format!("to_date(to_char({}, 'YYYY-DDD'), 'YYYY-DDD')", self.simple(Kind::Timestamp, rng))
+                }
                 Kind::Date => format!("({} + {})", self.simple(kind, rng), rng.random_range(0..3)),
+                Kind::Timestamp => format!("({} + justify_hours(interval '30 hours'))", self.simple(kind, rng)),
                 _ => self.simple(kind, rng),
             },
         }
+    }
+
+    /// Text by a template of `to_char`.
+    fn by_template(&self, rng: &mut StdRng) -> String {
+        let (kind, templates): (Kind, &[&str]) = match rng.random_range(0..5) {
+            0 => (Kind::Timestamp, &["YYYY-MM-DD HH24:MI", "FMDay, DDth", "IYYY-IW", "HH12 am", "US"]),
+            1 => (Kind::Date, &["YYYY-MM", "Dy DD Mon", "Q"]),
+            2 => (Kind::Fixed, &["FM9990.00", "999.9", "000", "9.9EEEE", "9.99PR"]),
+            3 => (Kind::Float, &["FM990.000", "9.9", "S9"]),
+            _ => (Kind::Int4, &["000", "FM9,999", "RN", "9th", "99MI"]),
+        };
+        format!("to_char({}, '{}')", self.simple(kind, rng), templates.choose(rng).expect("not empty"))
     }
 
     /// A condition without subqueries.
