@@ -10,6 +10,8 @@ pub struct Catalog {
     pub types: HashMap<u32, TypeEntry>,
     pub collations: HashMap<u32, CollationEntry>,
     pub relations: HashMap<u32, RelationEntry>,
+    /// Rows of `pg_enum` by type, in the order of `enumsortorder`: OID and label.
+    pub labels: HashMap<u32, Vec<(u32, String)>>,
     /// Server major version (15…18): the tree format differs.
     pub server_major: u32,
     /// The database's default collation compares bytewise.

@@ -37,6 +37,8 @@ pub mod oid {
 pub enum Collation {
     /// Bytewise: C, POSIX, C.UTF-8, builtin. Also used where collation does not matter.
     Bytes,
+    /// The type is an enum: equal as bytes, ordered as `pg_enum` says ([`crate::catalog::Catalog::labels`]).
+    Labels,
     /// Any other: equality is known (if deterministic), order is not; an operation that needs order is refused.
     Unordered,
 }

@@ -106,7 +106,9 @@ fn justify_hours(a: &value::Interval) -> Result<Value, EvalError> {
         micros -= MICROS_PER_DAY;
         days += 1;
     }
-    checked(Some(a.months), i32::try_from(days).ok(), Some(micros))
+    // Before 15 the days wrap round, later that is an error.
+    let days = i32::try_from(days).map_err(|_| EvalError::unsupported("an interval of so many days"))?;
+    checked(Some(a.months), Some(days), Some(micros))
 }
 
 /// Months with those that days make. Before 15 they wrap round beyond 32 bits, later that is an error.

@@ -16,6 +16,7 @@ mod compare;
 mod compare_dates;
 mod concat;
 mod date;
+mod enums;
 mod extract;
 mod float;
 mod format;
@@ -86,6 +87,7 @@ static GROUPS: &[&[Function]] = &[
     compare_dates::FUNCTIONS,
     concat::FUNCTIONS,
     date::FUNCTIONS,
+    enums::FUNCTIONS,
     extract::FUNCTIONS,
     float::FUNCTIONS,
     format::TO_CHAR,
@@ -120,6 +122,16 @@ pub fn lookup_set(symbol: &str) -> Option<&'static Function> {
 /// `array[i]…` as a function of the array and its subscripts: no function of Postgres'.
 pub fn array_subscript() -> &'static Function {
     &arrays::SUBSCRIPT
+}
+
+/// The place of an enum's value among its labels: no function of Postgres'.
+pub fn enum_rank() -> &'static Function {
+    &enums::RANK
+}
+
+/// The enum's value at a place among its labels: no function of Postgres'.
+pub fn enum_label() -> &'static Function {
+    &enums::LABEL
 }
 
 /// Every implemented set-returning function.

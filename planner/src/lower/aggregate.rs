@@ -14,7 +14,7 @@ use crate::functions::{JsonRole, json_image};
 use crate::plan::{AggregateCall, AggregateKind, Join, JoinKind, Node as PlanNode, Plan, SortKey};
 use crate::query::SortGroup;
 use crate::tree::Node;
-use crate::types::{ColumnType, oid};
+use crate::types::{Collation, ColumnType, oid};
 use crate::value::{Value, element_type};
 
 impl ExprLowerer<'_, '_> {
@@ -57,7 +57,7 @@ impl ExprLowerer<'_, '_> {
         }
         let collation = node.oid("inputcollid")?;
         if let (AggregateKind::Min | AggregateKind::Max, Some(input)) = (kind, &input) {
-            if !has_extremes(input.oid) {
+            if !has_extremes(input.oid) && input.collation != Collation::Labels {
                 return unsupported(signature);
             }
             self.lowering.check_order(&signature, collation)?;
@@ -88,7 +88,8 @@ impl ExprLowerer<'_, '_> {
         if kind == AggregateKind::ArrayAgg && element_type(result.kind.oid).is_none() {
             return unsupported(signature);
         }
-        let expr = self.parts.aggregate(AggregateCall {
+        let of_enum = input.clone().filter(|input| input.collation == Collation::Labels);
+        let mut call = AggregateCall {
             kind,
             args: args.into_iter().map(|arg| arg.expr).collect(),
             distinct,
@@ -96,7 +97,18 @@ impl ExprLowerer<'_, '_> {
             order,
             input,
             output: result.kind.clone(),
-        });
+        };
+        let expr = match (kind, of_enum) {
+            // The extreme of the labels' places.
+            (AggregateKind::Min | AggregateKind::Max, Some(labels)) => {
+                let (place, kind) = self.lowering.ordered(call.args.remove(0), &labels);
+                call = AggregateCall { args: vec![place], input: Some(kind.clone()), output: kind, ..call };
+                let place = self.parts.aggregate(call);
+                self.lowering.from_order(place, &labels)
+            }
+            (AggregateKind::Mode | AggregateKind::PercentileDisc, Some(_)) => return unsupported(signature),
+            _ => self.parts.aggregate(call),
+        };
         Ok(Typed { expr, ..result })
     }
 

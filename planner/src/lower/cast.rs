@@ -9,7 +9,7 @@ use crate::expr::Expr;
 use crate::functions::array_subscript;
 use crate::settings::SettingSet;
 use crate::tree::{Node, Tree};
-use crate::types::oid;
+use crate::types::{Collation, oid};
 use crate::value::{Value, element_type};
 
 impl ExprLowerer<'_, '_> {
@@ -52,7 +52,8 @@ impl ExprLowerer<'_, '_> {
         if from.oid == to.oid {
             return Ok(result);
         }
-        if !has_exact_text(from.oid, to.oid) {
+        let of_label = from.collation == Collation::Labels && matches!(to.oid, oid::TEXT | oid::VARCHAR);
+        if !of_label && !has_exact_text(from.oid, to.oid) {
             let lowering = &self.lowering;
             let (from, to) = (lowering.type_name(from.oid), lowering.type_name(to.oid));
             return unsupported(format!("cast from {from} to {to} through text"));

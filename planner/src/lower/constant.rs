@@ -6,6 +6,7 @@ use super::kinds::{Representation, representation};
 use super::unsupported;
 use crate::expr::Expr;
 use crate::tree::{Node, Tree};
+use crate::types::Collation;
 use crate::value::{Array, Interval, Numeric, Value, element_type};
 use std::sync::Arc;
 
@@ -22,6 +23,12 @@ impl ExprLowerer<'_, '_> {
         let collation = node.oid("constcollid")?;
         let kind = self.lowering.kind(node.oid("consttype")?, node.int32("consttypmod")?, collation)?;
         let value = match node.field("constvalue")? {
+            Tree::Datum { bytes, .. } if !node.bool("constisnull")? && kind.collation == Collation::Labels => {
+                match self.lowering.enum_constant(bytes, &kind) {
+                    Some(value) => value,
+                    None => return unsupported("constant of an enum without that label"),
+                }
+            }
             Tree::Datum { bytes, .. } if !node.bool("constisnull")? => match datum(bytes, kind.oid) {
                 Ok(value) => value,
                 Err(error) => {

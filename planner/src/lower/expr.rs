@@ -227,12 +227,14 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
         let greatest = node.int("op")? == 0;
         let name = if greatest { "GREATEST" } else { "LEAST" };
         let result = self.typed(Expr::Const(Value::Null), node.oid("minmaxtype")?, node.oid("minmaxcollid")?)?;
-        if !super::has_order(result.kind.oid) {
+        if !super::has_order(result.kind.oid) && !result.is_enum() {
             return unsupported(format!("{name} of type {}", self.lowering.type_name(result.kind.oid)));
         }
         self.lowering.check_order(name, node.oid("inputcollid")?)?;
-        let args = self.exprs(node.list("args")?)?.into_iter().map(|arg| arg.expr).collect();
-        Ok(Typed { expr: Expr::MinMax { greatest, args }, ..result })
+        let args = self.exprs(node.list("args")?)?;
+        let args = args.into_iter().map(|arg| self.lowering.ordered(arg.expr, &result.kind).0).collect();
+        let expr = self.lowering.from_order(Expr::MinMax { greatest, args }, &result.kind);
+        Ok(Typed { expr, ..result })
     }
 
     fn null_if(&mut self, node: &Node) -> Result<Typed, LowerError> {

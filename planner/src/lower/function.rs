@@ -118,6 +118,11 @@ fn has_plain_text(type_oid: u32) -> bool {
     )
 }
 
+/// Comparisons that ask for the labels in their order.
+fn is_enum_order(symbol: &str) -> bool {
+    matches!(symbol, "enum_lt" | "enum_le" | "enum_gt" | "enum_ge")
+}
+
 /// Functions of arrays of any element type.
 fn takes_arrays(symbol: &str) -> bool {
     symbol.starts_with("array_") || matches!(symbol, "arraycontains" | "arraycontained" | "arrayoverlap")
@@ -200,7 +205,18 @@ impl ExprLowerer<'_, '_> {
                 }
             }
         }
-        Ok(args.into_iter().map(|arg| arg.expr).collect())
+        let labels = match (is_enum_order(function.symbol), args.first()) {
+            (true, Some(arg)) => Some(self.lowering.labels(&arg.kind)),
+            (true, None) => Some(None),
+            (false, _) => None,
+        };
+        let mut args: Vec<Expr> = args.into_iter().map(|arg| arg.expr).collect();
+        match labels {
+            None => {}
+            Some(Some(labels)) => args.push(labels),
+            Some(None) => return unsupported("comparison of an enum that is not known"),
+        }
+        Ok(args)
     }
 
     fn arguments(&mut self, args: &[Tree]) -> Result<Vec<Expr>, LowerError> {
@@ -236,6 +252,9 @@ impl ExprLowerer<'_, '_> {
     pub(super) fn scalar_array(&mut self, node: &Node) -> Result<Typed, LowerError> {
         let function = self.operator_function(node)?;
         let any = node.bool("useOr")?;
+        if is_enum_order(function.symbol) {
+            return unsupported("ANY or ALL by the order of an enum");
+        }
         let args = node.list("args")?;
         let [left, list] = args else { return unsupported("ANY of other than two operands") };
         let (Some(left), Some(list)) = (left.as_node(), list.as_node()) else {

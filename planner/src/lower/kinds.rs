@@ -80,7 +80,13 @@ impl Lowering<'_> {
         {
             base = entry.base;
         }
-        let collation = if self.is_bytewise(collation)? { Collation::Bytes } else { Collation::Unordered };
+        let collation = if self.catalog.labels.contains_key(&base) {
+            Collation::Labels
+        } else if self.is_bytewise(collation)? {
+            Collation::Bytes
+        } else {
+            Collation::Unordered
+        };
         Ok(ColumnType { oid: base, typmod, collation })
     }
 
@@ -141,7 +147,7 @@ impl Lowering<'_> {
     /// Refuses GROUP BY, DISTINCT and equality on a type whose equality is not known.
     pub(super) fn check_equality(&self, what: &str, kind: &ColumnType, collation: u32) -> Result<(), LowerError> {
         self.check_deterministic(collation)?;
-        if has_equality(kind.oid) {
+        if has_equality(kind.oid) || kind.collation == Collation::Labels {
             return Ok(());
         }
         Err(Unsupported::new(format!("{what} on type {}", self.type_name(kind.oid))).into())

@@ -9,6 +9,7 @@ mod aggregate_kind;
 mod cast;
 mod constant;
 mod domain;
+mod enums;
 mod error;
 mod expr;
 mod from;

@@ -125,12 +125,13 @@ impl Lowering<'_> {
         target: &Typed,
         expr: Expr,
     ) -> Result<SortKey, LowerError> {
-        if !has_order(target.kind.oid) {
+        if !has_order(target.kind.oid) && !target.is_enum() {
             return unsupported(format!("{what} on type {}", self.type_name(target.kind.oid)));
         }
         self.check_order(what, target.collation)?;
         let descending = self.direction(what, item.sort_operator)?;
-        Ok(SortKey { expr, kind: target.kind.clone(), descending, nulls_first: item.nulls_first })
+        let (expr, kind) = self.ordered(expr, &target.kind);
+        Ok(SortKey { expr, kind, descending, nulls_first: item.nulls_first })
     }
 
     /// `<` or `>` of the type's default order.

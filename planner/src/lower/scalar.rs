@@ -183,7 +183,7 @@ fn inward(expr: &Expr) -> Result<Expr, LowerError> {
 
 /// The default collation stands for "not bytewise": order is refused, equality works.
 fn typed(expr: Expr, kind: ColumnType) -> Typed {
-    let collation = if kind.collation == Collation::Bytes { 0 } else { 100 };
+    let collation = if kind.collation == Collation::Unordered { 100 } else { 0 };
     Typed { expr, kind, collation }
 }
 

@@ -80,6 +80,7 @@ impl ExprLowerer<'_, '_> {
             let kind = aggregate_kind(entry, input).filter(|kind| !kind.is_listed() && entry.name != "regr_count");
             let Some(kind) = kind else { return unsupported(what) };
             if let (AggregateKind::Min | AggregateKind::Max, Some(input)) = (kind, input) {
+                // An enum's order is not that of its labels, which is all a window compares.
                 if !has_extremes(input.oid) {
                     return unsupported(what);
                 }

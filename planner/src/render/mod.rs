@@ -11,7 +11,7 @@ pub mod json;
 
 use crate::datetime::Zone;
 use crate::settings::Settings;
-use crate::types::{ColumnType, oid};
+use crate::types::{Collation, ColumnType, oid};
 use crate::value::Value;
 use std::io::Write;
 
@@ -101,6 +101,8 @@ impl Renderer {
             Value::Interval(v) => interval::interval(v, self.interval_style.clone()?, out)?,
             Value::Uuid(v) => uuid(v, out),
             Value::Array(v) => array::array(self, v, out)?,
+            // The binary image of an enum is its label.
+            Value::Opaque(v) if kind.collation == Collation::Labels => out.extend_from_slice(v),
             Value::Opaque(v) => opaque(v, kind.oid, out)?,
             Value::Null => return Err(Unrenderable::Null),
             Value::Error(error) => return Err(Unrenderable::Error(error.to_string())),

@@ -26,9 +26,9 @@ const ZONES: &[&str] = &["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathm
 const ELSEWHERE: &[&str] =
     &["text_concat", "text_concat_ws", "textanycat(text,anynonarray)", "anytextcat(anynonarray,text)", "now"];
 
-/// Arrays and jsonb, for which nothing is generated here: `tests/tests/containers.rs` compares these.
+/// Arrays, jsonb and enums, for which nothing is generated here: `tests/tests/containers.rs` and `enums.rs` compare these.
 fn is_of_containers(symbol: &str) -> bool {
-    symbol.starts_with("array") || symbol.starts_with("jsonb_")
+    ["array", "jsonb_", "enum_"].iter().any(|kind| symbol.starts_with(kind))
 }
 
 /// A row of `pg_proc`.

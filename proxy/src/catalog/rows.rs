@@ -32,6 +32,8 @@ pub struct StreamTableRow {
     pub sources: Vec<RelationId>,
     /// Changes whenever something does that the plan or the content is made of.
     pub fingerprint: String,
+    /// Changes with the labels of enums, where what it reads may hold one.
+    pub labels: Option<String>,
     /// A relation below has row-level security.
     pub row_security: bool,
     /// Channels on which its changes are told.
@@ -81,7 +83,9 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
          JOIN pg_inherits i ON i.inhparent = p.relid AND NOT i.inhdetachpending), \
      whole (pgt_id, relid) AS ( \
          SELECT pgt_id, relid FROM below UNION SELECT b.pgt_id, p.relid FROM below b JOIN parts p ON p.root = b.relid), \
-     prints (relid, print, secured) AS MATERIALIZED ( \
+     enums (print) AS MATERIALIZED (SELECT md5(string_agg(concat_ws(':', oid, enumtypid, enumsortorder, enumlabel), ',' ORDER BY oid)) \
+         FROM pg_enum), \
+     prints (relid, print, secured, labelled) AS MATERIALIZED ( \
          SELECT c.oid, concat_ws('|', c.oid, c.relkind, c.relpersistence, c.relrowsecurity, \
              CASE WHEN c.relkind <> 'v' THEN c.relnatts END, CASE WHEN c.relispartition THEN pgtrickle.membership(c.oid) END, \
              (SELECT md5(r.ev_action::text) FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN'), \
@@ -93,10 +97,14 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
              (SELECT string_agg(concat_ws(':', p.oid, p.xmin), ',' ORDER BY p.oid) FROM pg_rewrite r \
               JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_proc'::regclass \
               JOIN pg_proc p ON p.oid = d.refobjid WHERE r.ev_class = c.oid)), \
-             c.relrowsecurity \
+             c.relrowsecurity, \
+             EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid >= 16384) \
+                 OR EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \
+                     AND d.refclassid = 'pg_type'::regclass WHERE r.ev_class = c.oid) \
          FROM pg_class c WHERE c.oid IN (SELECT relid FROM whole)), \
-     made_of (pgt_id, print, secured) AS MATERIALIZED ( \
-         SELECT b.pgt_id, string_agg(p.print, E'\\n' ORDER BY p.relid), bool_or(p.secured) \
+     made_of (pgt_id, print, secured, labels) AS MATERIALIZED ( \
+         SELECT b.pgt_id, string_agg(p.print, E'\\n' ORDER BY p.relid), bool_or(p.secured), \
+             CASE WHEN bool_or(p.labelled) THEN (SELECT print FROM enums) END \
          FROM whole b JOIN prints p ON p.relid = b.relid GROUP BY b.pgt_id), \
      reads (pgt_id, sources) AS MATERIALIZED ( \
          SELECT d.pgt_id, array_agg(d.source_relid ORDER BY d.source_relid) FROM pgtrickle.pgt_dependencies d GROUP BY d.pgt_id), \
@@ -105,11 +113,11 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
      SELECT s.pgt_id, s.pgt_relid, s.pgt_schema, s.pgt_name, \
          s.schedule, \
          s.requested_refresh_mode, s.status = 'SUSPENDED', s.initialize, s.last_refresh_at IS NOT NULL, s.pinned_settings::text, \
-         coalesce(r.sources, '{}'::oid[]), md5(concat_ws('|', s.requested_refresh_mode, s.pinned_settings, m.print)), \
+         coalesce(r.sources, '{}'::oid[]), md5(concat_ws('|', s.requested_refresh_mode, s.pinned_settings, m.print, m.labels)), \
          coalesce(m.secured, false), \
          s.sink, s.ducklake_sink_path, s.ducklake_sink_table_id, s.status = 'INITIALIZING', \
          CASE WHEN s.schedule IS NULL THEN NULL ELSE pgtrickle.schedule_milliseconds(s.schedule) END, \
-         pgtrickle.tier_factor(s.refresh_tier), coalesce(t.channels, '{}'::text[]) \
+         pgtrickle.tier_factor(s.refresh_tier), coalesce(t.channels, '{}'::text[]), m.labels \
      FROM pgtrickle.pgt_stream_tables s JOIN pg_class c ON c.oid = s.pgt_relid AND c.relkind = 'v' \
      LEFT JOIN made_of m USING (pgt_id) LEFT JOIN reads r USING (pgt_id) LEFT JOIN told t USING (pgt_id) ORDER BY s.pgt_id";
 
@@ -134,6 +142,7 @@ pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres
             pinned: pinned(row.get(9)),
             sources: row.get::<_, Vec<u32>>(10).into_iter().map(RelationId).collect(),
             fingerprint: row.get(11),
+            labels: row.get(20),
             row_security: row.get(12),
             channels: row.get(19),
             sink: Definition::from_catalog(row.get(13), row.get(14), row.get(15)),

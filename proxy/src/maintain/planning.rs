@@ -172,7 +172,12 @@ impl Keeper {
             DEFAULT_COLLATION => catalog.default_collation_is_bytewise,
             other => catalog.collations.get(&other).is_some_and(|known| known.bytewise),
         };
-        ColumnType { oid, typmod, collation: if bytewise { Collation::Bytes } else { Collation::Unordered } }
+        let collation = match (catalog.labels.contains_key(&oid), bytewise) {
+            (true, _) => Collation::Labels,
+            (false, true) => Collation::Bytes,
+            (false, false) => Collation::Unordered,
+        };
+        ColumnType { oid, typmod, collation }
     }
 
     /// A stream table that it reads was made under settings that mean something else: no reader has both.

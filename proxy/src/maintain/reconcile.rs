@@ -27,7 +27,15 @@ impl Keeper {
             .filter(|(id, view)| may_be_incremental(view) || present.get(id).is_none_or(|row| must_rebuild(view, row)))
             .map(|(id, _)| *id)
             .collect();
+        // Rows in memory hold labels as they were: a renamed one is not written anew.
+        let relabelled =
+            changed.iter().filter(|id| present.get(id).is_some_and(|row| row.labels != self.views[id].row.labels));
+        let relabelled: HashSet<RelationId> =
+            relabelled.flat_map(|id| self.views[id].sources.iter().copied()).collect();
         self.tear_down(&changed);
+        for table in relabelled {
+            self.resynchronise(table, "the labels of an enum changed");
+        }
         self.system.set_stream_tables(rows.iter().map(|row| row.id));
         let mut fresh: Vec<StreamTableRow> = Vec::new();
         for row in rows {

@@ -65,6 +65,7 @@ impl Scope {
                     3 => self.by_template(rng),
                     0 => format!("({} || {})", self.simple(kind, rng), self.simple(kind, rng)),
                     1 => format!("upper({})", self.simple(kind, rng)),
+                    _ if rng.random_bool(0.3) => format!("({})::text", self.simple(Kind::Mood, rng)),
                     _ => format!("({})::text", self.simple(Kind::Int4, rng)),
                 },
                 Kind::Bool => format!("({})", self.condition(deeper, rng)),

@@ -21,14 +21,19 @@ pub enum Kind {
     Date,
     Timestamp,
     Uuid,
+    /// An enum whose labels are not in the order of their bytes ([`MOOD`]).
+    Mood,
     /// Of it there are only extremes.
     Oid,
     /// Compared as bytes on the wire, otherwise only passed on.
     Other,
 }
 
+/// The type of [`Kind::Mood`].
+pub const MOOD: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'b')";
+
 impl Kind {
-    pub const STORED: [Kind; 10] = [
+    pub const STORED: [Kind; 11] = [
         Kind::Int4,
         Kind::Int4,
         Kind::Int8,
@@ -39,6 +44,7 @@ impl Kind {
         Kind::Date,
         Kind::Timestamp,
         Kind::Uuid,
+        Kind::Mood,
     ];
 
     pub fn sql(self) -> &'static str {
@@ -54,6 +60,7 @@ impl Kind {
             Kind::Date => "date",
             Kind::Timestamp => "timestamp",
             Kind::Uuid => "uuid",
+            Kind::Mood => "mood",
             Kind::Oid => "oid",
         }
     }
@@ -86,6 +93,7 @@ impl Kind {
             Kind::Bool => format!("{}", rng.random_bool(0.5)),
             Kind::Date => format!("date '2024-02-{:02}'", 27 + small.clamp(0, 2)),
             Kind::Timestamp => format!("timestamp '2024-02-28 {:02}:00:00.5'", 22 + small.clamp(0, 1)),
+            Kind::Mood => format!("'{}'::mood", ["sad", "ok", "happy", "b"].choose(rng).expect("not empty")),
             Kind::Oid => format!("{}::oid", rng.random_range(0..5) * 1_000_000_000i64),
             Kind::Uuid => format!("uuid '00000000-0000-4000-8000-00000000000{}'", small.clamp(0, 3)),
         }

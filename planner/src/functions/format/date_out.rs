@@ -105,9 +105,9 @@ pub(super) fn write(template: &[Node], moment: &Moment) -> Result<String, EvalEr
     Ok(out)
 }
 
-/// Numbers beyond 32 bits, which servers before 15 cannot have there.
+/// A number that Postgres reckons in 32 bits.
 fn narrow(number: i64) -> Result<i64, EvalError> {
-    i32::try_from(number).map(i64::from).map_err(|_| EvalError::unsupported("to_char of an interval of so many hours"))
+    i32::try_from(number).map(i64::from).map_err(|_| EvalError::unsupported("to_char of so long an interval"))
 }
 
 fn write_field(node: &FieldNode, moment: &Moment, out: &mut String) -> Result<(), EvalError> {
@@ -119,9 +119,9 @@ fn write_field(node: &FieldNode, moment: &Moment, out: &mut String) -> Result<()
     };
     let clock = moment.clock;
     match node.field {
-        Field::Hour24 => padded(narrow(clock.hour)?, 2),
+        Field::Hour24 => padded(clock.hour, 2),
         Field::Hour12 => {
-            let hour = narrow(clock.hour)? % 12;
+            let hour = clock.hour % 12;
             // The width is chosen by the sign of the hours, not by that of what is left of them.
             let width = if node.fill { 0 } else { 2 + usize::from(clock.hour < 0) };
             write!(out, "{:0width$}", if hour == 0 { 12 } else { hour }).expect("a string can be written to");

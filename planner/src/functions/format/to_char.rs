@@ -6,7 +6,7 @@ use super::number_out;
 use super::number_template::{self, Template};
 use super::number_text::{DOUBLE_DIGITS, Digits, SINGLE_DIGITS, of_float, of_int4, of_int8, of_numeric};
 use super::parsed;
-use crate::datetime::is_infinite_timestamp;
+use crate::datetime::{MICROS_PER_HOUR, is_infinite_timestamp};
 use crate::eval::EvalContext;
 use crate::functions::define::strict_functions;
 use crate::functions::interval::is_infinite_interval;
@@ -57,6 +57,10 @@ fn of_interval(interval: &value::Interval, template: &str) -> Result<Value, Eval
     }
     if template.is_empty() {
         return Ok(Null);
+    }
+    // Before 15 these are an error.
+    if (interval.micros / MICROS_PER_HOUR).abs() > i32::MAX as i64 {
+        return Err(EvalError::unsupported("to_char of an interval of so many hours"));
     }
     date_out::write(&date_template(template), &Moment::of_interval(interval)).map(|text| Value::text(&text))
 }

@@ -127,7 +127,26 @@ async fn read_types(
             base: row.try_get(5)?,
             element: row.try_get(6)?,
         };
-        catalog.types.insert(row.try_get(0)?, entry);
+        let oid: u32 = row.try_get(0)?;
+        if entry.kind == 'e' {
+            catalog.labels.insert(oid, Vec::new());
+        }
+        catalog.types.insert(oid, entry);
+    }
+    Ok(())
+}
+
+/// Reads the labels of enums, in their order.
+pub async fn labels(client: &Client, catalog: &mut Catalog) -> Result<(), CatalogError> {
+    let unread: Vec<u32> = catalog.labels.iter().filter(|(_, labels)| labels.is_empty()).map(|(oid, _)| *oid).collect();
+    if unread.is_empty() {
+        return Ok(());
+    }
+    const LABELS: &str = "SELECT enumtypid, oid, enumlabel::text FROM pg_enum WHERE enumtypid = ANY($1)
+         ORDER BY enumtypid, enumsortorder";
+    for row in client.query(LABELS, &[&unread]).await? {
+        let labels = catalog.labels.entry(row.try_get(0)?).or_default();
+        labels.push((row.try_get(1)?, row.try_get(2)?));
     }
     Ok(())
 }

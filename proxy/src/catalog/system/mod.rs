@@ -58,6 +58,7 @@ impl SystemCatalog {
         self.catalog.functions.retain(|oid, _| *oid < FIRST_USER_OID);
         self.catalog.operators.retain(|oid, _| *oid < FIRST_USER_OID);
         self.catalog.types.retain(|oid, _| *oid < FIRST_USER_OID);
+        self.catalog.labels.clear();
         self.catalog.collations.retain(|oid, _| *oid < FIRST_USER_OID);
     }
 
@@ -125,6 +126,7 @@ impl SystemCatalog {
         }
         let types = unknown(&types, &|oid| self.catalog.types.contains_key(oid));
         builtin::types(client, &mut self.catalog, &types).await?;
+        builtin::labels(client, &mut self.catalog).await?;
         let collations = unknown(&named.collations, &|oid| self.catalog.collations.contains_key(oid));
         builtin::collations(client, &mut self.catalog, &collations).await?;
         Ok(())
