@@ -44,7 +44,33 @@ macro_rules! remainder {
     };
 }
 
+/// The greatest common divisor of magnitudes; none beyond `most`.
+fn gcd(a: i128, b: i128, most: i128) -> Option<i128> {
+    Some(num_integer::gcd(a, b)).filter(|divisor| *divisor <= most)
+}
+
+/// `int4lcm`, `int8lcm`: none beyond `most`.
+fn lcm(a: i128, b: i128, most: i128) -> Option<i128> {
+    if a == 0 || b == 0 {
+        return Some(0);
+    }
+    let divisor = gcd(a, b, most)?;
+    (a.abs() / divisor).checked_mul(b.abs()).filter(|multiple| *multiple <= most)
+}
+
+fn of_int4(result: Option<i128>) -> Result<Value, EvalError> {
+    result.map(|v| Int4(v as i32)).ok_or_else(|| EvalError::out_of_range("integer out of range"))
+}
+
+fn of_int8(result: Option<i128>) -> Result<Value, EvalError> {
+    result.map(|v| Int8(v as i64)).ok_or_else(|| EvalError::out_of_range("bigint out of range"))
+}
+
 strict_functions! {
+    "int4gcd" (&Int4(a), &Int4(b)) => of_int4(gcd(a.into(), b.into(), i32::MAX.into()));
+    "int8gcd" (&Int8(a), &Int8(b)) => of_int8(gcd(a.into(), b.into(), i64::MAX.into()));
+    "int4lcm" (&Int4(a), &Int4(b)) => of_int4(lcm(a.into(), b.into(), i32::MAX.into()));
+    "int8lcm" (&Int8(a), &Int8(b)) => of_int8(lcm(a.into(), b.into(), i64::MAX.into()));
     "int2pl" (&Int2(a), &Int2(b)) => a.checked_add(b).checked();
     "int2mi" (&Int2(a), &Int2(b)) => a.checked_sub(b).checked();
     "int2mul" (&Int2(a), &Int2(b)) => a.checked_mul(b).checked();

@@ -114,6 +114,26 @@ pub fn lookup(symbol: &str) -> Option<&'static Function> {
     BY_SYMBOL.get(symbol).copied()
 }
 
+/// Functions that an older server has under the same symbol: the symbol, the first major that has the newer one, and what
+/// the older one is registered under.
+const EARLIER: &[(&str, u32, &str)] = &[("numeric_power", 16, "numeric_power (before 16)")];
+
+/// As [`lookup`], on a server of that major version.
+pub fn lookup_on(symbol: &str, major: u32) -> Option<&'static Function> {
+    match EARLIER.iter().find(|(newer, since, _)| *newer == symbol && major < *since) {
+        Some((.., earlier)) => lookup(earlier),
+        None => lookup(symbol),
+    }
+}
+
+/// `pg_proc.prosrc` of a function as that major version has it; `None` where that version has another one instead.
+pub fn symbol_on(function: &Function, major: u32) -> Option<&'static str> {
+    match EARLIER.iter().find(|(.., earlier)| *earlier == function.symbol) {
+        Some((newer, since, _)) => (major < *since).then_some(*newer),
+        None => lookup_on(function.symbol, major).filter(|found| *found == function).map(|found| found.symbol),
+    }
+}
+
 /// The implemented set-returning function of that symbol, if any. Its value is an array of what it returns.
 pub fn lookup_set(symbol: &str) -> Option<&'static Function> {
     all_sets().find(|function| function.symbol == symbol)

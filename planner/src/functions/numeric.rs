@@ -1,5 +1,4 @@
-//! NUMERIC operators and functions (numeric.c). Those whose last digit depends on a truncated series (exp, ln,
-//! power) are not here.
+//! NUMERIC operators and functions (numeric.c).
 
 use super::define::strict_functions;
 use crate::value::Value::{self, *};
@@ -42,6 +41,18 @@ strict_functions! {
     "numeric_ceil" (Numeric(a)) => Ok(Numeric(a.ceil()));
     "numeric_floor" (Numeric(a)) => Ok(Numeric(a.floor()));
     "numeric_sqrt" (Numeric(a)) => wrap(a.sqrt());
+    "numeric_exp" (Numeric(a)) => wrap(a.exp());
+    "numeric_ln" (Numeric(a)) => wrap(a.ln());
+    "numeric_log" (Numeric(base), Numeric(a)) => wrap(a.log(base));
+    "log(numeric)" (Numeric(a)) => wrap(a.log(&10i64.into()));
+    "log10(numeric)" (Numeric(a)) => wrap(a.log(&10i64.into()));
+    "numeric_power" (Numeric(a), Numeric(b)) => wrap(a.power(b, true));
+    "numeric_power (before 16)" (Numeric(a), Numeric(b)) => wrap(a.power(b, false));
+    "numeric_gcd" (Numeric(a), Numeric(b)) => Ok(Numeric(a.gcd(b)));
+    "numeric_lcm" (Numeric(a), Numeric(b)) => wrap(a.lcm(b));
+    "numeric_fac" (&Int8(a)) => wrap(value::Numeric::factorial(a));
+    "width_bucket_numeric" (Numeric(a), Numeric(low), Numeric(high), &Int4(count)) =>
+        a.width_bucket(low, high, count).map(Int4);
     "numeric_inc" (Numeric(a)) => wrap(a.add(&1i64.into()));
     "numeric_scale" (Numeric(a)) => Ok(digits(a.is_finite().then(|| a.dscale())));
     "numeric_min_scale" (Numeric(a)) => Ok(digits(a.min_scale()));

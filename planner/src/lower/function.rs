@@ -7,7 +7,7 @@ use super::kinds::has_equality;
 use super::{Lowering, unsupported};
 use crate::catalog::FunctionEntry;
 use crate::expr::Expr;
-use crate::functions::{Function, lookup};
+use crate::functions::{Function, lookup, lookup_on};
 use crate::tree::{Node, Tree};
 use crate::types::oid;
 use crate::value::{Value, element_type};
@@ -39,7 +39,7 @@ impl<'c> Lowering<'c> {
             return refuse("returns a set");
         }
         let found = match entry.language.as_str() {
-            "internal" => lookup(&entry.prosrc),
+            "internal" => lookup_on(&entry.prosrc, self.catalog.server_major),
             "sql" => lookup(&self.registry_name(entry)),
             _ => None,
         };
@@ -93,10 +93,19 @@ fn collation_use(symbol: &str) -> CollationUse {
         "text_lt" | "text_le" | "text_gt" | "text_ge" | "bttextcmp" | "text_larger" | "text_smaller" | "bpcharlt"
         | "bpcharle" | "bpchargt" | "bpcharge" | "bpcharcmp" | "bpchar_larger" | "bpchar_smaller" | "namelt"
         | "namele" | "namegt" | "namege" | "btnamecmp" => CollationUse::Order,
-        "lower" | "upper" | "initcap" | "texticlike" | "texticnlike" | "bpcharlike_ic" | "texticregexeq"
-        | "texticregexne" | "textregexeq" | "textregexne" | "bpcharregexeq" | "bpcharregexne" | "textregexsubstr" => {
-            CollationUse::CharacterClasses
-        }
+        // Which of these fold case is only known with their options.
+        "lower"
+        | "upper"
+        | "initcap"
+        | "texticlike"
+        | "texticnlike"
+        | "bpcharlike_ic"
+        | "texticregexeq"
+        | "texticregexne"
+        | "regexp_like"
+        | "textregexreplace"
+        | "regexp_match"
+        | "regexp_split_to_array" => CollationUse::CharacterClasses,
         _ => CollationUse::None,
     }
 }

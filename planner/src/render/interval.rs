@@ -47,6 +47,8 @@ pub(super) fn interval(value: &Interval, style: IntervalStyle, out: &mut Vec<u8>
     // From 17 on these images are infinities; before, they are ordinary numbers.
     if (months, days, micros) == (i32::MAX, i32::MAX, i64::MAX)
         || (months, days, micros) == (i32::MIN, i32::MIN, i64::MIN)
+        // Before 15 so many hours are an error.
+        || i32::try_from(Clock::from_micros(micros).hour).is_err()
     {
         return Err(Unrenderable::InfiniteInterval);
     }

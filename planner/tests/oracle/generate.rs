@@ -237,6 +237,28 @@ fn interval(rng: &mut StdRng) -> Value {
     }
 }
 
+/// A number whose power or logarithm is of a usual size.
+fn moderate(rng: &mut StdRng, symbol: &str, index: usize) -> Numeric {
+    let most = pick(rng, &[3, 6, 12, 25]);
+    let decimals = rng.random_range(0..most);
+    let fraction = digits(rng, decimals);
+    let text = match (rng.random_range(0..10), index) {
+        (0, _) => {
+            pick(rng, &["0", "1", "1.0", "2", "10", "0.1", "0.5", "100", "0.01", "1000000", "-1", "-2", "3"]).to_owned()
+        }
+        // Near one, where a logarithm is small.
+        (1, _) => format!("{}{fraction}", pick(rng, &["1.000", "0.999", "1.0000000000", "0.99999999999"])),
+        (2 | 3, 1) if symbol.starts_with("numeric_power") => format!("{}{}", sign(rng), rng.random_range(0..400)),
+        (4, 1) if symbol.starts_with("numeric_power") => format!("{}{}.{fraction}", sign(rng), rng.random_range(0..4)),
+        (5, _) => format!("0.{}{fraction}", pick(rng, &["", "0", "000", "0000000"])),
+        (6, _) => format!("{}.{fraction}", rng.random_range(0..1_000_000)),
+        (7, _) if symbol == "numeric_exp" => format!("{}{}.{fraction}", sign(rng), rng.random_range(0..900)),
+        (8, _) => format!("{}{}", sign(rng), rng.random_range(1..1000)),
+        _ => format!("{}{}.{fraction}", if symbol == "numeric_exp" { sign(rng) } else { "" }, rng.random_range(0..40)),
+    };
+    Numeric::parse(text.trim_end_matches('.')).expect("a number")
+}
+
 /// Arguments that a function takes from a small vocabulary, where random values would only meet errors.
 pub fn argument(rng: &mut StdRng, symbol: &str, index: usize, type_oid: u32) -> Value {
     let units = [
@@ -325,6 +347,23 @@ pub fn argument(rng: &mut StdRng, symbol: &str, index: usize, type_oid: u32) -> 
                 (3, _) => Value::Int4(rng.random_range(0..25)),
                 _ => Value::Int4(rng.random_range(0..60)),
             }
+        }
+        (
+            "numeric_exp"
+            | "numeric_ln"
+            | "numeric_log"
+            | "log(numeric)"
+            | "log10(numeric)"
+            | "numeric_power"
+            | "numeric_power (before 16)",
+            _,
+            _,
+        ) if rng.random_range(0..200) > 0 => Value::Numeric(moderate(rng, symbol, index)),
+        ("numeric_fac", _, _) => Value::Int8(rng.random_range(-3..120)),
+        ("width_bucket_numeric", 3, _) if rng.random_range(0..8) > 0 => Value::Int4(rng.random_range(1..50)),
+        ("width_bucket_numeric" | "numeric_gcd" | "numeric_lcm", _, oid::NUMERIC) if rng.random_range(0..4) > 0 => {
+            let places = pick(rng, &["", "0", ".0", ".5", ".25", ".75"]);
+            Value::Numeric(Numeric::parse(&format!("{}{places}", rng.random_range(-60..60))).expect("a number"))
         }
         ("repeat", 0, _) => Value::Text(text(rng).into()),
         _ => value(rng, type_oid),

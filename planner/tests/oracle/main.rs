@@ -9,5 +9,6 @@ mod functions;
 mod generate;
 mod images;
 mod input;
+mod patterns;
 mod server;
 mod templates;

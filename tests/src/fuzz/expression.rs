@@ -60,8 +60,15 @@ impl Scope {
                     _ => format!("abs({})", self.simple(kind, rng)),
                 },
                 Kind::Int8 => format!("({} - {})", self.simple(kind, rng), self.simple(Kind::Int4, rng)),
-                Kind::Fixed => format!("(-{})", self.simple(kind, rng)),
-                Kind::Text => match rng.random_range(0..4) {
+                Kind::Fixed => match rng.random_range(0..4) {
+                    0 => format!("ln(abs({}) + 1)::numeric(8,2)", self.simple(kind, rng)),
+                    1 => format!("power(1.05, {})::numeric(8,2)", self.simple(Kind::Int2, rng)),
+                    2 => format!("exp({} / 10)::numeric(8,2)", self.simple(kind, rng)),
+                    _ => format!("(-{})", self.simple(kind, rng)),
+                },
+                Kind::Text => match rng.random_range(0..6) {
+                    4 => format!("regexp_replace({}, '[ab]+|t$', 'x', 'g')", self.simple(kind, rng)),
+                    5 => format!("substring({} from 'b| .')", self.simple(kind, rng)),
                     3 => self.by_template(rng),
                     0 => format!("({} || {})", self.simple(kind, rng), self.simple(kind, rng)),
                     1 => format!("upper({})", self.simple(kind, rng)),
@@ -110,7 +117,10 @@ impl Scope {
             3 => format!("{column} IS DISTINCT FROM {}", self.simple(kind, rng)),
             4 => format!("{column} {operator} ANY (ARRAY[{}, {}])", kind.literal(rng), self.simple(kind, rng)),
             5 => format!("{column} NOT IN ({}, {})", kind.literal(rng), self.simple(kind, rng)),
-            6 if kind == Kind::Text => format!("{column} LIKE 'a%'"),
+            6 if kind == Kind::Text => {
+                let operator = ["LIKE 'a%'", "~ '^a|b$'", "!~ '[^a-b]'", "SIMILAR TO '(a|b)+%'"];
+                format!("{column} {}", operator[rng.random_range(0..4)])
+            }
             _ => format!("{column} {operator} {}", self.simple(kind, rng)),
         }
     }

@@ -148,7 +148,7 @@ fn leading_digit(m: i128, dscale: u16) -> (i64, u32) {
     (weight, first as u32)
 }
 
-fn leading_digit_big(m: &BigInt, dscale: u16) -> (i64, u32) {
+pub(super) fn leading_digit_big(m: &BigInt, dscale: u16) -> (i64, u32) {
     if let Some(small) = m.to_i128() {
         return leading_digit(small, dscale);
     }

@@ -7,10 +7,12 @@ mod arithmetic;
 mod binary;
 mod convert;
 mod division;
+mod fixed;
 mod root;
 mod rounding;
 mod sum;
 mod text;
+mod transcendental;
 mod typmod;
 mod variance;
 

@@ -1,0 +1,176 @@
+//! Regular expressions and texts in which they may be found.
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use weir_planner::Value;
+
+const ATOMS: &[&str] = &[
+    "a",
+    "b",
+    "c",
+    "A",
+    "0",
+    "1",
+    " ",
+    "-",
+    "_",
+    "ä",
+    "€",
+    ".",
+    ".",
+    "[abc]",
+    "[^ab]",
+    "[a-c]",
+    "[0-9]",
+    "[^0-9]",
+    "[A-Za-z]",
+    "[a-]",
+    "[-a]",
+    "[]a]",
+    "[^]a]",
+    "[[:digit:]]",
+    "[[:alpha:]_]",
+    "[^[:space:]]",
+    "[[:upper:][:digit:]]",
+    "[[:punct:]]",
+    "\\d",
+    "\\w",
+    "\\s",
+    "\\D",
+    "\\W",
+    "\\S",
+    "[\\d.]",
+    "[^\\w ]",
+    "\\.",
+    "\\-",
+    "\\\\",
+    "\\t",
+    "\\*",
+    "ab",
+    "(",
+    ",",
+    "\"",
+];
+const ODD: &[&str] = &[
+    "(?=a)",
+    "(?i)",
+    "\\1",
+    "\\m",
+    "\\y",
+    "\\A",
+    "[[.a.]]",
+    "[[=a=]]",
+    "a{2",
+    "}",
+    "{",
+    ")",
+    "[",
+    "[b-a]",
+    "***=",
+    "[a-b-c]",
+    "\\x41",
+    "\\",
+    "*",
+    "(?:)",
+    "()",
+    "^*",
+    "{,3}",
+    "[^]",
+    "[a-\\d]",
+    "\\Z",
+    "(?<!a)",
+    "[a\\]",
+    "[a-[:digit:]]",
+];
+
+fn atom(rng: &mut StdRng, depth: usize) -> String {
+    match rng.random_range(0..14) {
+        0 if depth > 0 => format!("({})", pattern_of(rng, depth - 1)),
+        1 | 2 if depth > 0 => format!("(?:{})", pattern_of(rng, depth - 1)),
+        3 if rng.random_range(0..4) == 0 => (*ODD.choose(rng).expect("not empty")).to_owned(),
+        4 => ["^", "$"][rng.random_range(0..2)].to_owned(),
+        _ => match *ATOMS.choose(rng).expect("not empty") {
+            "(" => "\\(".to_owned(),
+            atom => atom.to_owned(),
+        },
+    }
+}
+
+fn pattern_of(rng: &mut StdRng, depth: usize) -> String {
+    let branches: Vec<String> = (0..if rng.random_range(0..4) == 0 { 2 } else { 1 })
+        .map(|_| {
+            (0..rng.random_range(0..4))
+                .map(|_| {
+                    let quantifier = match rng.random_range(0..10) {
+                        0 => "*",
+                        1 => "+",
+                        2 => "?",
+                        3 => ["{2}", "{1,2}", "{0,3}", "{2,}", "{0}", "{3,1}", "*?", "+?", "??", "{1,2}?", "**"]
+                            .choose(rng)
+                            .expect("not empty"),
+                        _ => "",
+                    };
+                    format!("{}{quantifier}", atom(rng, depth))
+                })
+                .collect::<String>()
+        })
+        .collect();
+    branches.join("|")
+}
+
+fn text(rng: &mut StdRng) -> String {
+    let pieces = [
+        "a", "b", "c", "A", "B", "0", "1", "7", " ", "-", "_", ".", "ab", "aa", "\t", "\n", "\\", "*", "(", ",", "]",
+        "\"",
+    ];
+    let mut text: String =
+        (0..rng.random_range(0..9)).map(|_| *pieces.choose(rng).expect("not empty")).collect::<Vec<_>>().concat();
+    if rng.random_range(0..8) == 0 {
+        text.push_str(["ä", "€", "😀", "Ä"].choose(rng).expect("not empty"));
+    }
+    text
+}
+
+const SIMILAR: &[&str] =
+    &["%", "_", "a", "b", "(", ")", "|", "*", "+", "?", "{2}", ".", "^", "$", "\\%", "\\_", "ä", "[a]", "\\\\"];
+
+/// All arguments of a call that takes a pattern.
+pub fn tuple(rng: &mut StdRng, symbol: &str) -> Option<Vec<Value>> {
+    let similar = |rng: &mut StdRng| {
+        let parts: Vec<&str> = (0..rng.random_range(0..6)).map(|_| *SIMILAR.choose(rng).expect("not empty")).collect();
+        Value::text(&parts.concat())
+    };
+    let option = |rng: &mut StdRng| Value::text(["", "i", "g", "gi", "ci", "x", "n"].choose(rng).expect("not empty"));
+    let plain = |rng: &mut StdRng| Value::text(["", "i", "c", "ic"].choose(rng).expect("not empty"));
+    match symbol {
+        "similar_to_escape_1" => return Some(vec![similar(rng)]),
+        "similar_to_escape_2" => {
+            let escape = ["\\", "#", "", "a", "%"].choose(rng).expect("not empty");
+            return Some(vec![similar(rng), Value::text(escape)]);
+        }
+        _ => {}
+    }
+    let text = Value::text(&text(rng));
+    let pattern = Value::text(&pattern_of(rng, 2));
+    let by = |rng: &mut StdRng| Value::text(["", "-", "xy", "ä", "\\&"].choose(rng).expect("not empty"));
+    Some(match symbol {
+        "textregexeq"
+        | "textregexne"
+        | "texticregexeq"
+        | "texticregexne"
+        | "regexp_like_no_flags"
+        | "textregexsubstr"
+        | "regexp_substr_no_start"
+        | "regexp_instr_no_start"
+        | "regexp_count_no_start"
+        | "regexp_match_no_flags"
+        | "regexp_split_to_array_no_flags"
+        | "nameregexeq"
+        | "nameregexne" => vec![text, pattern],
+        "regexp_like" | "regexp_match" | "regexp_split_to_array" => vec![text, pattern, plain(rng)],
+        "textregexreplace_noopt" => vec![text, pattern, by(rng)],
+        "textregexreplace" => vec![text, pattern, by(rng), option(rng)],
+        _ => return None,
+    })
+}
