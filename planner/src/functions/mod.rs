@@ -28,6 +28,7 @@ mod length;
 mod like;
 mod make;
 mod numeric;
+mod regex;
 mod sets;
 mod text;
 mod time_unit;
@@ -99,6 +100,7 @@ static GROUPS: &[&[Function]] = &[
     like::FUNCTIONS,
     make::FUNCTIONS,
     numeric::FUNCTIONS,
+    regex::FUNCTIONS,
     text::FUNCTIONS,
     timestamp::FUNCTIONS,
     trim::FUNCTIONS,

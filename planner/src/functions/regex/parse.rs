@@ -1,0 +1,281 @@
+//! Advanced regular expressions read into a tree (regcomp.c, regc_lex.c). What is not certain is an error that names it.
+
+use super::set::{Set, class, shorthand};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Node {
+    Empty,
+    Set(Set),
+    /// `^`, `$`: the ends of the text.
+    Start,
+    End,
+    Sequence(Vec<Node>),
+    Either(Vec<Node>),
+    Repeat {
+        node: Box<Node>,
+        least: u32,
+        most: Option<u32>,
+    },
+}
+
+pub(super) struct Parsed {
+    pub node: Node,
+    pub has_classes: bool,
+    pub has_lazy: bool,
+    pub has_captures: bool,
+}
+
+struct Parser {
+    pattern: Vec<char>,
+    at: usize,
+    fold: bool,
+    depth: usize,
+    has_classes: bool,
+    has_lazy: bool,
+    has_captures: bool,
+}
+
+/// Parentheses within parentheses.
+const DEEPEST: usize = 50;
+/// `DUPMAX` of regguts.h.
+const MOST_REPETITIONS: u32 = 255;
+
+pub(super) fn parse(pattern: &str, fold: bool) -> Result<Parsed, &'static str> {
+    if pattern.starts_with("***") {
+        return Err("a director");
+    }
+    let pattern: Vec<char> = pattern.chars().collect();
+    if fold && pattern.iter().any(|c| !c.is_ascii()) {
+        return Err("letters beyond ASCII, folded");
+    }
+    let mut parser =
+        Parser { pattern, at: 0, fold, depth: 0, has_classes: false, has_lazy: false, has_captures: false };
+    let node = parser.alternatives()?;
+    if parser.at < parser.pattern.len() {
+        return Err("parentheses that do not match");
+    }
+    let Parser { has_classes, has_lazy, has_captures, .. } = parser;
+    Ok(Parsed { node, has_classes, has_lazy, has_captures })
+}
+
+impl Parser {
+    fn peek(&self) -> Option<char> {
+        self.pattern.get(self.at).copied()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.peek();
+        self.at += usize::from(c.is_some());
+        c
+    }
+
+    fn accept(&mut self, c: char) -> bool {
+        let found = self.peek() == Some(c);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn alternatives(&mut self) -> Result<Node, &'static str> {
+        let mut branches = vec![self.branch()?];
+        while self.accept('|') {
+            branches.push(self.branch()?);
+        }
+        Ok(if branches.len() == 1 { branches.remove(0) } else { Node::Either(branches) })
+    }
+
+    fn branch(&mut self) -> Result<Node, &'static str> {
+        let mut parts = Vec::new();
+        while !matches!(self.peek(), None | Some('|' | ')')) {
+            let atom = self.atom()?;
+            parts.push(self.quantified(atom)?);
+        }
+        Ok(match parts.len() {
+            0 => Node::Empty,
+            1 => parts.remove(0),
+            _ => Node::Sequence(parts),
+        })
+    }
+
+    fn atom(&mut self) -> Result<Node, &'static str> {
+        match self.next() {
+            Some('(') => self.group(),
+            Some('[') => self.bracket().map(Node::Set),
+            Some('.') => Ok(Node::Set(Set::any())),
+            Some('^') => Ok(Node::Start),
+            Some('$') => Ok(Node::End),
+            Some('\\') => self.escape(),
+            Some('*' | '+' | '?' | '{') => Err("a quantifier of nothing"),
+            Some(c) => Ok(Node::Set(Set::one(c, self.fold))),
+            None => Err("an end where something must follow"),
+        }
+    }
+
+    fn group(&mut self) -> Result<Node, &'static str> {
+        if self.accept('?') {
+            if !self.accept(':') {
+                return Err("lookaround or options");
+            }
+        } else {
+            self.has_captures = true;
+        }
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err("parentheses nested too deeply");
+        }
+        let node = self.alternatives()?;
+        self.depth -= 1;
+        if self.accept(')') { Ok(node) } else { Err("parentheses that do not match") }
+    }
+
+    fn escape(&mut self) -> Result<Node, &'static str> {
+        let c = self.next().ok_or("a backslash at the end")?;
+        if let Some(members) = shorthand(c.to_ascii_lowercase()) {
+            self.has_classes = true;
+            let set = Set { ranges: members.to_vec(), negated: c.is_ascii_uppercase(), fold: false };
+            return Ok(Node::Set(set));
+        }
+        let c = match c {
+            't' => '\t',
+            'n' => '\n',
+            'r' => '\r',
+            'f' => '\x0c',
+            'v' => '\x0b',
+            c if !c.is_alphanumeric() => c,
+            _ => return Err("a back reference, word boundary or code"),
+        };
+        Ok(Node::Set(Set::one(c, self.fold)))
+    }
+
+    fn quantified(&mut self, atom: Node) -> Result<Node, &'static str> {
+        let (least, most) = match self.peek() {
+            Some('*') => (0, None),
+            Some('+') => (1, None),
+            Some('?') => (0, Some(1)),
+            Some('{') => (0, None),
+            _ => return Ok(atom),
+        };
+        let (least, most) = if self.next() == Some('{') { self.bounds()? } else { (least, most) };
+        self.has_lazy |= self.accept('?');
+        if matches!(self.peek(), Some('*' | '+' | '?' | '{')) {
+            return Err("a quantifier of a quantifier");
+        }
+        if has_anchor(&atom) {
+            return Err("a quantified anchor");
+        }
+        Ok(Node::Repeat { node: Box::new(atom), least, most })
+    }
+
+    /// Behind `{`.
+    fn bounds(&mut self) -> Result<(u32, Option<u32>), &'static str> {
+        let least = self.number()?;
+        let most = match self.accept(',') {
+            false => Some(least),
+            true if self.peek() == Some('}') => None,
+            true => Some(self.number()?),
+        };
+        if !self.accept('}') || most.is_some_and(|most| most < least) {
+            return Err("bounds that are none");
+        }
+        Ok((least, most))
+    }
+
+    fn number(&mut self) -> Result<u32, &'static str> {
+        let mut number = None;
+        while let Some(digit) = self.peek().and_then(|c| c.to_digit(10)) {
+            self.at += 1;
+            let value = number.unwrap_or(0) * 10 + digit;
+            if value > MOST_REPETITIONS {
+                return Err("bounds beyond 255");
+            }
+            number = Some(value);
+        }
+        number.ok_or("bounds that are none")
+    }
+
+    /// Behind `[`.
+    fn bracket(&mut self) -> Result<Set, &'static str> {
+        let mut set = Set { ranges: vec![], negated: self.accept('^'), fold: self.fold };
+        let mut is_first = true;
+        loop {
+            let c = self.next().ok_or("brackets that do not match")?;
+            if c == ']' && !is_first {
+                return Ok(set);
+            }
+            is_first = false;
+            if c == '[' && matches!(self.peek(), Some(':' | '.' | '=')) {
+                self.named(&mut set)?;
+                continue;
+            }
+            let first = match self.member(c, &mut set)? {
+                Some(c) => c,
+                None => continue,
+            };
+            // A hyphen before the closing bracket is one.
+            if self.peek() != Some('-') || self.pattern.get(self.at + 1) == Some(&']') {
+                if first == '-' && !set.ranges.is_empty() && self.peek() != Some(']') {
+                    return Err("a hyphen in the middle of brackets");
+                }
+                set.ranges.push((first, first));
+                continue;
+            }
+            self.at += 1;
+            let c = self.next().ok_or("brackets that do not match")?;
+            if c == '[' || c == '-' || first == '-' {
+                return Err("an odd range");
+            }
+            match self.member(c, &mut set)? {
+                Some(last) if first <= last => set.ranges.push((first, last)),
+                _ => return Err("an odd range"),
+            }
+        }
+    }
+
+    /// A character between brackets, or a shorthand that is added to the set.
+    fn member(&mut self, c: char, set: &mut Set) -> Result<Option<char>, &'static str> {
+        if c != '\\' {
+            return Ok(Some(c));
+        }
+        let c = self.next().ok_or("a backslash at the end")?;
+        if let Some(members) = shorthand(c) {
+            self.has_classes = true;
+            set.ranges.extend(members);
+            if self.peek() == Some('-') && self.pattern.get(self.at + 1) != Some(&']') {
+                return Err("an odd range");
+            }
+            return Ok(None);
+        }
+        match c {
+            't' => Ok(Some('\t')),
+            'n' => Ok(Some('\n')),
+            'r' => Ok(Some('\r')),
+            c if !c.is_alphanumeric() => Ok(Some(c)),
+            _ => Err("an escape between brackets"),
+        }
+    }
+
+    /// `[:alpha:]`, behind its first bracket.
+    fn named(&mut self, set: &mut Set) -> Result<(), &'static str> {
+        if !self.accept(':') {
+            return Err("a collating element");
+        }
+        let rest: String = self.pattern[self.at..].iter().collect();
+        let (name, _) = rest.split_once(":]").ok_or("brackets that do not match")?;
+        let members = class(name).ok_or("an unknown class")?;
+        self.at += name.chars().count() + 2;
+        self.has_classes = true;
+        set.ranges.extend(members);
+        if self.peek() == Some('-') && self.pattern.get(self.at + 1) != Some(&']') {
+            return Err("an odd range");
+        }
+        Ok(())
+    }
+}
+
+fn has_anchor(node: &Node) -> bool {
+    match node {
+        Node::Start | Node::End => true,
+        Node::Sequence(nodes) | Node::Either(nodes) => nodes.iter().any(has_anchor),
+        Node::Repeat { node, .. } => has_anchor(node),
+        Node::Empty | Node::Set(_) => false,
+    }
+}

@@ -1,0 +1,160 @@
+//! A pattern as states, all of which that a text may have reached are followed at once (Thompson's construction).
+
+use super::parse::Node;
+use super::set::Set;
+
+enum Step {
+    Set(Set),
+    Either(usize, usize),
+    Goto(usize),
+    Start,
+    End,
+    Match,
+}
+
+pub(super) struct Program {
+    steps: Vec<Step>,
+}
+
+/// Larger ones are left to Postgres.
+const MOST_STEPS: usize = 2_000;
+
+pub(super) fn compile(node: &Node) -> Result<Program, &'static str> {
+    let mut program = Program { steps: Vec::new() };
+    program.add(node)?;
+    program.push(Step::Match)?;
+    Ok(program)
+}
+
+impl Program {
+    fn push(&mut self, step: Step) -> Result<usize, &'static str> {
+        if self.steps.len() >= MOST_STEPS {
+            return Err("so large a pattern");
+        }
+        self.steps.push(step);
+        Ok(self.steps.len() - 1)
+    }
+
+    fn add(&mut self, node: &Node) -> Result<(), &'static str> {
+        match node {
+            Node::Empty => {}
+            Node::Set(set) => drop(self.push(Step::Set(set.clone()))?),
+            Node::Start => drop(self.push(Step::Start)?),
+            Node::End => drop(self.push(Step::End)?),
+            Node::Sequence(nodes) => {
+                for node in nodes {
+                    self.add(node)?;
+                }
+            }
+            Node::Either(nodes) => {
+                let mut ends = Vec::new();
+                for (at, node) in nodes.iter().enumerate() {
+                    if at + 1 == nodes.len() {
+                        self.add(node)?;
+                        break;
+                    }
+                    let fork = self.push(Step::Goto(0))?;
+                    self.add(node)?;
+                    ends.push(self.push(Step::Goto(0))?);
+                    self.steps[fork] = Step::Either(fork + 1, self.steps.len());
+                }
+                for end in ends {
+                    self.steps[end] = Step::Goto(self.steps.len());
+                }
+            }
+            Node::Repeat { node, least, most } => {
+                for _ in 0..*least {
+                    self.add(node)?;
+                }
+                match most {
+                    Some(most) => {
+                        let mut forks = Vec::new();
+                        for _ in *least..*most {
+                            forks.push(self.push(Step::Goto(0))?);
+                            self.add(node)?;
+                        }
+                        for fork in forks {
+                            self.steps[fork] = Step::Either(fork + 1, self.steps.len());
+                        }
+                    }
+                    None => {
+                        let fork = self.push(Step::Goto(0))?;
+                        self.add(node)?;
+                        self.push(Step::Goto(fork))?;
+                        self.steps[fork] = Step::Either(fork + 1, self.steps.len());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a state and all it leads to without a character. True when one of them is the end.
+    fn enter(&self, states: &mut [bool], first: usize, at: usize, length: usize) -> bool {
+        let (mut open, mut ends) = (vec![first], false);
+        while let Some(state) = open.pop() {
+            if std::mem::replace(&mut states[state], true) {
+                continue;
+            }
+            match &self.steps[state] {
+                Step::Either(one, other) => open.extend([*one, *other]),
+                Step::Goto(next) => open.push(*next),
+                Step::Start if at == 0 => open.push(state + 1),
+                Step::End if at == length => open.push(state + 1),
+                Step::Match => ends = true,
+                Step::Start | Step::End | Step::Set(_) => {}
+            }
+        }
+        ends
+    }
+
+    /// The states after this character. True when one of them is the end.
+    fn follow(&self, states: &[bool], text: &[char], at: usize, next: &mut [bool]) -> bool {
+        let mut ends = false;
+        for (state, step) in self.steps.iter().enumerate() {
+            if let (true, Step::Set(set)) = (states[state], step)
+                && set.contains(text[at])
+            {
+                ends |= self.enter(next, state + 1, at + 1, text.len());
+            }
+        }
+        ends
+    }
+
+    pub fn is_match(&self, text: &[char]) -> bool {
+        let mut states = vec![false; self.steps.len()];
+        let mut next = states.clone();
+        for at in 0..=text.len() {
+            // A match may begin anywhere.
+            if self.enter(&mut states, 0, at, text.len()) {
+                return true;
+            }
+            if at < text.len() {
+                next.fill(false);
+                if self.follow(&states, text, at, &mut next) {
+                    return true;
+                }
+                std::mem::swap(&mut states, &mut next);
+            }
+        }
+        false
+    }
+
+    /// The end of the longest match that begins there.
+    pub fn longest(&self, text: &[char], start: usize) -> Option<usize> {
+        let mut states = vec![false; self.steps.len()];
+        let mut next = states.clone();
+        let mut end = self.enter(&mut states, 0, start, text.len()).then_some(start);
+        for at in start..text.len() {
+            next.fill(false);
+            if self.follow(&states, text, at, &mut next) {
+                end = Some(at + 1);
+            }
+            if !next.contains(&true) {
+                break;
+            }
+            std::mem::swap(&mut states, &mut next);
+        }
+        end
+    }
+}
