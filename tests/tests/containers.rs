@@ -36,6 +36,19 @@ const JSON: &[&str] = &[
     "jsonb_typeof(j), jsonb_typeof(j -> 'a'), CASE WHEN jsonb_typeof(j) = 'array' THEN jsonb_array_length(j) END",
 ];
 
+/// Over columns j, j2 (jsonb), w (json), k, u (text[]), i.
+const WHOLE: &[&str] = &[
+    "j = j2, j <> j2, j @> j2, j2 <@ j, j @> '{}', j @> '[]', j @> '1', j2 @> j, j <@ '[1, 1.0, \"a\"]'",
+    "j @> '{\"a\": {}}', j @> '[[]]', j -> 'a' = j2 -> 'a', (j -> 'a') @> (j2 -> 'b')",
+    "CASE WHEN jsonb_typeof(j) = jsonb_typeof(j2) THEN j || j2 END, CASE WHEN jsonb_typeof(j) = 'array' THEN j || j2 END",
+    "CASE WHEN jsonb_typeof(j) IN ('array', 'object') THEN j - k END, CASE WHEN jsonb_typeof(j) = 'array' THEN j - i END, \
+     CASE WHEN jsonb_typeof(j) = 'object' THEN j - u END",
+    "w -> k, w ->> k, w -> 'a', w ->> 'a', w -> 'a' -> 'b', (w -> 'a') ->> 0",
+    "w -> i, w ->> i, w -> 0, w ->> -1",
+    "w #> ARRAY[k, 'a'], w #>> ARRAY['a', 'b'], w #> '{a,0}', w #>> '{a,-1}'",
+    "json_typeof(w), json_typeof(w -> 'a'), CASE WHEN json_typeof(w) = 'array' THEN json_array_length(w) END",
+];
+
 fn number(random: &mut StdRng) -> &'static str {
     ["0", "1", "1.0", "1.50", "-7", "12345678901234567890.5", "1e-3", "2"].choose(random).expect("not empty")
 }
@@ -100,12 +113,21 @@ fn row(id: usize, random: &mut StdRng) -> String {
         true => "NULL".into(),
         false => format!("{}::jsonb", quoted(&json(3, random))),
     };
+    // Json is kept as it is written: blanks, members of one name.
+    let blank = |random: &mut StdRng| [" ", "\n", "", "\t "].choose(random).expect("not empty").to_string();
+    let written = json(3, random).replace(':', &format!("{}:{}", blank(random), blank(random)));
+    let written = format!("{}{}{}", blank(random), written.replace('[', &format!("[{}", blank(random))), blank(random));
+    let written = match random.random_bool(0.05) || serde_json::from_str::<serde_json::Value>(&written).is_err() {
+        true => "NULL".into(),
+        false => format!("{}::json", quoted(&written)),
+    };
+    let other = format!("{}::jsonb", quoted(&json(2, random)));
     let key = if random.random_bool(0.1) { "NULL".into() } else { quoted(word(random)) };
     let index = if random.random_bool(0.1) { "NULL".into() } else { random.random_range(-2..5).to_string() };
     let arrays =
         [("int", false), ("int", true), ("text", false), ("text", true), ("numeric", false), ("numeric", true)];
     let arrays: Vec<String> = arrays.iter().map(|(kind, flat)| array(kind, *flat, random)).collect();
-    format!("({id}, {}, {key}, {index}, {}, {document})", arrays.join(", "), number(random))
+    format!("({id}, {}, {key}, {index}, {}, {document}, {other}, {written})", arrays.join(", "), number(random))
 }
 
 #[test]
@@ -117,9 +139,9 @@ fn arrays_and_jsonb_as_postgres_has_them() {
     let mut direct = RawClient::superuser(&server.address());
     direct.execute(
         "CREATE TABLE held (id int PRIMARY KEY, a int[], b int[], t text[], u text[], n numeric[], m numeric[], k text, i int, \
-         d numeric, j jsonb)",
+         d numeric, j jsonb, j2 jsonb, w json)",
     );
-    let columns = "(id, a, b, t, u, n, m, k, i, d, j)";
+    let columns = "(id, a, b, t, u, n, m, k, i, d, j, j2, w)";
     let create = |through: &mut RawClient, name: &str, query: &str| {
         through.execute(&format!(
             "SELECT pgtrickle.create_stream_table(name => '{name}', query => $q$ {query} $q$, schedule => '1s', \
@@ -127,7 +149,7 @@ fn arrays_and_jsonb_as_postgres_has_them() {
         ));
     };
     create(&mut through, "stored", "SELECT * FROM held");
-    let all: Vec<&str> = ARRAYS.iter().chain(JSON).copied().collect();
+    let all: Vec<&str> = ARRAYS.iter().chain(JSON).chain(WHOLE).copied().collect();
     let mut names = vec!["stored".to_owned()];
     for (at, list) in all.iter().enumerate() {
         let aliased: Vec<String> =
@@ -140,8 +162,7 @@ fn arrays_and_jsonb_as_postgres_has_them() {
     for _ in 0..rng::rounds(3, 100) {
         let rows: Vec<String> = (0..120).map(|_| row(random.random_range(0..400), &mut random)).collect();
         for row in rows {
-            let conflict =
-                "a = EXCLUDED.a, t = EXCLUDED.t, u = EXCLUDED.u, n = EXCLUDED.n, k = EXCLUDED.k, j = EXCLUDED.j";
+            let conflict = "a = EXCLUDED.a, t = EXCLUDED.t, u = EXCLUDED.u, n = EXCLUDED.n, k = EXCLUDED.k, j = EXCLUDED.j, w = EXCLUDED.w";
             direct
                 .execute(&format!("INSERT INTO held {columns} VALUES {row} ON CONFLICT (id) DO UPDATE SET {conflict}"));
         }

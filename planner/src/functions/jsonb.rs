@@ -12,7 +12,7 @@ use crate::value::Value::{self, *};
 const VERSION: u8 = 1;
 
 /// Array or object that a slice is, or neither.
-enum Shape<'j> {
+pub(super) enum Shape<'j> {
     /// Texts of the elements.
     Array(Vec<&'j str>),
     /// Keys, as written, and texts of the values.
@@ -20,7 +20,7 @@ enum Shape<'j> {
     Scalar,
 }
 
-fn text_of(image: &[u8]) -> Result<&str, EvalError> {
+pub(super) fn text_of(image: &[u8]) -> Result<&str, EvalError> {
     match image.split_first() {
         Some((&VERSION, text)) => std::str::from_utf8(text).map_err(|_| malformed()),
         _ => Err(malformed()),
@@ -28,11 +28,11 @@ fn text_of(image: &[u8]) -> Result<&str, EvalError> {
 }
 
 #[cold]
-fn malformed() -> EvalError {
+pub(super) fn malformed() -> EvalError {
     EvalError::unsupported("a jsonb of an unknown form")
 }
 
-fn image_of(text: &str) -> Value {
+pub(super) fn image_of(text: &str) -> Value {
     Opaque(std::iter::once(VERSION).chain(text.bytes()).collect())
 }
 
@@ -51,7 +51,7 @@ fn part_text(found: Option<&str>) -> Result<Value, EvalError> {
 }
 
 /// The characters of a string as written by `escape_json`.
-fn unescaped(quoted: &str) -> Result<String, EvalError> {
+pub(super) fn unescaped(quoted: &str) -> Result<String, EvalError> {
     let inner = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(malformed)?;
     let mut out = String::with_capacity(inner.len());
     let mut rest = inner.chars();
@@ -78,7 +78,7 @@ fn unescaped(quoted: &str) -> Result<String, EvalError> {
 }
 
 /// Takes a jsonb apart, one level deep.
-fn shape(text: &str) -> Result<Shape<'_>, EvalError> {
+pub(super) fn shape(text: &str) -> Result<Shape<'_>, EvalError> {
     let inner = |open, close| text.strip_prefix(open).and_then(|text: &str| text.strip_suffix(close));
     if let Some(inner) = inner('[', ']') {
         return Ok(Shape::Array(pieces(inner)?));
@@ -133,7 +133,7 @@ fn end_of_string(bytes: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-fn member<'j>(text: &'j str, key: &str) -> Result<Option<&'j str>, EvalError> {
+pub(super) fn member<'j>(text: &'j str, key: &str) -> Result<Option<&'j str>, EvalError> {
     let Shape::Object(members) = shape(text)? else { return Ok(None) };
     for (name, value) in members {
         if unescaped(name)? == key {
@@ -156,6 +156,19 @@ fn element(text: &str, index: i32) -> Result<Option<&str>, EvalError> {
     Ok(usize::try_from(place).ok().and_then(|place| elements.get(place).copied()))
 }
 
+/// A step of a path as an array's index, if it is one. `strtoint` also takes blanks and signs that are rarely meant: those
+/// are Postgres' to read.
+pub(super) fn array_index(step: &str) -> Result<Option<i32>, EvalError> {
+    let plain = step.strip_prefix('-').unwrap_or(step);
+    if plain.is_empty() || !plain.bytes().all(|byte| byte.is_ascii_digit()) {
+        if step.bytes().any(|byte| byte.is_ascii_digit()) {
+            return Err(EvalError::unsupported("an array index of an unusual form in a path"));
+        }
+        return Ok(None);
+    }
+    Ok(step.parse::<i32>().ok())
+}
+
 /// `#>` (`get_jsonb_path_all`): a NULL in the path gives NULL, an empty path the whole.
 fn at_path<'j>(text: &'j str, path: &[Value]) -> Result<Option<&'j str>, EvalError> {
     if path.iter().any(Value::is_null) {
@@ -166,20 +179,10 @@ fn at_path<'j>(text: &'j str, path: &[Value]) -> Result<Option<&'j str>, EvalErr
         let Text(step) = step else { return Err(malformed()) };
         let found = match shape(at)? {
             Shape::Object(_) => member(at, step)?,
-            Shape::Array(_) => {
-                // `strtoint` also takes blanks and signs that are rarely meant: those are Postgres' to read.
-                let plain = step.strip_prefix('-').unwrap_or(step);
-                if plain.is_empty() || !plain.bytes().all(|byte| byte.is_ascii_digit()) {
-                    if step.bytes().any(|byte| byte.is_ascii_digit()) {
-                        return Err(EvalError::unsupported("an array index of an unusual form in a path"));
-                    }
-                    return Ok(None);
-                }
-                match step.parse::<i32>() {
-                    Ok(index) => element(at, index)?,
-                    Err(_) => return Ok(None),
-                }
-            }
+            Shape::Array(_) => match array_index(step)? {
+                Some(index) => element(at, index)?,
+                None => None,
+            },
             Shape::Scalar => return Ok(None),
         };
         match found {

@@ -22,8 +22,10 @@ mod float;
 mod format;
 mod integer;
 mod interval;
+mod json;
 mod json_image;
 mod jsonb;
+mod jsonb_whole;
 mod length;
 mod like;
 mod make;
@@ -95,7 +97,9 @@ static GROUPS: &[&[Function]] = &[
     format::TO_VALUE,
     integer::FUNCTIONS,
     interval::FUNCTIONS,
+    json::FUNCTIONS,
     jsonb::FUNCTIONS,
+    jsonb_whole::FUNCTIONS,
     length::FUNCTIONS,
     like::FUNCTIONS,
     make::FUNCTIONS,

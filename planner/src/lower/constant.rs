@@ -1,12 +1,13 @@
 //! Constants: a datum's bytes as they lie in memory on a little-endian server (`outDatum`).
 
+use super::constant_json::jsonb;
 use super::error::LowerError;
 use super::expr::{ExprLowerer, Typed};
 use super::kinds::{Representation, representation};
 use super::unsupported;
 use crate::expr::Expr;
 use crate::tree::{Node, Tree};
-use crate::types::Collation;
+use crate::types::{Collation, oid};
 use crate::value::{Array, Interval, Numeric, Value, element_type};
 use std::sync::Arc;
 
@@ -44,6 +45,12 @@ impl ExprLowerer<'_, '_> {
 
 /// A datum of a base type, or of an array of one.
 fn datum(bytes: &[u8], type_oid: u32) -> Result<Value, DatumError> {
+    match type_oid {
+        oid::JSONB => return jsonb(bytes),
+        // The text as it was written.
+        oid::JSON => return Ok(Value::Opaque(utf8(varlena(bytes)?)?.as_bytes().into())),
+        _ => {}
+    }
     let Some(element) = element_type(type_oid) else { return decode(bytes, type_oid) };
     let elements = decode_array(bytes, element)?;
     // Its subscripts may begin elsewhere: the lower bound follows the length.
@@ -155,12 +162,12 @@ fn element_layout(element: u32) -> Result<(Option<usize>, usize), DatumError> {
 }
 
 /// The first N bytes: by-value datums are padded to eight.
-fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], DatumError> {
+pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], DatumError> {
     bytes.get(..N).and_then(|head| head.try_into().ok()).ok_or(DatumError::Malformed)
 }
 
 /// The payload of a variable-length datum with a four-byte header, whose low two bits are flags.
-fn varlena(bytes: &[u8]) -> Result<&[u8], DatumError> {
+pub(super) fn varlena(bytes: &[u8]) -> Result<&[u8], DatumError> {
     let header = u32::from_le_bytes(fixed(bytes)?);
     let length = (header >> 2) as usize;
     if header & 3 != 0 { Err(DatumError::Malformed) } else { bytes.get(4..length).ok_or(DatumError::Malformed) }
@@ -171,7 +178,7 @@ fn utf8(bytes: &[u8]) -> Result<Arc<str>, DatumError> {
 }
 
 /// NUMERIC on disk (`src/backend/utils/adt/numeric.c`): a short or long header, then base-10000 digits.
-fn numeric(bytes: &[u8]) -> Result<Numeric, DatumError> {
+pub(super) fn numeric(bytes: &[u8]) -> Result<Numeric, DatumError> {
     let header = u16::from_le_bytes(fixed(bytes)?);
     let (negative, dscale, weight, rest) = match header & 0xC000 {
         0xC000 => {

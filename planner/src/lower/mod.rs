@@ -8,6 +8,7 @@ mod aggregate;
 mod aggregate_kind;
 mod cast;
 mod constant;
+mod constant_json;
 mod domain;
 mod enums;
 mod error;

@@ -11,6 +11,7 @@ pub use analyser::Analyser;
 pub use statement::REFUSED;
 pub use view::{PlanError, PlannedView, Sources, plan_view};
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use weir_planner::settings::{SettingSet, Settings};
 use weir_planner::{Plan, RelationId};
@@ -41,6 +42,8 @@ pub struct Environment {
 pub struct Prepared {
     pub plan: Plan,
     pub params: Vec<u32>,
+    /// What values of those parameters may be whose type is an enum.
+    pub labels: Labels,
     pub columns: Vec<ResultColumn>,
     /// Stream tables read.
     pub tables: Vec<RelationId>,
@@ -49,6 +52,9 @@ pub struct Prepared {
     /// The registry epoch it was analysed at; stale when the registry has moved.
     pub epoch: u64,
 }
+
+/// Labels of enums by type.
+pub type Labels = HashMap<u32, Vec<String>>;
 
 /// A field of RowDescription, exactly as Postgres would send it (format aside).
 #[derive(Clone, Debug, PartialEq, Eq)]

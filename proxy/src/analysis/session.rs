@@ -99,6 +99,7 @@ impl AnalysisSession {
             let row = self.client.query_one(DOMAINS_THAT_RUN_CODE, &[]).await.map_err(Failure::of)?;
             self.literals_run_code = row.try_get(0).map_err(Failure::of)?;
             self.catalog.set_stream_tables(registry.tables().by_id.keys().copied());
+            self.catalog.read_enums(&self.client).await?;
             self.catalog_epoch = epoch;
         }
         match self.literals_run_code {

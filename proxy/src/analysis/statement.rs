@@ -1,7 +1,7 @@
 //! One analysis: the client's text, what Postgres made of it, what the planner makes of that.
 
 use super::session::{Analysed, AnalysisSession};
-use super::{AnalysisKey, Prepared, ResultColumn};
+use super::{AnalysisKey, Labels, Prepared, ResultColumn};
 use crate::registry::Registry;
 use std::collections::BTreeSet;
 use tokio_postgres::error::SqlState;
@@ -96,7 +96,10 @@ pub(super) async fn analyse(
     if lowered.params > params.len() {
         return Err(Failure::unsupported("unknown tree", "a parameter the statement does not have"));
     }
-    if let Some(unknown) = params.iter().find(|oid| !has_equality(**oid) && element_type(**oid).is_none()) {
+    let labels_of = |oid: &u32| Some((*oid, catalog.labels.get(oid)?.iter().map(|(_, label)| label.clone()).collect()));
+    let labels: Labels = params.iter().filter_map(labels_of).collect();
+    let is_known = |oid: &u32| has_equality(*oid) || element_type(*oid).is_some() || labels.contains_key(oid);
+    if let Some(unknown) = params.iter().find(|oid| !is_known(oid)) {
         return Err(Failure::unsupported("parameter type", format!("no known values of type {unknown}")));
     }
     let mut columns = Vec::with_capacity(lowered.columns.len());
@@ -119,7 +122,7 @@ pub(super) async fn analyse(
     if !described.eq(lowered.columns.iter().map(|column| column.kind.oid)) {
         return Err(Failure::unsupported("unknown tree", "its columns are not those of the description"));
     }
-    Ok(Prepared { plan: lowered.plan, params, columns, tables, settings: lowered.uses.settings, epoch })
+    Ok(Prepared { plan: lowered.plan, params, labels, columns, tables, settings: lowered.uses.settings, epoch })
 }
 
 /// The stream tables the statement reads, ordinary views followed; anything else makes it Postgres' business.

@@ -43,7 +43,9 @@ pub(super) fn simple(literals: &[Arc<str>]) -> Bind<'_> {
 /// Sets the parameters that an execution has.
 pub(super) fn fill_parameters(resolved: &Resolved, bind: &Bind<'_>, memory: &mut Memory<'_>) -> Result<(), Refusal> {
     let settings = std::mem::take(&mut memory.evaluation.settings);
-    let decoded = parameters::decode(bind, &resolved.prepared.params, &settings, &mut memory.evaluation.params);
+    let prepared = &resolved.prepared;
+    let into = &mut memory.evaluation.params;
+    let decoded = parameters::decode(bind, &prepared.params, &prepared.labels, &settings, into);
     memory.evaluation.settings = settings;
     decoded
 }

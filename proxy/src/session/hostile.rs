@@ -6,6 +6,7 @@ use super::parameters;
 use super::scan;
 use super::shape::shape;
 use super::statements::Statements;
+use crate::analysis::Labels;
 use crate::registry::Tables;
 use crate::wire::{frame, frontend, startup};
 use bytes::{Bytes, BytesMut};
@@ -126,7 +127,7 @@ fn parameter_values() {
                     values: vec![Some(bytes)],
                     result_formats: vec![],
                 };
-                accepted |= parameters::decode(&bind, &[type_oid], &settings, &mut Vec::new()).is_ok();
+                accepted |= parameters::decode(&bind, &[type_oid], &Labels::new(), &settings, &mut Vec::new()).is_ok();
             }
         }
         accepted

@@ -3,6 +3,7 @@
 
 use super::attempt::Refusal;
 use super::reason;
+use crate::analysis::Labels;
 use crate::wire::frontend::Bind;
 use weir_planner::parse::decode_text;
 use weir_planner::settings::Settings;
@@ -12,6 +13,7 @@ use weir_planner::value::{Value, decode_binary, element_type};
 pub(super) fn decode(
     bind: &Bind<'_>,
     types: &[u32],
+    labels: &Labels,
     settings: &Settings,
     into: &mut Vec<Value>,
 ) -> Result<(), Refusal> {
@@ -28,6 +30,11 @@ pub(super) fn decode(
         };
         into.push(match (value, format) {
             (None, 0 | 1) => Value::Null,
+            // An enum's image is its label in either format.
+            (Some(bytes), 0 | 1) if let Some(labels) = labels.get(type_oid) => {
+                let is_label = labels.iter().any(|label| label.as_bytes() == *bytes);
+                is_label.then(|| Value::Opaque((*bytes).into())).ok_or(reason::PARAMETER)?
+            }
             // Text may not hold a zero byte (22021), in either format.
             (Some(bytes), format) if is_text(*type_oid, format) && bytes.contains(&0) => {
                 return Err(reason::PARAMETER.into());
@@ -66,13 +73,17 @@ fn is_readable(value: &Value) -> bool {
 mod tests {
     use super::*;
 
+    /// An enum's OID.
+    const MOOD: u32 = 20_000;
+
     fn bind<'a>(formats: Vec<i16>, values: Vec<Option<&'a [u8]>>) -> Bind<'a> {
         Bind { portal: b"", statement: b"", formats, values, result_formats: vec![] }
     }
 
     fn decoded(bind: &Bind<'_>, types: &[u32]) -> Result<Vec<Value>, &'static str> {
         let mut values = Vec::new();
-        match decode(bind, types, &Settings::default(), &mut values) {
+        let labels = Labels::from([(MOOD, vec!["sad".into(), "ok".into()])]);
+        match decode(bind, types, &labels, &Settings::default(), &mut values) {
             Ok(()) => Ok(values),
             Err(Refusal::Forward(reason)) => Err(reason),
             Err(other) => panic!("decoding only forwards: {other:?}"),
@@ -86,6 +97,15 @@ mod tests {
         assert_eq!(decoded(&text, &types), Ok(vec![Value::Int4(42), Value::Null]));
         let mixed = bind(vec![1, 0], vec![Some(b"\0\0\0\x2a"), Some(b"x")]);
         assert_eq!(decoded(&mixed, &types).unwrap()[0], Value::Int4(42));
+    }
+
+    #[test]
+    fn labels_are_read_as_they_are() {
+        for format in [0, 1] {
+            let read = decoded(&bind(vec![format], vec![Some(b"ok")]), &[MOOD]);
+            assert_eq!(read, Ok(vec![Value::Opaque(b"ok".as_slice().into())]));
+            assert_eq!(decoded(&bind(vec![format], vec![Some(b" ok")]), &[MOOD]), Err(reason::PARAMETER));
+        }
     }
 
     #[test]

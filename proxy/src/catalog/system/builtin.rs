@@ -136,7 +136,13 @@ async fn read_types(
     Ok(())
 }
 
-/// Reads the labels of enums, in their order.
+/// Reads all enums.
+pub async fn enums(client: &Client, catalog: &mut Catalog) -> Result<(), CatalogError> {
+    read_types(client, catalog, "typtype = 'e' AND oid >= $1", &FIRST_USER_OID).await?;
+    labels(client, catalog).await
+}
+
+/// Reads the labels of enums that have none yet, in their order.
 pub async fn labels(client: &Client, catalog: &mut Catalog) -> Result<(), CatalogError> {
     let unread: Vec<u32> = catalog.labels.iter().filter(|(_, labels)| labels.is_empty()).map(|(oid, _)| *oid).collect();
     if unread.is_empty() {

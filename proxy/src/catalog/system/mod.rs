@@ -62,6 +62,11 @@ impl SystemCatalog {
         self.catalog.collations.retain(|oid, _| *oid < FIRST_USER_OID);
     }
 
+    /// Reads all enums, so that parameters may be of their types before a tree names them.
+    pub async fn read_enums(&mut self, client: &Client) -> Result<(), CatalogError> {
+        builtin::enums(client, &mut self.catalog).await
+    }
+
     /// Reads everything the tree names and has not been read yet: through views down to tables and stream tables.
     pub async fn require(&mut self, client: &Client, tree: &Tree) -> Result<(), CatalogError> {
         let mut named = references(tree);

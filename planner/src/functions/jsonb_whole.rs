@@ -1,0 +1,171 @@
+//! jsonb as a whole: equality, containment, concatenation, deletion (jsonb_op.c, jsonfuncs.c).
+
+use super::define::strict_functions;
+use super::jsonb::{Shape, image_of, malformed, shape, text_of, unescaped};
+use crate::value::EvalError;
+use crate::value::Value::{self, *};
+use crate::value::{Array, Numeric};
+
+/// Two scalars: numbers by value, whatever their zeros.
+fn same_scalar(a: &str, b: &str) -> Result<bool, EvalError> {
+    let is_number = |text: &str| text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    if !is_number(a) || !is_number(b) {
+        return Ok(a == b);
+    }
+    Ok(Numeric::parse(a)?.compare(&Numeric::parse(b)?).is_eq())
+}
+
+fn equal(a: &str, b: &str) -> Result<bool, EvalError> {
+    match (shape(a)?, shape(b)?) {
+        (Shape::Scalar, Shape::Scalar) => same_scalar(a, b),
+        (Shape::Array(a), Shape::Array(b)) => Ok(a.len() == b.len() && all(a.iter().zip(&b), |(a, b)| equal(a, b))?),
+        // Members are sorted alike.
+        (Shape::Object(a), Shape::Object(b)) => {
+            let same = |((ka, a), (kb, b)): (&(&str, &str), &(&str, &str))| Ok(ka == kb && equal(a, b)?);
+            Ok(a.len() == b.len() && all(a.iter().zip(&b), same)?)
+        }
+        _ => Ok(false),
+    }
+}
+
+fn all<T>(items: impl Iterator<Item = T>, test: impl Fn(T) -> Result<bool, EvalError>) -> Result<bool, EvalError> {
+    for item in items {
+        if !test(item)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// `@>`: at the top a scalar may stand for an array of it on the right.
+fn contains(whole: &str, part: &str) -> Result<bool, EvalError> {
+    match (shape(whole)?, shape(part)?) {
+        (Shape::Scalar, Shape::Scalar) => same_scalar(whole, part),
+        (Shape::Array(elements), Shape::Scalar) => holds(&elements, part),
+        _ => contains_nested(whole, part),
+    }
+}
+
+/// `JsonbDeepContains`.
+fn contains_nested(whole: &str, part: &str) -> Result<bool, EvalError> {
+    match (shape(whole)?, shape(part)?) {
+        (Shape::Scalar, Shape::Scalar) => same_scalar(whole, part),
+        (Shape::Array(elements), Shape::Array(sought)) => all(sought.into_iter(), |sought| holds(&elements, sought)),
+        (Shape::Object(members), Shape::Object(sought)) => {
+            all(sought.into_iter(), |(key, sought)| match members.iter().find(|(name, _)| *name == key) {
+                Some((_, value)) => contains_nested(value, sought),
+                None => Ok(false),
+            })
+        }
+        _ => Ok(false),
+    }
+}
+
+fn holds(elements: &[&str], sought: &str) -> Result<bool, EvalError> {
+    for element in elements {
+        if contains_nested(element, sought)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn array(elements: &[&str]) -> Value {
+    image_of(&format!("[{}]", elements.join(", ")))
+}
+
+fn object(members: &[(&str, &str)]) -> Value {
+    let members: Vec<String> = members.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    image_of(&format!("{{{}}}", members.join(", ")))
+}
+
+/// `||`.
+fn concatenated(a: &str, b: &str) -> Result<Value, EvalError> {
+    Ok(match (shape(a)?, shape(b)?) {
+        (Shape::Object(first), Shape::Object(second)) => {
+            let mut members: Vec<(String, &str, &str)> = Vec::with_capacity(first.len() + second.len());
+            let kept = first.into_iter().filter(|(key, _)| second.iter().all(|(other, _)| other != key));
+            for (key, value) in kept.chain(second.iter().copied()) {
+                members.push((unescaped(key)?, key, value));
+            }
+            // Shorter keys first (`lengthCompareJsonbStringValue`).
+            members.sort_by(|(a, ..), (b, ..)| (a.len(), a.as_bytes()).cmp(&(b.len(), b.as_bytes())));
+            let members: Vec<(&str, &str)> = members.iter().map(|(_, key, value)| (*key, *value)).collect();
+            object(&members)
+        }
+        (Shape::Array(first), Shape::Array(second)) => array(&[first, second].concat()),
+        (Shape::Array(first), _) => array(&[&first[..], &[b]].concat()),
+        (_, Shape::Array(second)) => array(&[&[a], &second[..]].concat()),
+        (Shape::Scalar, Shape::Scalar) => array(&[a, b]),
+        _ => return Err(EvalError::unsupported("concatenation of an object and a scalar")),
+    })
+}
+
+#[cold]
+fn of_scalar() -> EvalError {
+    EvalError::invalid_parameter("cannot delete from scalar")
+}
+
+/// `- key`, `- keys`: members of those names, or elements that are those strings.
+fn without(text: &str, keys: &[Value]) -> Result<Value, EvalError> {
+    let is_key = |quoted: &str| -> Result<bool, EvalError> {
+        let name = unescaped(quoted)?;
+        Ok(keys.iter().any(|key| matches!(key, Text(key) if **key == *name)))
+    };
+    match shape(text)? {
+        Shape::Scalar => Err(of_scalar()),
+        Shape::Array(elements) => {
+            let mut kept = Vec::with_capacity(elements.len());
+            for element in elements {
+                if !element.starts_with('"') || !is_key(element)? {
+                    kept.push(element);
+                }
+            }
+            Ok(array(&kept))
+        }
+        Shape::Object(members) => {
+            let mut kept = Vec::with_capacity(members.len());
+            for (key, value) in members {
+                if !is_key(key)? {
+                    kept.push((key, value));
+                }
+            }
+            Ok(object(&kept))
+        }
+    }
+}
+
+/// `- index`.
+fn without_element(text: &str, index: i32) -> Result<Value, EvalError> {
+    match shape(text)? {
+        Shape::Scalar => Err(of_scalar()),
+        Shape::Object(_) => Err(EvalError::invalid_parameter("cannot delete from object using integer index")),
+        Shape::Array(mut elements) => {
+            let index = i64::from(index);
+            let place = if index < 0 { index + elements.len() as i64 } else { index };
+            match usize::try_from(place) {
+                Ok(place) if place < elements.len() => drop(elements.remove(place)),
+                _ => {}
+            }
+            Ok(array(&elements))
+        }
+    }
+}
+
+fn keys(array: &Array) -> Result<&[Value], EvalError> {
+    match *array.dimensions {
+        [] | [_] => Ok(&array.elements),
+        _ => Err(malformed()),
+    }
+}
+
+strict_functions! {
+    "jsonb_eq" (Opaque(a), Opaque(b)) => equal(text_of(a)?, text_of(b)?).map(Bool);
+    "jsonb_ne" (Opaque(a), Opaque(b)) => equal(text_of(a)?, text_of(b)?).map(|equal| Bool(!equal));
+    "jsonb_contains" (Opaque(a), Opaque(b)) => contains(text_of(a)?, text_of(b)?).map(Bool);
+    "jsonb_contained" (Opaque(a), Opaque(b)) => contains(text_of(b)?, text_of(a)?).map(Bool);
+    "jsonb_concat" (Opaque(a), Opaque(b)) => concatenated(text_of(a)?, text_of(b)?);
+    "jsonb_delete" (Opaque(a), key @ Text(_)) => without(text_of(a)?, std::slice::from_ref(key));
+    "jsonb_delete_array" (Opaque(a), Array(names)) => without(text_of(a)?, keys(names)?);
+    "jsonb_delete_idx" (Opaque(a), &Int4(index)) => without_element(text_of(a)?, index);
+}
