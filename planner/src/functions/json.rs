@@ -84,7 +84,8 @@ fn end_of_string(bytes: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-fn take<'j>(text: &'j str, step: &Step<'_>) -> Result<Option<&'j str>, EvalError> {
+/// One step. Members of one name on a path of several (`along`) are mixed up by Postgres, and left to it.
+fn take<'j>(text: &'j str, step: &Step<'_>, along: bool) -> Result<Option<&'j str>, EvalError> {
     match (step, text.as_bytes().first()) {
         (Step::Member(key), Some(b'{')) => {
             let mut found = None;
@@ -92,6 +93,9 @@ fn take<'j>(text: &'j str, step: &Step<'_>) -> Result<Option<&'j str>, EvalError
                 let end = end_of_string(member.as_bytes(), 0).ok_or_else(malformed)?;
                 let value = trimmed(&member[end..]).strip_prefix(':').ok_or_else(malformed)?;
                 if unescaped(&member[..end])? == *key {
+                    if along && found.is_some() {
+                        return Err(EvalError::unsupported("members of one name on the path into a json"));
+                    }
                     found = Some(trimmed(value));
                 }
             }
@@ -117,12 +121,13 @@ fn at_path<'j>(image: &'j [u8], path: &[Value]) -> Result<Option<&'j str>, EvalE
         return Ok(None);
     }
     let mut at = text;
+    let along = path.len() > 1;
     for step in path {
         let Text(step) = step else { return Err(malformed()) };
         let found = match at.as_bytes().first() {
-            Some(b'{') => take(at, &Step::Member(step))?,
+            Some(b'{') => take(at, &Step::Member(step), along)?,
             Some(b'[') => match array_index(step)? {
-                Some(index) => take(at, &Step::Element(index))?,
+                Some(index) => take(at, &Step::Element(index), along)?,
                 None => None,
             },
             _ => None,
@@ -169,10 +174,10 @@ fn array_length(text: &str) -> Result<Value, EvalError> {
 }
 
 strict_functions! {
-    "json_object_field" (Opaque(json), Text(key)) => part(take(text_of(json)?, &Step::Member(key))?);
-    "json_object_field_text" (Opaque(json), Text(key)) => part_text(take(text_of(json)?, &Step::Member(key))?);
-    "json_array_element" (Opaque(json), &Int4(index)) => part(take(text_of(json)?, &Step::Element(index))?);
-    "json_array_element_text" (Opaque(json), &Int4(index)) => part_text(take(text_of(json)?, &Step::Element(index))?);
+    "json_object_field" (Opaque(json), Text(key)) => part(take(text_of(json)?, &Step::Member(key), false)?);
+    "json_object_field_text" (Opaque(json), Text(key)) => part_text(take(text_of(json)?, &Step::Member(key), false)?);
+    "json_array_element" (Opaque(json), &Int4(index)) => part(take(text_of(json)?, &Step::Element(index), false)?);
+    "json_array_element_text" (Opaque(json), &Int4(index)) => part_text(take(text_of(json)?, &Step::Element(index), false)?);
     "json_extract_path" (Opaque(json), Array(path)) => part(at_path(json, &path.elements)?);
     "json_extract_path_text" (Opaque(json), Array(path)) => part_text(at_path(json, &path.elements)?);
     "json_typeof" (Opaque(json)) => Ok(Value::text(type_name(text_of(json)?)));

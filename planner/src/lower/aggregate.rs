@@ -104,7 +104,7 @@ impl ExprLowerer<'_, '_> {
                 let (place, kind) = self.lowering.ordered(call.args.remove(0), &labels);
                 call = AggregateCall { args: vec![place], input: Some(kind.clone()), output: kind, ..call };
                 let place = self.parts.aggregate(call);
-                self.lowering.from_order(place, &labels)
+                self.lowering.of_order(place, &labels)
             }
             (AggregateKind::Mode | AggregateKind::PercentileDisc, Some(_)) => return unsupported(signature),
             _ => self.parts.aggregate(call),

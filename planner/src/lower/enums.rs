@@ -26,7 +26,7 @@ impl Lowering<'_> {
     }
 
     /// The value that an extreme of [`Self::ordered`] stands for.
-    pub(super) fn from_order(&self, expr: Expr, kind: &ColumnType) -> Expr {
+    pub(super) fn of_order(&self, expr: Expr, kind: &ColumnType) -> Expr {
         match self.labels(kind) {
             Some(labels) => Expr::Call { function: enum_label(), args: vec![expr, labels] },
             None => expr,

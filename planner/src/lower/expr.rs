@@ -233,7 +233,7 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
         self.lowering.check_order(name, node.oid("inputcollid")?)?;
         let args = self.exprs(node.list("args")?)?;
         let args = args.into_iter().map(|arg| self.lowering.ordered(arg.expr, &result.kind).0).collect();
-        let expr = self.lowering.from_order(Expr::MinMax { greatest, args }, &result.kind);
+        let expr = self.lowering.of_order(Expr::MinMax { greatest, args }, &result.kind);
         Ok(Typed { expr, ..result })
     }
 

@@ -165,7 +165,8 @@ impl ExprLowerer<'_, '_> {
         let is_named = |arg: &Tree| arg.as_node().is_some_and(|arg| arg.label == "NAMEDARGEXPR");
         let declared = self.lowering.function_entry(node.oid("funcid")?)?.argument_types.clone();
         let zeros = function.symbol == "make_interval";
-        if !written.iter().any(is_named) && !(zeros && written.len() < declared.len()) {
+        let is_short = zeros && written.len() < declared.len();
+        if !is_short && !written.iter().any(is_named) {
             return self.exprs(written);
         }
         let mut places: Vec<Option<Typed>> = vec![None; declared.len()];

@@ -80,7 +80,7 @@ impl Scope {
                     format!("to_date(to_char({}, 'YYYY-DDD'), 'YYYY-DDD')", self.simple(Kind::Timestamp, rng))
                 }
                 Kind::Date => format!("({} + {})", self.simple(kind, rng), rng.random_range(0..3)),
-                Kind::Timestamp => format!("({} + justify_hours(interval '30 hours'))", self.simple(kind, rng)),
+                Kind::Timestamp => format!("({} + make_interval(hours => 30, months => 1))", self.simple(kind, rng)),
                 _ => self.simple(kind, rng),
             },
         }

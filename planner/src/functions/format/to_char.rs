@@ -16,9 +16,12 @@ use crate::value::{self, EvalError};
 use std::cell::RefCell;
 use std::rc::Rc;
 
+/// A number's template, or why there is none.
+type NumberTemplate = Result<Template, EvalError>;
+
 thread_local! {
     static LAST_DATE: RefCell<Option<(String, Rc<Vec<Node>>)>> = const { RefCell::new(None) };
-    static LAST_NUMBER: RefCell<Option<(String, Rc<Result<Template, EvalError>>)>> = const { RefCell::new(None) };
+    static LAST_NUMBER: RefCell<Option<(String, Rc<NumberTemplate>)>> = const { RefCell::new(None) };
 }
 
 /// The template of a date or time.
@@ -27,7 +30,7 @@ pub(super) fn date_template(text: &str) -> Rc<Vec<Node>> {
 }
 
 /// The template of a number.
-pub(super) fn number_template(text: &str) -> Rc<Result<Template, EvalError>> {
+pub(super) fn number_template(text: &str) -> Rc<NumberTemplate> {
     parsed(&LAST_NUMBER, text, number_template::parse)
 }
 

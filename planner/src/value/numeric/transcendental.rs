@@ -11,6 +11,7 @@ use crate::value::EvalError;
 use num_bigint::BigInt;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 use std::cmp::Ordering;
+use std::f64::consts::{LN_10, LOG10_E};
 
 /// `NUMERIC_MIN_SIG_DIGITS`.
 const MIN_SIGNIFICANT_DIGITS: i64 = 16;
@@ -18,10 +19,6 @@ const MIN_SIGNIFICANT_DIGITS: i64 = 16;
 const MAX_DISPLAY_SCALE: i64 = 1000;
 /// `DEC_DIGITS`.
 const DEC_DIGITS: i64 = 4;
-/// log10(e) as numeric.c writes it.
-const LOG10_E: f64 = 0.434294481903252;
-/// ln(10) as numeric.c writes it.
-const LN_10: f64 = 2.302585092994046;
 /// Digits of a result, beyond which it is left to Postgres.
 const MOST_DIGITS: i64 = 700;
 /// Digits beyond those that are shown.
@@ -319,15 +316,16 @@ impl Numeric {
         /// The largest whose factorial the format holds, and the largest that is reckoned here.
         const LAST: i64 = 32_177;
         const MOST: i64 = 1_000;
-        match number {
-            ..0 => Err(EvalError::out_of_range("factorial of a negative number is undefined")),
-            0..=MOST => {
-                let product = (2..=number).fold(BigInt::one(), |product, factor| product * factor);
-                Numeric::checked_from_big(product, 0)
-            }
-            ..=LAST => Err(EvalError::unsupported("a factorial of so many digits")),
-            _ => Err(overflow()),
+        if number < 0 {
+            return Err(EvalError::out_of_range("factorial of a negative number is undefined"));
         }
+        if number > LAST {
+            return Err(overflow());
+        }
+        if number > MOST {
+            return Err(EvalError::unsupported("a factorial of so many digits"));
+        }
+        Numeric::checked_from_big((2..=number).fold(BigInt::one(), |product, factor| product * factor), 0)
     }
 
     /// `width_bucket_numeric`: of `count` equal buckets from `low` to `high`, the one it is in, from 1.
