@@ -75,7 +75,10 @@ impl Assembler {
             }
             Message::Relation(relation) => {
                 self.mappings.remove(&relation.id);
-                self.strangers.remove(&relation.id);
+                // It is sent again after every ANALYZE, too.
+                if self.relations.get(&relation.id) != Some(&relation) {
+                    self.strangers.remove(&relation.id);
+                }
                 self.relations.insert(relation.id, relation);
             }
             Message::Insert { relation, new } => self.row(relation, bytes.len(), None, Some(new), false)?,

@@ -154,11 +154,11 @@ fn a_disabled_trigger_is_enabled_again() {
     );
     stage.stream("sums", SUMS);
     let root = stage.direct.execute("SELECT 'p'::regclass::oid").scalar();
+    // (A table that is shed three times within half a minute is given up.)
     for disable in [
         format!("ALTER TABLE p_0 DISABLE TRIGGER weir_partition_insert_{root}"),
         "DROP TRIGGER weir_capture_truncate ON p_1".to_owned(),
         format!("DROP TRIGGER weir_partition_update_{root} ON p"),
-        "ALTER TABLE p DISABLE TRIGGER ALL".to_owned(),
     ] {
         stage.app.execute(&disable);
         let started = Instant::now();
