@@ -212,7 +212,19 @@ BEGIN
         EXECUTE format('ALTER PUBLICATION weir ADD TABLE %s%s',
             CASE WHEN (SELECT relkind FROM pg_class WHERE oid = relation) = 'r' THEN 'ONLY ' ELSE '' END, relation);
     END IF;
+    FOR leaf IN SELECT u FROM pgtrickle.unnoticed_leaves(relation) u LOOP
+        EXECUTE format('ALTER PUBLICATION weir ADD TABLE ONLY %s', leaf);
+    END LOOP;
 END
+$body$;
+
+-- Before 15 a walsender that has met a table outside of the publication does not notice that it is attached to one inside
+-- (rel_sync_cache_relation_cb in pgoutput.c leaves replicate_valid as it is): there the leaves are members themselves.
+CREATE OR REPLACE FUNCTION pgtrickle.unnoticed_leaves(relation regclass) RETURNS SETOF regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
+    SELECT l FROM pgtrickle.leaves(relation) l
+    WHERE current_setting('server_version_num')::int < 150000 AND NOT EXISTS (
+        SELECT FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid WHERE p.pubname = 'weir' AND r.prrelid = l)
 $body$;
 
 -- The table itself, or the leaves of a partitioned one, that do not put whole old rows into the stream yet.
@@ -233,7 +245,8 @@ $body$;
 CREATE OR REPLACE FUNCTION pgtrickle.is_watched(relation regclass) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT CASE WHEN pgtrickle.capture_method() = 'trigger' THEN pgtrickle.has_triggers(relation)
-        ELSE pgtrickle.is_published(relation) AND NOT EXISTS (SELECT FROM pgtrickle.unwatched_leaves(relation)) END
+        ELSE pgtrickle.is_published(relation) AND NOT EXISTS (SELECT FROM pgtrickle.unwatched_leaves(relation))
+            AND NOT EXISTS (SELECT FROM pgtrickle.unnoticed_leaves(relation)) END
 $body$;
 REVOKE ALL ON FUNCTION pgtrickle.watch(regclass[]) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgtrickle.watch(regclass[]) TO PUBLIC;
