@@ -20,6 +20,8 @@ pub struct Stage {
     streams: Vec<String>,
 }
 
+pub const SUMS: &str = "SELECT g, count(*) AS n, sum(v) AS total FROM p GROUP BY g";
+
 /// Weir's role where it is no superuser, and so has no event triggers.
 pub const PLAIN_ROLE: &str = "keeper";
 
