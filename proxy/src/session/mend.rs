@@ -157,12 +157,16 @@ impl Relay {
     }
 
     /// Asks for a reply that tells what upstream owes, where a failed copy has left that open: Close of a statement that
-    /// nobody has made, which is no error and begins no transaction.
+    /// nobody has made, which is no error and begins no transaction; if need be behind a Parse of nothing, which takes no
+    /// snapshot and is allowed in a failed block.
     pub(super) fn ask_what_is_owed(&mut self) -> BytesMut {
+        const STATEMENT: &str = "weir_nothing";
         let mut out = BytesMut::new();
-        frontend::say_close_statement(&mut out, "weir_nothing");
+        if self.owed.ask(STATEMENT) {
+            frontend::say_parse(&mut out, STATEMENT, "", &[]);
+        }
+        frontend::say_close_statement(&mut out, STATEMENT);
         frontend::say_flush(&mut out);
-        self.owed.ask();
         out
     }
 

@@ -93,10 +93,18 @@ impl Owed {
         self.may_begin_copy() && self.all().all(Conversation::is_attentive)
     }
 
-    /// That message, put in by Weir, is on its way.
-    pub(super) fn ask(&mut self) {
+    /// That message, put in by Weir, is on its way: a Close of this statement, which nobody has made. Where one of the
+    /// client's may be the next to be answered, its answer would tell nothing, and a Parse precedes it (true).
+    pub(super) fn ask(&mut self, statement: &str) -> bool {
+        let is_close = |front: Option<&Expected>| matches!(front, Some(Expected::Close { .. }));
+        let needs_parse = self.all().any(|conversation| is_close(conversation.front()));
         self.asked = true;
+        if needs_parse {
+            let outcome = ParseOutcome::Named(statement.as_bytes().into(), None);
+            self.push(Expected::Parse { injected: true, outcome });
+        }
         self.push(Expected::Close { injected: true, unnamed_statement: false });
+        needs_parse
     }
 
     #[inline]
@@ -361,7 +369,7 @@ mod tests {
         assert_eq!(owed.arrives(b'Z'), Ok(false));
         assert_eq!(owed.ready(), Ok(READY));
         assert!(owed.should_ask(), "there may be a second one");
-        owed.ask();
+        assert!(!owed.ask("s"), "a Close tells");
         assert!(!owed.should_ask() && owed.comes_by_itself());
         assert_eq!(owed.arrives(b'3'), Ok(true));
         assert_eq!(owed.close_complete(), Ok(Certainty::No));
@@ -399,6 +407,22 @@ mod tests {
         owed.ready().unwrap();
         assert!(owed.is_ambiguous() && !owed.is_told_by_flush(), "all of it may have been answered");
         assert!(owed.should_ask());
+    }
+
+    #[test]
+    fn a_close_of_the_clients_is_told_from_the_question() {
+        for was_skipped in [true, false] {
+            let mut owed = failed_copy();
+            owed.push(Expected::Close { injected: false, unnamed_statement: false });
+            owed.push(sync());
+            assert_eq!(owed.arrives(b'Z'), Ok(false));
+            owed.ready().unwrap();
+            assert!(owed.should_ask());
+            assert!(owed.ask("s"), "a CloseComplete may be the client's");
+            let first = if was_skipped { b'1' } else { b'3' };
+            assert_eq!(owed.arrives(first), Ok(was_skipped));
+            assert!(!owed.is_ambiguous());
+        }
     }
 
     #[test]
