@@ -8,6 +8,7 @@ mod binary;
 mod convert;
 mod division;
 mod fixed;
+mod integral;
 mod root;
 mod rounding;
 mod sum;
