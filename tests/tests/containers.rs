@@ -119,7 +119,7 @@ fn row(id: usize, random: &mut StdRng) -> String {
     // Json is kept as it is written: blanks; and members of one name, in odd rows.
     let members = json(3, random);
     let members = match serde_json::from_str::<serde_json::Value>(&members) {
-        Ok(parsed) if id % 2 == 0 => parsed.to_string(),
+        Ok(parsed) if id.is_multiple_of(2) => parsed.to_string(),
         _ => members,
     };
     let blank = |random: &mut StdRng| [" ", "\n", "", "\t "].choose(random).expect("not empty").to_string();
