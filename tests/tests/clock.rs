@@ -119,6 +119,7 @@ fn days_are_those_of_the_zone() {
             pair.from_memory(&format!("SELECT count(*), min(id), max(id) FROM v{name}_{at}"));
             pair.from_memory(&format!("SELECT * FROM v{name}_{at} ORDER BY id"));
         }
+        pair.from_memory(&format!("COPY (SELECT * FROM v{name}_0 ORDER BY id) TO STDOUT"));
         // One-shot reads know the same days.
         pair.through.execute(&format!(
             "SELECT pgtrickle.create_stream_table('all{name}', 'SELECT * FROM event', '1s', 'DIFFERENTIAL')"
@@ -139,6 +140,29 @@ fn days_are_those_of_the_zone() {
         pair.forwarded(&format!("SELECT count(*) FROM v{name}_2"), "settings differ");
         pair.forwarded(&format!("SELECT n FROM c{name}"), "settings differ");
     }
+}
+
+/// Each partition's rows come and leave by themselves.
+#[test]
+fn windows_over_partitions() {
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut pair = Pair::superuser(&server, &weir);
+    pair.through.execute(
+        "CREATE TABLE event (id int NOT NULL, at timestamptz NOT NULL) PARTITION BY HASH (id); \
+         CREATE TABLE event_0 PARTITION OF event FOR VALUES WITH (MODULUS 2, REMAINDER 0); \
+         CREATE TABLE event_1 PARTITION OF event FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+    );
+    pair.through.execute(
+        "SELECT pgtrickle.create_stream_table('recent', \
+             $$SELECT id % 3 AS third, count(*) AS n FROM event WHERE at > now() - interval '3 seconds' GROUP BY 1$$, '1s')",
+    );
+    weir.wait_until_live(&["recent"]);
+    pair.through
+        .execute("INSERT INTO event SELECT i, now() + (i % 2) * interval '1 hour' FROM generate_series(1, 30) i");
+    assert_eq!(pair.through.execute("SELECT sum(n) FROM recent").scalar(), "30");
+    wait_for(&mut pair.through, "SELECT sum(n) FROM recent", "15");
+    pair.from_memory("SELECT * FROM recent ORDER BY third");
 }
 
 /// What is not known to move by itself stays with Postgres, evaluated on its schedule.
