@@ -235,6 +235,7 @@ fn found_before() -> Vec<Sequence> {
     // What a failed block says of the unnamed statement and portal that memory was given in it.
     let begin = [Query(totals.into()), Wait, Query("BEGIN".into()), Wait];
     let fail = [bind("unknown"), Sync, Wait];
+    let close = Step::Close { kind: 'P', name: "" };
     let refused = [
         &[bind_values(1, &[]), Sync, Wait, bind_values(2, &[1]), Sync, Wait, bind_values(0, &[1, 0]), Sync, Wait][..],
         &[bind_values(0, &[]), Sync, Wait, bind_values(2, &[0, 0, 0]), execute(1), Sync, Wait][..],
@@ -405,6 +406,12 @@ fn found_before() -> Vec<Sequence> {
             &[Query("SELECT nope".into()), Wait, Describe { kind: 'P', name: "" }, Sync, Wait, execute(0), Sync],
         ]
         .concat(),
+        // A Close of that portal that is skipped behind an error, or refused, closes nothing; one that is answered does.
+        [&begin[..], &read[..], &[fail[0].clone(), close.clone(), Sync, Wait, execute(3), Sync]].concat(),
+        [&begin[..], &read[..], &[Step::Close { kind: 'X', name: "" }, Sync, Wait, execute(3), Sync]].concat(),
+        [&begin[..], &read[..], &fail, &[close.clone(), execute(3), Sync, Wait, execute(3), Sync]].concat(),
+        [&begin[..], &read[..], &[close.clone(), Describe { kind: 'P', name: "" }, Sync, Wait, execute(3), Sync]]
+            .concat(),
         // A COPY has run to its end, whatever limit it was given, and does not run again.
         [&begin[..], &copy[..], &[Describe { kind: 'P', name: "" }, execute(1), Sync]].concat(),
         vec![

@@ -2,7 +2,7 @@
 //! a reply, in order. Told of each message and each reply, it knows which replies answer what, which messages an error made
 //! the server skip, and which it ignored within a copy.
 
-use super::expected::{Certainty, Expected, ParseOutcome, Query, Ready, Surprise};
+use super::expected::{Certainty, Closed, Expected, ParseOutcome, Query, Ready, Surprise};
 use super::statements::Statement;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -103,13 +103,13 @@ impl Conversation {
         }
     }
 
-    /// CloseComplete arrived: was it for the unnamed statement?
-    pub(super) fn close_complete(&mut self) -> Result<bool, Surprise> {
+    /// CloseComplete arrived: what has been closed?
+    pub(super) fn close_complete(&mut self) -> Result<Closed, Surprise> {
         self.skip_copy_ends();
         match self.queue.pop_front() {
-            Some(Expected::Close { unnamed_statement, .. }) => {
+            Some(Expected::Close { what, .. }) => {
                 self.skip_copy_ends();
-                Ok(unnamed_statement)
+                Ok(what)
             }
             other => self.surprise("CloseComplete", other),
         }

@@ -16,7 +16,7 @@ pub enum Expected {
     /// Answered by rows and CommandComplete, PortalSuspended or EmptyQueryResponse.
     Execute { injected: bool },
     /// Answered by CloseComplete.
-    Close { injected: bool, unnamed_statement: bool },
+    Close { injected: bool, what: Closed },
     /// A message that can only be answered by an error: a Flush that is laid out wrongly.
     Failing,
     /// CopyDone or CopyFail; has no reply of its own, ends copy-in mode.
@@ -46,6 +46,16 @@ pub struct Query {
     pub readable: bool,
     /// A result or an error has come: ReadyForQuery may follow.
     pub answered: bool,
+}
+
+/// What a Close ends, when its CloseComplete comes: behind an error it is skipped, and ends nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    UnnamedStatement,
+    /// The client's, whether memory or upstream has it.
+    UnnamedPortal,
+    /// What has a name, or what only upstream has.
+    Other,
 }
 
 /// What becomes of the session's names when the Parse succeeds.

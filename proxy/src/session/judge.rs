@@ -1,12 +1,12 @@
 //! The verdict on each message of the client's, told from its header and, where it names or brings a statement, from
 //! its body: pass it on, try it, or do something first.
 
-use super::expected::{Expected, ParseOutcome};
+use super::expected::{Closed, Expected, ParseOutcome};
 use super::frontend::Mode;
 use super::opening::Opening;
 use super::relay::Relay;
 use super::scan::{self, Kind};
-use super::statements::{Statement, Unnamed, UnnamedPortal};
+use super::statements::{Statement, Unnamed};
 use crate::wire::frame::{HEADER_BYTES, Header, MAX_SHORT_MESSAGE_BYTES};
 use crate::wire::frontend;
 use bytes::BytesMut;
@@ -320,20 +320,18 @@ impl Relay {
     fn judge_close(&mut self, body: Option<&[u8]>) -> Verdict {
         self.within_batch(false);
         let target = body.map(frontend::target);
-        let mut unnamed_statement = false;
+        let mut what = Closed::Other;
         match target {
-            Some(Ok(target)) if target.kind == b'S' => {
-                unnamed_statement = target.name.is_empty();
-                self.statements.unnamed_is_settled |= unnamed_statement;
-                if !unnamed_statement {
-                    self.statements.set(target.name, None);
-                }
+            Some(Ok(target)) if target.kind == b'S' && target.name.is_empty() => {
+                what = Closed::UnnamedStatement;
+                self.statements.unnamed_is_settled = true;
             }
-            Some(Ok(target)) if target.name.is_empty() => self.statements.unnamed_portal = UnnamedPortal::Same,
+            Some(Ok(target)) if target.kind == b'S' => self.statements.set(target.name, None),
+            Some(Ok(target)) if target.name.is_empty() => what = Closed::UnnamedPortal,
             Some(_) => {}
             None => self.statements.forget_named(),
         }
-        self.owed.push(Expected::Close { injected: false, unnamed_statement });
+        self.owed.push(Expected::Close { injected: false, what });
         Verdict::Pass
     }
 }

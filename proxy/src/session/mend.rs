@@ -2,7 +2,7 @@
 //! answered in its place. Their replies are swallowed.
 
 use super::exchange::ServerError;
-use super::expected::{Expected, ParseOutcome};
+use super::expected::{Closed, Expected, ParseOutcome};
 use super::frontend::Mode;
 use super::judge::Verdict;
 use super::miscount::Miscount;
@@ -125,7 +125,7 @@ impl Relay {
             }
             (Unnamed::Lacking | Unnamed::Stale, _) => {
                 frontend::say_close_statement(&mut out, "");
-                self.owed.push(Expected::Close { injected: true, unnamed_statement: true });
+                self.owed.push(Expected::Close { injected: true, what: Closed::UnnamedStatement });
             }
         }
         Some(out)
@@ -185,7 +185,7 @@ impl Relay {
         frontend::say_close_statement(&mut out, STATEMENT);
         let outcome = ParseOutcome::Named(STATEMENT.as_bytes().into(), None);
         self.owed.push(Expected::Parse { injected: true, outcome });
-        self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
+        self.owed.push(Expected::Close { injected: true, what: Closed::Other });
         Some(out)
     }
 
@@ -200,7 +200,7 @@ impl Relay {
         }
         let mut out = BytesMut::new();
         frontend::say_close_portal(&mut out, "");
-        self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
+        self.owed.push(Expected::Close { injected: true, what: Closed::Other });
         Some(out)
     }
 
@@ -224,7 +224,7 @@ impl Relay {
             (b'T' | b'E', UnnamedPortal::Stale) => {
                 let mut first = BytesMut::new();
                 frontend::say_close_portal(&mut first, "");
-                self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
+                self.owed.push(Expected::Close { injected: true, what: Closed::Other });
                 Verdict::PassAfter(first)
             }
             (b'T', UnnamedPortal::Lacking(lacking)) => {
@@ -239,7 +239,7 @@ impl Relay {
                 self.owed.push(Expected::Parse { injected: true, outcome });
                 self.owed.push(Expected::Bind { injected: true, unnamed: false });
                 self.owed.push(Expected::Execute { injected: true });
-                self.owed.push(Expected::Close { injected: true, unnamed_statement: false });
+                self.owed.push(Expected::Close { injected: true, what: Closed::Other });
                 Verdict::PassAfter(first)
             }
             (b'E', UnnamedPortal::Lacking(lacking)) if lacking.may_be_gone => {

@@ -4,7 +4,7 @@
 //! that the replies do not fit are dropped.
 
 use super::conversation::Conversation;
-use super::expected::{Certainty, Expected, ParseOutcome, Ready, Surprise};
+use super::expected::{Certainty, Closed, Expected, ParseOutcome, Ready, Surprise};
 use super::statements::Statement;
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ impl Owed {
             let outcome = ParseOutcome::Named(statement.as_bytes().into(), None);
             self.push(Expected::Parse { injected: true, outcome });
         }
-        self.push(Expected::Close { injected: true, unnamed_statement: false });
+        self.push(Expected::Close { injected: true, what: Closed::Other });
         needs_parse
     }
 
@@ -160,7 +160,7 @@ impl Owed {
                 name.is_empty()
             }
             Expected::Parse { injected, .. } => *injected,
-            Expected::Close { unnamed_statement, .. } => *unnamed_statement,
+            Expected::Close { what, .. } => *what == Closed::UnnamedStatement,
             Expected::Query(_) => true,
             _ => false,
         };
@@ -211,11 +211,13 @@ impl Owed {
         matches!(self.likeliest.front(), Some(Expected::Bind { unnamed: true, .. }))
     }
 
-    /// CloseComplete arrived: was it for the unnamed statement?
-    pub(super) fn close_complete(&mut self) -> Result<Certainty, Surprise> {
-        let mut unnamed = Certainty::from(self.likeliest.close_complete()?);
+    /// CloseComplete arrived: was it for the unnamed statement, and was it for the client's unnamed portal?
+    pub(super) fn close_complete(&mut self) -> Result<[Certainty; 2], Surprise> {
+        let is_unnamed = |closed| [Closed::UnnamedStatement, Closed::UnnamedPortal].map(|what| (what == closed).into());
+        let mut unnamed: [Certainty; 2] = is_unnamed(self.likeliest.close_complete()?);
         for other in &mut self.others {
-            unnamed = unnamed.or(other.close_complete()?.into());
+            let otherwise: [Certainty; 2] = is_unnamed(other.close_complete()?);
+            unnamed = [unnamed[0].or(otherwise[0]), unnamed[1].or(otherwise[1])];
         }
         Ok(unnamed)
     }
@@ -373,7 +375,7 @@ mod tests {
         assert!(!owed.ask("s"), "a Close tells");
         assert!(!owed.should_ask() && owed.comes_by_itself());
         assert_eq!(owed.arrives(b'3'), Ok(true));
-        assert_eq!(owed.close_complete(), Ok(Certainty::No));
+        assert_eq!(owed.close_complete(), Ok([Certainty::No; 2]));
         assert!(owed.is_idle());
     }
 
@@ -414,7 +416,7 @@ mod tests {
     fn a_close_of_the_clients_is_told_from_the_question() {
         for was_skipped in [true, false] {
             let mut owed = failed_copy();
-            owed.push(Expected::Close { injected: false, unnamed_statement: false });
+            owed.push(Expected::Close { injected: false, what: Closed::Other });
             owed.push(sync());
             assert!(owed.should_ask());
             assert!(owed.ask("s"), "a CloseComplete may be the client's");
@@ -497,7 +499,7 @@ mod tests {
 
     #[test]
     fn closing_is_all_that_is_owed() {
-        let close = || Expected::Close { injected: false, unnamed_statement: false };
+        let close = || Expected::Close { injected: false, what: Closed::Other };
         assert!(owed([close(), sync()]).is_closing());
         assert!(!owed([close(), execute(), sync()]).is_closing());
         assert!(!owed([query()]).is_closing());

@@ -104,7 +104,10 @@ impl Relay {
                     Err(surprise) => self.distrust(surprise),
                 },
                 b'3' => match self.owed.close_complete() {
-                    Ok(unnamed) => self.unnamed_is_destroyed(unnamed),
+                    Ok([statement, portal]) => {
+                        self.unnamed_is_destroyed(statement);
+                        self.unnamed_portal_is_closed(portal);
+                    }
                     Err(surprise) => self.distrust(surprise),
                 },
                 b'T' | b'n' => self.expect(Owed::described),
@@ -224,6 +227,17 @@ impl Relay {
             }
             // Weir has no interest in it any more, which is right in both cases.
             Certainty::Perhaps | Certainty::Yes => self.statements.unnamed_is(None),
+        }
+    }
+
+    /// The unnamed portal's end, if the reply said so: of the client's, and of upstream's.
+    fn unnamed_portal_is_closed(&mut self, certainty: Certainty) {
+        match certainty {
+            Certainty::No => {}
+            Certainty::Perhaps if !self.statements.unnamed_portal.is_same() => {
+                self.distrust(Surprise("perhaps the end of an unnamed portal that memory ran"));
+            }
+            Certainty::Perhaps | Certainty::Yes => self.statements.unnamed_portal = UnnamedPortal::Same,
         }
     }
 
