@@ -284,6 +284,15 @@ fn found_before() -> Vec<Sequence> {
         vec![Query(totals.into()), Wait, Query("COPY scratch FROM STDIN".into()), Wait, bind(""), Sync],
         // Behind a message of impossible length the replies to what came before are still told apart.
         vec![Query(totals.into()), Wait, bind(""), Step::Raw { tag: 'B', length: u32::MAX, body: vec![] }],
+        // What has been collected before it is forwarded with the statement that memory was given.
+        vec![
+            Query(totals.into()),
+            Wait,
+            parse(totals),
+            Step::Flush,
+            bind_values(1, &[0]),
+            Step::Raw { tag: 'Q', length: 0, body: vec![] },
+        ],
         // A description takes no snapshot, not even that of a statement that upstream has not been given.
         [
             &read[..],

@@ -80,6 +80,11 @@ impl Relay {
             let header = match frame::header(rest) {
                 Ok(Some(header)) => header,
                 Ok(None) => return ClientStep::Wait,
+                Err(_) if matches!(self.mode, Mode::Collecting { .. }) => {
+                    // What came before is forwarded like any batch: with what upstream lacks for it.
+                    self.decline(reason::BATCH, true);
+                    continue;
+                }
                 Err(_) => {
                     // Postgres ends the session with 08P01; nothing behind this can be told apart.
                     self.client_is_garbled = true;
