@@ -2,8 +2,8 @@
 -- with its elder, and put in its place.
 
 CREATE OR REPLACE FUNCTION pgtrickle.canary_name(st pgtrickle.pgt_stream_tables) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $body$
-    SELECT format('%I.%I', st.pgt_schema, st.pgt_name || '__canary')
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog AS $body$
+    SELECT quote_ident(st.pgt_schema) || '.' || quote_ident(st.pgt_name || '__canary')
 $body$;
 
 -- Its name. 42P07: one is under way.
