@@ -2,7 +2,8 @@
 //! needs to know it.
 
 use crate::capture::{Method, Preference};
-use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Row};
 
 /// What `pgtrickle.set_capture_mode` asked for; None: nothing, or nothing is installed yet.
 pub async fn requested(client: &Client) -> Result<Option<Preference>, tokio_postgres::Error> {
@@ -64,7 +65,7 @@ pub async fn watch(client: &Client, tables: &[u32], again: Again) -> Result<(), 
 
 /// Takes partitioned tables out of the publication on which new partitions would refuse UPDATE.
 pub async fn release_endangered(client: &Client) -> Result<(), tokio_postgres::Error> {
-    for row in client.query("SELECT pgtrickle_changes.release_endangered()", &[]).await? {
+    for row in without_waiting(client, "SELECT pgtrickle_changes.release_endangered()").await? {
         let table: String = row.try_get(0)?;
         tracing::warn!(table, "a partitioned table is no longer watched: its partitions would refuse UPDATE");
     }
@@ -73,10 +74,23 @@ pub async fn release_endangered(client: &Client) -> Result<(), tokio_postgres::E
 
 /// Removes what the other way has left on tables.
 pub async fn release_other_method(client: &Client) -> Result<(), tokio_postgres::Error> {
-    let row = client.query_one("SELECT pgtrickle_changes.release_other_method()", &[]).await?;
-    let released: i32 = row.try_get(0)?;
-    if released > 0 {
-        tracing::info!(tables = released, "what the other way of capturing had left on tables is removed");
+    for row in without_waiting(client, "SELECT pgtrickle_changes.release_other_method()").await? {
+        let released: i32 = row.try_get(0)?;
+        if released > 0 {
+            tracing::info!(tables = released, "what the other way of capturing had left on tables is removed");
+        }
     }
     Ok(())
+}
+
+/// The rows of a function that waits only briefly for locks. What it changes it skips when that is locked; what it looks
+/// for is in system catalogs, and those can be locked too (VACUUM FULL, REINDEX): no rows then, the next reading asks again.
+async fn without_waiting(client: &Client, call: &str) -> Result<Vec<Row>, tokio_postgres::Error> {
+    match client.query(call, &[]).await {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            tracing::debug!(call, "a system catalog is locked; tried again at the next reading");
+            Ok(Vec::new())
+        }
+        rows => rows,
+    }
 }

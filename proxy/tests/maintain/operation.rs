@@ -187,3 +187,20 @@ fn an_immediate_table_needs_no_schedule() {
         rig.verify(&["n"]).await;
     });
 }
+
+/// VACUUM FULL of a system catalog, say: what is only tidied up after waits for the next reading, and maintenance goes on.
+#[test]
+fn a_locked_system_catalog_stops_nothing() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.sql("CREATE TABLE t (id int PRIMARY KEY); SELECT pgtrickle.create_stream_table('s', 'SELECT count(*) FROM t', '1s')")
+            .await;
+        rig.until("it is live", async || rig.state("s") == Some(State::Live)).await;
+        let other = rig.server.connect().await;
+        other.batch_execute("BEGIN; LOCK TABLE pg_publication_rel").await.expect("a superuser may");
+        rig.sql("SELECT pgtrickle.mark('catalog')").await;
+        rig.settle().await;
+        assert_eq!(rig.state("s"), Some(State::Live));
+        other.batch_execute("COMMIT").await.expect("nothing to undo");
+    });
+}
