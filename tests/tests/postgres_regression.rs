@@ -2,7 +2,7 @@
 //! `tests/regress/` lists and explains. Fetches the suite and takes minutes: `make test-regress`.
 
 use weir_tests::regress::run::Run;
-use weir_tests::regress::suite::{Suite, cut_after};
+use weir_tests::regress::suite::{SETUP, Suite, cut_after};
 use weir_tests::regress::{difference, explained, reads};
 
 /// Differences that come of Weir's being there at all, the same in every run of a major version.
@@ -38,9 +38,11 @@ fn beside_stream_tables_18() {
 
 fn forwarded(major: u32, list: &str) {
     let suite = Suite::fetch(major);
+    let parts = cut_after(&suite.groups(), &[SETUP]);
     let runs = [Run::direct, Run::through_weir].map(|start| {
         let mut run = start(&suite);
-        run.run(&suite, &suite.groups());
+        run.set_up(&suite, &parts[0]);
+        run.run(&suite, &parts[1]);
         run
     });
     judge(&suite, &runs, list);
@@ -48,10 +50,12 @@ fn forwarded(major: u32, list: &str) {
 
 fn beside_stream_tables(major: u32, list: &str) {
     let suite = Suite::fetch(major);
-    let parts = cut_after(&suite.groups(), &reads::PAUSES);
+    let halves = cut_after(&suite.groups(), &[SETUP]);
+    let parts = cut_after(&halves[1], &reads::PAUSES);
     let mut complaints = Vec::new();
     let runs = [Run::direct, Run::through_weir].map(|start| {
         let mut run = start(&suite);
+        run.set_up(&suite, &halves[0]);
         for (number, groups) in parts.iter().enumerate() {
             run.run(&suite, groups);
             if number == 0 {

@@ -4,6 +4,9 @@ use crate::postgres::Binaries;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The test that fills the tables which most others read; a group of its own, the first.
+pub const SETUP: &str = "test_setup";
+
 /// The regression SQL of one major version with the programs to run it.
 pub struct Suite {
     pub major: u32,
