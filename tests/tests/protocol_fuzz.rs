@@ -340,6 +340,23 @@ fn found_before() -> Vec<Sequence> {
             &[Query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE".into()), Wait],
         ]
         .concat(),
+        // That of a COPY takes none.
+        [
+            &[Query(totals.into()), Wait, copy[0].clone(), Describe { kind: 'S', name: "" }, Step::Flush, Wait][..],
+            &[Query("BEGIN ISOLATION LEVEL REPEATABLE READ".into()), Wait, Query("ROLLBACK".into())],
+        ]
+        .concat(),
+        [
+            &begin[..],
+            &[copy[0].clone(), Describe { kind: 'S', name: "" }, Sync, Wait],
+            &[Query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE".into()), Wait],
+        ]
+        .concat(),
+        [
+            &[Query(totals.into()), Wait, parse(totals), Step::Flush, copy[0].clone(), Step::Flush, Wait][..],
+            &[Query("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE".into()), Wait],
+        ]
+        .concat(),
         // The portal of a read in a block that has failed since, and in one whose end is under way.
         [
             &[Query(totals.into()), Wait, parse("BEGIN"), bind(""), execute(0)],

@@ -50,7 +50,6 @@ impl Relay {
         let input = std::mem::take(&mut self.client.input);
         let candidate = &input.filled()[..bytes];
         let is_batch = candidate[0] != b'Q';
-        let is_unsynced = frame::messages(candidate).last().is_some_and(|(tag, _)| tag == b'H');
         self.answer.clear();
         let mut outcome = self.answer_from_memory(candidate).await;
         if matches!(outcome, Err(Refusal::Forward(literals::REASON))) {
@@ -64,6 +63,7 @@ impl Relay {
             // It may last as long as its client reads.
             Ok(Some(copy)) => return Box::pin(self.copy_out(*copy, bytes)).await,
             Err(Refusal::Cancelled) if self.state.status == b'I' => {
+                self.is_unsynced = false;
                 self.answer.clear();
                 let message = "canceling statement due to user request";
                 backend::error(&mut self.answer, "ERROR", "57014", message);
@@ -79,7 +79,6 @@ impl Relay {
             }
             Err(Refusal::Session(error)) => return Err(error),
         }
-        self.is_unsynced = is_unsynced;
         self.client.input.consume(bytes);
         self.client.output.extend(&self.answer);
         if self.answer.capacity() > KEPT_ANSWER_BYTES {
@@ -158,11 +157,13 @@ impl Relay {
             drop(snapshot);
             // What has been shown must not be gone in the next answer.
             self.state.bookmark = self.state.bookmark.max(shown.position);
-            self.state.read_in_block = self.state.status == b'T';
+            self.state.read_in_block = in_block && (self.state.read_in_block || batch::takes_snapshot(&ops));
             self.route = Route::Memory;
             self.context.metrics.answered.add(batch::executions(&ops));
             self.note_local_read();
         }
+        let is_synced = frame::messages(candidate).last().is_none_or(|(tag, _)| tag != b'H');
+        self.is_unsynced = !is_synced && (self.is_unsynced || batch::takes_snapshot(&ops));
         batch::adopt(names, &mut self.statements);
         Ok(None)
     }

@@ -263,6 +263,16 @@ pub(super) fn copied(ops: &[Op<'_>]) -> Result<Option<Arc<Statement>>, Refusal> 
     }
 }
 
+/// The client's transaction has taken a snapshot: Parse takes one for what it analyses, and a COPY it does not
+/// (`analyze_requires_snapshot`); whatever is bound is executed.
+pub(super) fn takes_snapshot(ops: &[Op<'_>]) -> bool {
+    ops.iter().any(|op| match op {
+        Op::Parse { statement } => statement.kind == Kind::Read,
+        Op::Simple { .. } | Op::Bind { .. } => true,
+        _ => false,
+    })
+}
+
 /// Statements executed.
 pub(super) fn executions(ops: &[Op<'_>]) -> u64 {
     ops.iter().filter(|op| matches!(op, Op::Simple { .. } | Op::Execute { .. })).count() as u64
