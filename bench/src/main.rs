@@ -1,11 +1,12 @@
 //! `make bench`: Weir and Postgres measured against each other in one run, interleaved, on one machine.
 //!
-//! `dataset` fills the fraud scenario; `load` drives clients (each a `session`) and collects `latencies`, `metrics`
+//! `dataset` fills the fraud scenario; `catch_up` waits for memory, `load` drives clients (each a `session`) and collects `latencies`, `metrics`
 //! reads Weir's counters, `processor` what processes cost; `reads`, `writes`, `commits`, `capture` and `forwarding` are the
 //! measurements, `tpch` and `scenarios` others over tables of their own; `report` writes the Markdown table and `plot` the
 //! picture.
 
 mod capture;
+mod catch_up;
 mod commits;
 mod dataset;
 mod forwarding;

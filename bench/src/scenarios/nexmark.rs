@@ -2,6 +2,7 @@
 //! Postgres writing them.
 
 use super::report;
+use crate::catch_up::catch_up;
 use crate::metrics::metric;
 use crate::processor;
 use std::path::Path;
@@ -48,7 +49,7 @@ fn play(name: &'static str, query: &str) -> Stream {
     through.execute("SET weir.consistency = 'latest'");
     through.execute(&nexmark::create(name, query));
     weir.wait_until_live_within(&[name], POPULATION);
-    catch_up(&mut through, name);
+    catch_up(&mut through, name, POPULATION);
     let counters =
         || (processor::spent(weir.process_id(), Some("weir-engine")), metric(&weir, "weir_rows_changed_total"));
     let (engine, changed) = counters();
@@ -57,7 +58,7 @@ fn play(name: &'static str, query: &str) -> Stream {
         let from = FIRST + batch * BATCH;
         direct.execute(&nexmark::events(from, from + BATCH));
     }
-    catch_up(&mut through, name);
+    catch_up(&mut through, name, POPULATION);
     let elapsed = started.elapsed();
     let after = counters();
     let sql = format!("SELECT * FROM {name}");
@@ -74,18 +75,4 @@ fn play(name: &'static str, query: &str) -> Stream {
     };
     println!("{}", report::nexmark_line(&stream));
     stream
-}
-
-/// Reads at `latest` until memory answers.
-fn catch_up(through: &mut RawClient, name: &str) {
-    let started = Instant::now();
-    loop {
-        through.execute(&format!("SELECT FROM {name} LIMIT 0"));
-        let route = through.last_route();
-        if route == "memory" {
-            return;
-        }
-        assert!(started.elapsed() < POPULATION, "{name} is not answered from memory: {route}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

@@ -7,9 +7,10 @@
 
 mod report;
 
+use crate::catch_up::catch_up;
 use crate::processor;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use weir_tests::oracle::{Order, compare_from_memory};
 use weir_tests::postgres::TestServer;
 use weir_tests::tpch::{self, Changes, QUERIES, TENTH};
@@ -68,7 +69,7 @@ fn of_query(server: &TestServer, name: &'static str, query: &str, cycles: std::o
         for sql in [changes.insert(), changes.delete(), changes.update()] {
             let before = engine();
             direct.execute(&sql);
-            catch_up(&mut through, name);
+            catch_up(&mut through, name, POPULATION);
             cost.refresh.push(engine() - before);
         }
         compare(&mut through, &mut direct, &sql);
@@ -89,19 +90,5 @@ fn compare(through: &mut RawClient, direct: &mut RawClient, sql: &str) {
     let mut equal = || compare_from_memory(through, direct, sql, Order::Any);
     if let Err(found) = equal().or_else(|_| equal()) {
         panic!("{found}");
-    }
-}
-
-/// Reads at `latest` until memory answers.
-fn catch_up(through: &mut RawClient, name: &str) {
-    let started = Instant::now();
-    loop {
-        through.execute(&format!("SELECT FROM {name} LIMIT 0"));
-        let route = through.last_route();
-        if route == "memory" {
-            return;
-        }
-        assert!(started.elapsed() < POPULATION, "{name} is not answered from memory: {route}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }

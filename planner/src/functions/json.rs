@@ -154,17 +154,6 @@ fn part_text(found: Option<&str>) -> Result<Value, EvalError> {
     }
 }
 
-fn type_name(text: &str) -> &'static str {
-    match text.as_bytes().first() {
-        Some(b'{') => "object",
-        Some(b'[') => "array",
-        Some(b'"') => "string",
-        Some(b't' | b'f') => "boolean",
-        Some(b'n') => "null",
-        _ => "number",
-    }
-}
-
 fn array_length(text: &str) -> Result<Value, EvalError> {
     match text.as_bytes().first() {
         Some(b'[') => Ok(Int4(pieces(text)?.len() as i32)),
@@ -180,6 +169,6 @@ strict_functions! {
     "json_array_element_text" (Opaque(json), &Int4(index)) => part_text(take(text_of(json)?, &Step::Element(index), false)?);
     "json_extract_path" (Opaque(json), Array(path)) => part(at_path(json, &path.elements)?);
     "json_extract_path_text" (Opaque(json), Array(path)) => part_text(at_path(json, &path.elements)?);
-    "json_typeof" (Opaque(json)) => Ok(Value::text(type_name(text_of(json)?)));
+    "json_typeof" (Opaque(json)) => Ok(Value::text(super::jsonb::type_name(text_of(json)?)));
     "json_array_length" (Opaque(json)) => array_length(text_of(json)?);
 }

@@ -215,7 +215,8 @@ fn exist(text: &str, keys: &[Value], all: bool) -> Result<Value, EvalError> {
     Ok(Bool(all))
 }
 
-fn type_name(text: &str) -> &'static str {
+/// What `json_typeof` and `jsonb_typeof` call a value that begins like this.
+pub(super) fn type_name(text: &str) -> &'static str {
     match text.as_bytes().first() {
         Some(b'{') => "object",
         Some(b'[') => "array",
