@@ -144,6 +144,13 @@ fn a_snapshot_keeps_what_a_stream_table_showed() {
         assert_eq!(rig.scalar(listed).await, format!("{dated} public.by shop 5|public.kept public.by shop 5"));
         assert_eq!(rig.refused("SELECT pgtrickle.snapshot_stream_table('\"by shop\"', 'kept')").await, "42P07");
         assert_eq!(rig.refused("SELECT pgtrickle.drop_snapshot('sales')").await, "42P01");
+        // Another table's oid, as after a restore.
+        rig.sql("UPDATE pgtrickle.pgt_snapshots SET snapshot_relid = 'sales'::regclass WHERE snapshot_name = 'kept'")
+            .await;
+        assert_eq!(rig.refused("SELECT pgtrickle.drop_snapshot('sales')").await, "42P01");
+        assert_eq!(rig.scalar("SELECT count(*) FROM pgtrickle.list_snapshots()").await, "1");
+        rig.sql("UPDATE pgtrickle.pgt_snapshots SET snapshot_relid = 'kept'::regclass WHERE snapshot_name = 'kept'")
+            .await;
         rig.sql("SELECT pgtrickle.drop_snapshot('kept')").await;
         rig.sql(&format!("DROP TABLE {dated}")).await;
         assert_eq!(rig.scalar("SELECT count(*) FROM pgtrickle.list_snapshots()").await, "0");

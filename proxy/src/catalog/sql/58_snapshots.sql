@@ -3,7 +3,9 @@
 CREATE TABLE IF NOT EXISTS pgtrickle.pgt_snapshots (
     snapshot_id bigserial PRIMARY KEY,
     stream_table text NOT NULL,
+    -- Both must be the table's: after a restore from pg_dump its oid may be another table's, and so may its name once it is dropped.
     snapshot_relid oid NOT NULL UNIQUE,
+    snapshot_name name NOT NULL,
     row_count bigint NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
@@ -35,8 +37,10 @@ BEGIN
     EXECUTE format('CREATE TABLE %s AS SELECT * FROM %s', target, st.pgt_relid::regclass);
     GET DIAGNOSTICS copied = ROW_COUNT;
     created := to_regclass(target);
-    INSERT INTO pgtrickle.pgt_snapshots (stream_table, snapshot_relid, row_count)
-    VALUES (st.pgt_schema || '.' || st.pgt_name, created, copied);
+    -- Of a table that is gone, whose oid this one has now.
+    DELETE FROM pgtrickle.pgt_snapshots s WHERE s.snapshot_relid = created;
+    INSERT INTO pgtrickle.pgt_snapshots (stream_table, snapshot_relid, snapshot_name, row_count)
+    SELECT st.pgt_schema || '.' || st.pgt_name, c.oid, c.relname, copied FROM pg_catalog.pg_class c WHERE c.oid = created;
     RETURN (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = created);
 END
@@ -47,7 +51,8 @@ CREATE OR REPLACE FUNCTION pgtrickle.list_snapshots() RETURNS TABLE (
     snapshot_table text, stream_table text, row_count bigint, created_at timestamptz
 ) LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT format('%I.%I', n.nspname, c.relname), s.stream_table, s.row_count, s.created_at
-    FROM pgtrickle.pgt_snapshots s JOIN pg_class c ON c.oid = s.snapshot_relid JOIN pg_namespace n ON n.oid = c.relnamespace
+    FROM pgtrickle.pgt_snapshots s JOIN pg_class c ON c.oid = s.snapshot_relid AND c.relname = s.snapshot_name
+    JOIN pg_namespace n ON n.oid = c.relnamespace
     ORDER BY s.snapshot_id DESC
 $body$;
 
@@ -56,7 +61,8 @@ CREATE OR REPLACE FUNCTION pgtrickle.drop_snapshot(p_snapshot text) RETURNS void
 DECLARE
     relation regclass := to_regclass(p_snapshot);
 BEGIN
-    IF relation IS NULL OR NOT EXISTS (SELECT FROM pgtrickle.pgt_snapshots s WHERE s.snapshot_relid = relation) THEN
+    IF relation IS NULL OR NOT EXISTS (SELECT FROM pgtrickle.pgt_snapshots s JOIN pg_catalog.pg_class c
+        ON c.oid = s.snapshot_relid AND c.relname = s.snapshot_name WHERE c.oid = relation) THEN
         RAISE EXCEPTION USING ERRCODE = '42P01', MESSAGE = format('snapshot "%s" does not exist', p_snapshot);
     END IF;
     DELETE FROM pgtrickle.pgt_snapshots s WHERE s.snapshot_relid = relation;
