@@ -70,20 +70,23 @@ fn same(pair: &mut Pair, sql: &str, act: impl Fn(&mut RawClient) -> Vec<Message>
     through
 }
 
-/// Time and again the same as Postgres, until memory answers.
+/// Time and again the same as Postgres, until memory answers it both ways. Either may be analysed anew at any moment: a
+/// change of the catalogue (a role, a grant) that is only just noticed lets go of what was known.
 fn from_memory(pair: &mut Pair, sql: &str) {
     let started = Instant::now();
-    loop {
-        assert!(!has_error(&same(pair, sql, |client| client.simple(sql))), "{sql}");
-        let route = pair.through.last_route();
-        if route == "memory" {
-            break;
+    let ways: [&dyn Fn(&mut RawClient) -> Vec<Message>; 2] =
+        [&|client| client.simple(sql), &|client| client.extended(sql, &[], 1)];
+    for way in ways {
+        loop {
+            assert!(!has_error(&same(pair, sql, way)), "{sql}");
+            let route = pair.through.last_route();
+            if route == "memory" {
+                break;
+            }
+            assert!(started.elapsed() < PATIENCE, "{sql} is not answered from memory: {route}");
+            std::thread::sleep(Duration::from_millis(5));
         }
-        assert!(started.elapsed() < PATIENCE, "{sql} is not answered from memory: {route}");
-        std::thread::sleep(Duration::from_millis(5));
     }
-    same(pair, sql, |client| client.extended(sql, &[], 1));
-    assert_eq!(pair.through.last_route(), "memory", "{sql}");
 }
 
 /// The same as Postgres, and never from memory.
