@@ -187,6 +187,43 @@ fn weir_check_is_content_with_a_good_server() {
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
 }
 
+/// A partition is copied by its own name, for which a privilege on the partitioned table does not count.
+#[test]
+fn weir_check_names_what_its_role_may_not_read() {
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut client = RawClient::superuser(&weir.address());
+    client.execute(
+        "CREATE TABLE sale (day int PRIMARY KEY, n int) PARTITION BY RANGE (day); CREATE SCHEMA old; \
+         CREATE TABLE sale_new PARTITION OF sale FOR VALUES FROM (10) TO (20); \
+         CREATE TABLE old.\"Sale\" PARTITION OF sale FOR VALUES FROM (0) TO (10); \
+         CREATE TABLE item (id int PRIMARY KEY); CREATE ROLE weir LOGIN REPLICATION; \
+         GRANT CREATE, TEMP ON DATABASE postgres TO weir; GRANT SELECT ON sale TO weir",
+    );
+    client.execute(&create("'per_day', 'SELECT day, n FROM sale', '1s'"));
+    client.execute(&create("'items', 'SELECT id FROM item', '1s'"));
+    let url = server.url().replace("postgres:postgres", "weir");
+    let check = || {
+        let output = Command::new(binary()).args(["check", "--upstream", &url]).output().expect("weir runs");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let script = check();
+    let partitions = "-- recommended: role weir may not read each partition of sale, one by one\n\
+         GRANT USAGE ON SCHEMA old TO weir;\nGRANT SELECT ON old.\"Sale\" TO weir;\nGRANT SELECT ON sale_new TO weir;\n";
+    assert!(script.contains(partitions), "{script}");
+    for table in ["item", "items", "per_day"] {
+        let remedy = format!("-- recommended: role weir may not read {table}\nGRANT SELECT ON {table} TO weir;\n");
+        assert!(script.contains(&remedy), "{table}: {script}");
+    }
+    let grants: Vec<&str> = script
+        .lines()
+        .filter(|line| line.starts_with("GRANT SELECT") || line.starts_with("GRANT USAGE ON SCHEMA"))
+        .collect();
+    client.execute(&grants.join(""));
+    let script = check();
+    assert!(!script.contains("may not read"), "{script}");
+}
+
 /// What Postgres has to say of a text when it parses it, it says each time: a name that is cut, a backslash in a literal.
 #[test]
 fn notices_are_not_lost() {

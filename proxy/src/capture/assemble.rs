@@ -24,6 +24,8 @@ pub(super) struct Transaction {
     pub xid: u32,
     /// End of the commit record.
     pub position: Position,
+    /// [`super::Commit::seen_from`], where that is not `position`.
+    pub seen_from: Option<Position>,
     pub time_micros: i64,
     pub changes: Vec<Change>,
     /// Tables that cannot be captured from this transaction on, and why.

@@ -139,7 +139,14 @@ impl Delivery {
                     let changes = self.route(transaction.xid, transaction.position, transaction.changes);
                     if !changes.is_empty() {
                         let (xid, position) = (transaction.xid, transaction.position);
-                        commits.push(Commit { xid, position, time_micros: transaction.time_micros, changes });
+                        let seen_from = transaction.seen_from.unwrap_or(position);
+                        commits.push(Commit {
+                            xid,
+                            position,
+                            seen_from,
+                            time_micros: transaction.time_micros,
+                            changes,
+                        });
                     }
                 }
                 None => break,

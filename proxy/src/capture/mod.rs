@@ -86,6 +86,9 @@ pub struct Commit {
     pub xid: u32,
     /// End of the commit record; from triggers, the position of the step, which all its commits share.
     pub position: Position,
+    /// Whoever has seen this commit asks for this position or a later one. From triggers that may be far below `position`:
+    /// the step before has ended there.
+    pub seen_from: Position,
     /// Commit time, microseconds since 2000-01-01 UTC.
     pub time_micros: i64,
     pub changes: Vec<Change>,

@@ -211,5 +211,47 @@ async fn installation(client: &Client, method: Method) -> Result<Vec<Finding>, t
         };
         findings.push(finding);
     }
+    findings.extend(unreadable(client).await?);
+    Ok(findings)
+}
+
+/// Rows are copied by Weir's role from each table by its own name: a privilege on a partitioned table does not help with its
+/// partitions, which are copied one by one. What Postgres evaluates is read as the view it is.
+async fn unreadable(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
+    let unreadable = "WITH needed (relid, root) AS ( \
+             SELECT l, d.source_relid FROM pgtrickle.pgt_dependencies d CROSS JOIN LATERAL pgtrickle.leaves(d.source_relid) l \
+             WHERE d.source_type <> 'STREAM_TABLE' \
+             UNION SELECT s.pgt_relid, s.pgt_relid FROM pgtrickle.pgt_stream_tables s) \
+         SELECT n.root::regclass::text, n.relid::regclass::text, n.relid = n.root, quote_ident(s.nspname), \
+             has_schema_privilege(s.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT'), quote_ident(current_user) \
+         FROM needed n JOIN pg_class c ON c.oid = n.relid JOIN pg_namespace s ON s.oid = c.relnamespace \
+         WHERE NOT (has_schema_privilege(s.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')) ORDER BY 1, 2";
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut last = String::new();
+    for row in client.query(unreadable, &[]).await? {
+        let (root, name, is_whole): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
+        let (schema, may_enter, may_read, role): (String, bool, bool, String) =
+            (row.get(3), row.get(4), row.get(5), row.get(6));
+        let mut grants = Vec::new();
+        if !may_enter {
+            grants.push(format!("GRANT USAGE ON SCHEMA {schema} TO {role};"));
+        }
+        if !may_read {
+            grants.push(format!("GRANT SELECT ON {name} TO {role};"));
+        }
+        match findings.last_mut().filter(|_| last == root) {
+            Some(finding) => {
+                for grant in grants.into_iter().filter(|grant| !finding.remedy.contains(grant)).collect::<Vec<_>>() {
+                    finding.remedy.push('\n');
+                    finding.remedy.push_str(&grant);
+                }
+            }
+            None => {
+                let what = if is_whole { root.clone() } else { format!("each partition of {root}, one by one") };
+                findings.push(Finding::minor(format!("role {role} may not read {what}"), grants.join("\n")));
+            }
+        }
+        last = root;
+    }
     Ok(findings)
 }

@@ -22,15 +22,18 @@ pub(super) async fn follow(
 ) {
     let permits = Arc::new(Semaphore::new(BATCHES_IN_FLIGHT));
     // What was committed before the slot's first position is in no event: the catalog is read once the stream is open.
+    let opened = || {
+        let _ = notices.send(Notice::Opened { position: shared.ledger.open_stream() });
+    };
     while let Some(event) = events.recv().await {
         let interrupted = matches!(event, Event::Interrupted { .. });
-        if !shared.stream_is_open.swap(!interrupted, Ordering::AcqRel) && !interrupted {
-            let _ = notices.send(Notice::CatalogChanged);
+        let was_open = shared.stream_is_open.swap(!interrupted, Ordering::AcqRel);
+        if !was_open && !interrupted && !matches!(event, Event::Restarted { .. }) {
+            opened();
         }
         let next = match event {
             Event::Commits { commits, frontier } => {
                 let marks: Vec<Notice> = commits.iter().flat_map(|commit| read_marks(&shared, commit)).collect();
-                shared.ledger.reach(frontier);
                 let Ok(permit) = permits.clone().acquire_owned().await else { return };
                 if work.send(Work::Commits { commits, frontier, permit }).is_err() {
                     return;
@@ -39,6 +42,8 @@ pub(super) async fn follow(
                 for mark in marks {
                     let _ = notices.send(mark);
                 }
+                // Whoever is told so finds the marks with the keeper.
+                shared.ledger.reach(frontier);
                 continue;
             }
             Event::Frontier(frontier) => {
@@ -68,8 +73,13 @@ pub(super) async fn follow(
             Event::Restarted { reason } => {
                 shared.suspension.mark();
                 shared.ledger.reset();
+                // Before the keeper begins anew.
+                if work.send(Work::Reset).is_err() {
+                    return;
+                }
                 let _ = notices.send(Notice::Restarted { reason });
-                Work::Reset
+                opened();
+                continue;
             }
             Event::CatalogChanged => {
                 shared.registry.advance_epoch();
@@ -86,10 +96,10 @@ pub(super) async fn follow(
 /// Withholds what a commit's marks may touch; what the keeper has to do about them.
 fn read_marks(shared: &Shared, commit: &Commit) -> Vec<Notice> {
     let mut notices = Vec::new();
-    let position = commit.position;
+    let position = commit.seen_from;
     for change in &commit.changes {
         let Change::Mark(text) = change else { continue };
-        tracing::debug!(text, %position, "a mark in the stream");
+        tracing::debug!(text, %position, at = %commit.position, "a mark in the stream");
         match text.split_once(':') {
             Some(("ask", question)) => notices.push(Notice::Asked(question.to_owned())),
             Some(("refresh", pgt_id)) => {

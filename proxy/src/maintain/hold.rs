@@ -54,8 +54,14 @@ fn extend(xid: u32, near: u64) -> u64 {
     candidates.into_iter().min_by_key(|candidate| candidate.abs_diff(near)).unwrap_or(base)
 }
 
-/// The rows of a table as the snapshot sees them.
-pub(super) type HoldAnswer = Result<Arc<TableVersion>, String>;
+/// A table as the snapshot sees it.
+pub(super) struct Held {
+    pub rows: Arc<TableVersion>,
+    /// Postgres evaluates it, and what it reads has changed since it last did.
+    pub moved: bool,
+}
+
+pub(super) type HoldAnswer = Result<Held, String>;
 
 /// One comparison under way.
 struct Active {
@@ -126,8 +132,11 @@ impl Thread {
         let arrived = active.wanted.as_ref().is_some_and(|wanted| active.reached >= wanted.settlement.position);
         if arrived {
             let Some(Active { mut held, wanted: Some(wanted), .. }) = self.hold.active.take() else { return };
-            let _ = wanted.done.send(self.rows_as_seen(wanted.table, &wanted.settlement, &mut held));
+            let table = wanted.table;
+            let _ = wanted.done.send(self.rows_as_seen(table, &wanted.settlement, &mut held));
             self.replay(held);
+            // It was stamped with the snapshot's position, below which there may be commits that only follow now.
+            self.refresh(&[table]);
         } else if active.since.elapsed() > LONGEST_HOLD {
             self.release_hold();
         }
@@ -163,7 +172,8 @@ impl Thread {
             }
         }
         if self.views.is_evaluated(table) {
-            return snapshot_of(&self.published.load(), table);
+            let rows = snapshot_of(&self.published.load(), table)?;
+            return Ok(Held { rows, moved: self.views.is_moved(table) });
         }
         self.clock = settlement.clock.unwrap_or(self.clock);
         self.refresh(&[table]);
@@ -172,11 +182,11 @@ impl Thread {
         self.publisher.stamp_during(table, settlement.position, self.engine.clock_span(table));
         let rows = snapshot_of(&self.publisher.publish(self.frontier), table);
         self.set_clock();
-        rows
+        Ok(Held { rows: rows?, moved: false })
     }
 }
 
-fn snapshot_of(snapshot: &Snapshot, table: RelationId) -> HoldAnswer {
+fn snapshot_of(snapshot: &Snapshot, table: RelationId) -> Result<Arc<TableVersion>, String> {
     snapshot.tables.get(&table).cloned().ok_or_else(|| "the stream table is not in memory".into())
 }
 

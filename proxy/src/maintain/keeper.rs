@@ -28,6 +28,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// The catalog is read again after so long even if nothing asked for it: a row that was committed while the stream was
 /// being opened, and not yet visible when that was answered, is found then.
 const READ_AGAIN: Duration = Duration::from_secs(5);
+/// What was made while the stream was being opened is waited for so long, with everything that is populated then: those who
+/// made it wait no longer (`session::hold`).
+const OPENING_WAIT: Duration = Duration::from_secs(5);
 /// A view planned within this time may be what a mark is about.
 const RECENT: Duration = Duration::from_secs(2);
 /// Panics of the engine thread after which its tables are left to Postgres until Weir is restarted.
@@ -61,17 +64,30 @@ pub(super) struct Keeper {
     pub(super) generation: u64,
     /// Counts the watches of base tables.
     pub(super) lives: u64,
-    /// Catalog changes read but not in effect: position, and the views it waits for.
-    pub(super) unsettled: Vec<(Position, HashSet<RelationId>)>,
+    /// Catalog changes read but not in effect.
+    unsettled: Vec<Unsettled>,
     /// Catalog changes not read yet.
     marked: Vec<Position>,
+    /// Openings of the stream behind which the catalog has not been read yet.
+    opened: Vec<Position>,
     pub(super) must_read: bool,
     last_read: Instant,
     /// Manual refreshes that wait for their table.
     pub(super) requested: Vec<(i64, Position)>,
     pub(super) refreshing: bool,
+    /// Questions that are not answered yet.
+    pub(super) asked: Vec<questions::Question>,
     /// Panics of the engine thread.
     failures: u32,
+}
+
+/// A change of the catalog that has been read.
+struct Unsettled {
+    position: Position,
+    /// The views it waits for.
+    waiting: HashSet<RelationId>,
+    /// It waits no longer than this.
+    until: Option<Instant>,
 }
 
 /// Everything the keeper is started with.
@@ -140,10 +156,12 @@ async fn attend(
             lives: 0,
             unsettled: Vec::new(),
             marked: Vec::new(),
+            opened: Vec::new(),
             must_read: true,
             last_read: Instant::now(),
             requested: Vec::new(),
             refreshing: false,
+            asked: Vec::new(),
             failures: 0,
         }),
     };
@@ -168,6 +186,7 @@ impl Keeper {
             }
             self.advance().await?;
             self.settle();
+            questions::serve(self);
             tokio::select! {
                 notice = inbox.recv() => {
                     let Some(notice) = notice else { return Ok(()) };
@@ -190,6 +209,10 @@ impl Keeper {
 
     async fn take(&mut self, notice: Notice) -> Result<(), KeeperError> {
         match notice {
+            Notice::Opened { position } => {
+                self.opened.push(position);
+                self.must_read = true;
+            }
             Notice::Marked { position } => {
                 self.marked.push(position);
                 self.must_read = true;
@@ -201,7 +224,7 @@ impl Keeper {
             }
             Notice::CatalogChanged => self.must_read = true,
             Notice::RefreshRequested { pgt_id, position } => self.requested.push((pgt_id, position)),
-            Notice::Asked(question) => questions::answer(self, &question),
+            Notice::Asked(question) => self.asked.extend(questions::Question::read(&question)),
             Notice::Joined { table, life } => self.joined(table, life),
             Notice::Shed { table, reason } => {
                 tracing::warn!(?table, reason, "a table can no longer be captured; trying again");
@@ -255,7 +278,14 @@ impl Keeper {
         self.shared.suspension.read(unread);
         let waiting = self.just_planned();
         for position in std::mem::take(&mut self.marked) {
-            self.unsettled.push((position, waiting.clone()));
+            self.unsettled.push(Unsettled { position, waiting: waiting.clone(), until: None });
+        }
+        // Any of those that are not there yet may have been made while the stream was being opened.
+        let unfinished = self.views.iter().filter(|(_, view)| view.is_unfinished());
+        let unfinished: HashSet<RelationId> = unfinished.map(|(id, _)| *id).collect();
+        for position in std::mem::take(&mut self.opened) {
+            let until = Some(Instant::now() + OPENING_WAIT);
+            self.unsettled.push(Unsettled { position, waiting: unfinished.clone(), until });
         }
         self.publish_registry();
         Ok(())
@@ -272,12 +302,14 @@ impl Keeper {
     fn settle(&mut self) {
         let views = &self.views;
         let ledger = &self.shared.ledger;
-        self.unsettled.retain_mut(|(position, waiting)| {
+        let now = Instant::now();
+        self.unsettled.retain_mut(|Unsettled { position, waiting, until }| {
             waiting.retain(|id| views.get(id).is_some_and(Managed::is_unfinished));
-            if waiting.is_empty() {
+            let is_settled = waiting.is_empty() || until.is_some_and(|until| until < now);
+            if is_settled {
                 ledger.close(*position);
             }
-            !waiting.is_empty()
+            !is_settled
         });
     }
 
@@ -304,7 +336,7 @@ impl Keeper {
     fn forget_everything(&mut self) {
         self.tables.clear();
         self.views.clear();
-        self.unsettled.drain(..).for_each(|(position, _)| self.shared.ledger.close(position));
+        self.unsettled.drain(..).for_each(|change| self.shared.ledger.close(change.position));
         self.marked.drain(..).for_each(|position| self.shared.ledger.close(position));
         self.requested.drain(..).for_each(|(_, position)| self.shared.ledger.close(position));
         self.refreshing = false;

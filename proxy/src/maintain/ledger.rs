@@ -3,23 +3,35 @@
 use super::Settled;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use weir_cache::Position;
 
-/// Open changes by the position of their commit.
+/// Open changes by the position from which on their commit is seen.
 pub(super) struct Ledger {
     open: Mutex<BTreeMap<Position, usize>>,
     settled: watch::Sender<Settled>,
+    /// How often the stream was opened.
+    openings: AtomicU64,
 }
 
 impl Ledger {
     pub(super) fn new() -> (Ledger, watch::Receiver<Settled>) {
         let (settled, receiver) = watch::channel(Settled::default());
-        (Ledger { open: Mutex::default(), settled }, receiver)
+        (Ledger { open: Mutex::default(), settled, openings: AtomicU64::new(0) }, receiver)
     }
 
-    /// A change was committed at `position` and has not taken effect yet. Call before [`Ledger::reach`] of it.
+    /// The stream has been opened. What was committed before its first position is in no event of it: until the catalog has
+    /// been read once more and the position that this returns is closed, no change counts as having taken effect.
+    pub(super) fn open_stream(&self) -> Position {
+        // Below all positions there are (the log begins at 16 MiB), and another one each time.
+        let position = Position(1 + self.openings.fetch_add(1, Ordering::Relaxed));
+        self.open(position);
+        position
+    }
+
+    /// A change that is seen from `position` on has not taken effect yet. Call before [`Ledger::reach`] of its commit.
     pub(super) fn open(&self, position: Position) {
         self.with(|open| *open.entry(position).or_default() += 1);
     }
@@ -76,5 +88,22 @@ mod tests {
         ledger.close(Position(10));
         assert!(settled.borrow().covers(Position(20)));
         assert!(!settled.borrow().covers(Position(21)));
+    }
+
+    #[test]
+    fn nothing_is_settled_before_the_catalog_was_read_behind_the_opening() {
+        let (ledger, settled) = Ledger::new();
+        let covers = |position| settled.borrow().covers(Position(position));
+        let first = ledger.open_stream();
+        ledger.reach(Position(20));
+        assert!(!covers(20));
+        ledger.reset();
+        let second = ledger.open_stream();
+        ledger.reach(Position(20));
+        // What the first opening had to wait for comes to its end late.
+        ledger.close(first);
+        assert!(!covers(20));
+        ledger.close(second);
+        assert!(covers(20));
     }
 }

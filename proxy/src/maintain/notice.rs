@@ -7,7 +7,11 @@ use weir_cache::Position;
 use weir_planner::RelationId;
 
 pub(super) enum Notice {
-    /// A definition, or anything a plan may be made of, was changed by the transaction at `position`.
+    /// The stream has been opened; `position` is open in the ledger until what was committed before has been read.
+    Opened {
+        position: Position,
+    },
+    /// A definition, or anything a plan may be made of, was changed by a transaction that is seen from `position` on.
     Marked {
         position: Position,
     },

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use weir_cache::Position;
 
@@ -106,10 +106,45 @@ fn read_question(locks: &[(i32, u32, u32)]) -> Option<String> {
     is_whole.then(|| String::from_utf8(bytes).ok()).flatten()
 }
 
-/// Answers one question on a task of its own. A question that cannot be read is ignored: its asker times out.
-pub(super) fn answer(keeper: &Keeper, question: &str) {
-    let Ok(question) = serde_json::from_str::<Json>(question) else { return };
-    let Some(request) = question["request"].as_str().map(str::to_owned) else { return };
+/// How long an answer about a stream table waits for what its asker may have committed just before, such as that very table.
+/// (An asker that holds locks for which the table's population waits would otherwise wait for itself.)
+const SETTLE_WAIT: Duration = Duration::from_secs(3);
+
+/// A question that has arrived.
+pub(super) struct Question {
+    json: Json,
+    request: String,
+    since: Instant,
+}
+
+impl Question {
+    /// None: it cannot be read, and is ignored; its asker times out.
+    pub(super) fn read(text: &str) -> Option<Question> {
+        let json: Json = serde_json::from_str(text).ok()?;
+        let request = json["request"].as_str()?.to_owned();
+        Some(Question { json, request, since: Instant::now() })
+    }
+
+    /// What was committed about its table before it was asked has not taken effect yet. (The marks of that are with the keeper
+    /// before the question is.)
+    fn is_early(&self, keeper: &Keeper) -> bool {
+        let Some(pgt_id) = self.json["pgt_id"].as_i64() else { return false };
+        let is_requested = keeper.requested.iter().any(|(requested, _)| *requested == pgt_id);
+        let view = keeper.views.values().find(|view| view.row.pgt_id == pgt_id);
+        self.since.elapsed() < SETTLE_WAIT
+            && (keeper.must_read || is_requested || view.is_some_and(|view| view.is_unfinished() || view.evaluating))
+    }
+}
+
+/// Answers what can be answered; the rest stays.
+pub(super) fn serve(keeper: &mut Keeper) {
+    for question in std::mem::take(&mut keeper.asked) {
+        if question.is_early(keeper) { keeper.asked.push(question) } else { answer(keeper, question) }
+    }
+}
+
+/// Answers one question on a task of its own.
+fn answer(keeper: &Keeper, Question { json: question, request, .. }: Question) {
     let shared = keeper.shared.clone();
     match question["ask"].as_str() {
         Some("verify") => {

@@ -115,6 +115,12 @@ impl Upkeep {
         self.views.iter().any(|view| view.id == id && view.is_evaluated())
     }
 
+    /// Postgres evaluates it, and what it reads has changed since it last did.
+    pub(super) fn is_moved(&self, id: RelationId) -> bool {
+        let view = self.views.iter().find(|view| view.id == id);
+        view.and_then(|view| view.evaluated.as_ref()).is_some_and(|state| state.moved)
+    }
+
     fn cheap(&mut self) -> Arc<[RelationId]> {
         let views = &self.views;
         let list = self.cheap.get_or_insert_with(|| {

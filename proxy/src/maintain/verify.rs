@@ -24,15 +24,12 @@ const FLOAT_TOLERANCE: f64 = 1e-9;
 pub(super) struct Subject {
     row: StreamTableRow,
     columns: Vec<ColumnType>,
-    evaluated: bool,
 }
 
 impl Subject {
     pub(super) fn of(view: &Managed) -> Result<Subject, String> {
         match &view.phase {
-            Phase::Live => {
-                Ok(Subject { row: view.row.clone(), columns: view.columns.clone(), evaluated: view.is_evaluated() })
-            }
+            Phase::Live => Ok(Subject { row: view.row.clone(), columns: view.columns.clone() }),
             Phase::Out(reason) => Err(format!("it is not in memory ({reason})")),
             _ => Err("it is being populated".into()),
         }
@@ -96,12 +93,12 @@ async fn attempt(shared: &Shared, work: &mpsc::UnboundedSender<Work>, subject: &
     let memory = tokio::time::timeout(Duration::from_secs(2), answer).await;
     let memory = memory.map_err(|_| "the stream did not reach the snapshot in time".to_owned())?.map_err(gone)??;
     let rows = copy::rows(&client, &subject.row, &subject.columns).await.map_err(|error| error.to_string())?;
-    if subject.evaluated && memory.valid_to < position {
+    if memory.moved {
         return Err("its sources have moved since Postgres evaluated it; refresh it first".into());
     }
     let rows_in_view = rows.len() as u64;
     let mut held = Delta::new();
-    memory.for_each(&mut |row, weight| held.push((row.clone(), weight)));
+    memory.rows.for_each(&mut |row, weight| held.push((row.clone(), weight)));
     Ok(compare(position, &subject.columns, held, rows, rows_in_view))
 }
 

@@ -1,8 +1,9 @@
 //! Capture by triggers: every kind of statement that writes, who may write, what is refused, and a Weir that is gone.
 
-use crate::rig::{Rig, install};
+use crate::rig::{PATIENCE, Rig, install};
 use std::time::Duration;
-use weir_proxy::capture::Method;
+use weir_cache::Position;
+use weir_proxy::capture::{Event, Method};
 use weir_tests::postgres::StopMode;
 
 /// Two tables that reference each other's rows, and one whose triggers write again.
@@ -120,6 +121,35 @@ async fn writers_without_rights_and_with_odd_settings() {
     assert!(denied.is_err(), "others' rows are not for everybody");
     rig.catch_up().await;
     assert_eq!(rig.model.tables[&id].values().sum::<i64>(), 1);
+}
+
+/// A step may lie far above what was asked for right behind one of its commits: that the commit has been seen there is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_seen_a_commit_asks_for_no_less_than_it_tells() {
+    let mut rig = Rig::by_triggers().await;
+    rig.sql("CREATE TABLE w (id int)").await;
+    let id = rig.watch("w").await;
+    rig.until_joined(id).await;
+    let mut far = 0;
+    for turn in 0..50 {
+        let before = rig.capture.position_after(Position(0));
+        // The log goes on before the commit as well as behind it.
+        rig.sql("CREATE TEMP TABLE filler AS SELECT generate_series(1, 100); DROP TABLE filler").await;
+        rig.sql(&format!("INSERT INTO w VALUES ({turn})")).await;
+        let asked = rig.capture.position_after(Position(0));
+        rig.capture.reach(asked);
+        let commit = loop {
+            let event = tokio::time::timeout(PATIENCE, rig.events.recv()).await.expect("an event comes");
+            if let Some(Event::Commits { mut commits, .. }) = event
+                && let Some(commit) = commits.pop()
+            {
+                break commit;
+            }
+        };
+        assert!(commit.seen_from <= asked && asked <= commit.position, "{before} {asked} {commit:?}");
+        far += u32::from(asked < commit.position);
+    }
+    assert!(far > 0, "every step was where it was asked for");
 }
 
 /// The function's own names, as columns.

@@ -1,7 +1,11 @@
 //! Creation, alteration, suspension, drop.
 
 use crate::rig::{Rig, run};
+use weir_proxy::capture::Method;
+use weir_proxy::catalog::{capture, install};
 use weir_proxy::registry::State;
+use weir_tests::postgres::TestServer;
+use weir_tests::weir::by_triggers;
 
 const SALES: &str = "CREATE TABLE sales (id int PRIMARY KEY, shop int, amount numeric, at timestamptz DEFAULT '2024-03-10 23:30+00'); \
      INSERT INTO sales SELECT i, i % 5, i * 1.5 FROM generate_series(1, 100) i";
@@ -33,6 +37,81 @@ fn a_table_is_live_when_its_creation_has_settled() {
         .await;
         assert_eq!(rig.rows("by_shop").await, Ok(6));
         rig.verify(&["by_shop", "big"]).await;
+    });
+}
+
+/// Again and again: what has settled has taken effect, wherever between two looks at the stream it was committed.
+#[test]
+fn what_has_settled_is_known() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.sql(SALES).await;
+        for _ in 0..20 {
+            rig.sql(BY_SHOP).await;
+            rig.settle().await;
+            assert_eq!(rig.state("by_shop"), Some(State::Live));
+            assert_eq!(rig.scalar("SELECT status FROM pgtrickle.pgt_status()").await, "ACTIVE");
+            rig.sql("SELECT pgtrickle.drop_stream_table('by_shop')").await;
+            rig.settle().await;
+            assert_eq!(rig.table("by_shop"), None);
+        }
+    });
+}
+
+/// A creation that is committed while the capture begins is in no event of it.
+#[test]
+fn what_was_committed_while_the_stream_was_opened_settles_too() {
+    run(async {
+        let server = TestServer::start();
+        let maker = server.connect().await;
+        install::install(&maker).await.expect("a superuser may");
+        let method = if by_triggers() { Method::Trigger } else { Method::Wal };
+        capture::set_method(&maker, method).await.expect("it is installed");
+        maker.batch_execute(&format!("{SALES}; BEGIN; {BY_SHOP}")).await.expect("it is created");
+        let rig = Rig::begin(server).await;
+        let waits = "SELECT (count(*) > 0)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type <> 'autovacuum worker'";
+        rig.until("the capture waits for the transaction", async || rig.scalar(waits).await == "true").await;
+        maker.batch_execute("COMMIT").await.expect("nothing stands in the way");
+        rig.settle().await;
+        assert_eq!(rig.state("by_shop"), Some(State::Live));
+        rig.verify(&["by_shop"]).await;
+    });
+}
+
+/// Whoever asks about a table need not know how long Weir takes to notice it.
+#[test]
+fn a_question_comes_after_what_was_committed_before_it() {
+    run(async {
+        let rig = Rig::start().await;
+        rig.wait_until_connected().await;
+        rig.sql(SALES).await;
+        let operators = "SELECT bool_or(o LIKE '%Aggregate%')::text FROM pgtrickle.explain_stream_table('by_shop') o";
+        for _ in 0..5 {
+            rig.sql(BY_SHOP).await;
+            rig.verify(&["by_shop"]).await;
+            rig.sql("SELECT pgtrickle.drop_stream_table('by_shop')").await;
+            rig.sql(BY_SHOP).await;
+            assert_eq!(rig.scalar(operators).await, "true");
+            rig.sql("SELECT pgtrickle.alter_stream_table('by_shop', query => 'SELECT shop FROM sales WHERE id > 50')")
+                .await;
+            rig.verify(&["by_shop"]).await;
+            assert_eq!(rig.scalar(operators).await, "false");
+            rig.sql("SELECT pgtrickle.drop_stream_table('by_shop')").await;
+        }
+        // One that Postgres evaluates, on an hourly schedule.
+        rig.sql(
+            "SELECT pgtrickle.create_stream_table('words', \
+             'SELECT shop, length(to_tsvector(''simple'', max(id)::text)) AS n FROM sales GROUP BY shop', '1h')",
+        )
+        .await;
+        for id in 1000..1010 {
+            rig.verify(&["words"]).await;
+            rig.sql(&format!("INSERT INTO sales (id, shop) VALUES ({id}, {id})")).await;
+            rig.sql("SELECT pgtrickle.refresh_stream_table('words')").await;
+        }
+        rig.verify(&["words"]).await;
+        rig.sql("DELETE FROM sales").await;
+        assert_eq!(rig.refused("SELECT pgtrickle.verify_stream_table('words')").await, "55000");
     });
 }
 

@@ -33,12 +33,11 @@ pub fn run(test: impl Future<Output = ()>) {
 
 impl Rig {
     pub async fn start() -> Rig {
-        let server = TestServer::start();
-        let client = server.connect().await;
-        let nowhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let config = Config::new(server.config().into(), nowhere, nowhere);
-        let services = Services::start(config).expect("the services start");
-        let rig = Rig { services, client, server };
+        Rig::on(TestServer::start()).await
+    }
+
+    pub async fn on(server: TestServer) -> Rig {
+        let rig = Rig::begin(server).await;
         let followed = match by_triggers() {
             false => "pg_replication_slots WHERE active",
             true => "pg_locks WHERE locktype = 'advisory' AND objid = 3 AND mode = 'ExclusiveLock' AND granted",
@@ -50,6 +49,15 @@ impl Rig {
         })
         .await;
         rig
+    }
+
+    /// Starts the services; changes are not captured yet.
+    pub async fn begin(server: TestServer) -> Rig {
+        let client = server.connect().await;
+        let nowhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let config = Config::new(server.config().into(), nowhere, nowhere);
+        let services = Services::start(config).expect("the services start");
+        Rig { services, client, server }
     }
 
     pub async fn sql(&self, text: &str) {

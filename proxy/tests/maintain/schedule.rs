@@ -6,6 +6,7 @@ use rand::{Rng, SeedableRng};
 use std::time::Duration;
 use weir_proxy::catalog::schedule::Cron;
 use weir_proxy::registry::State;
+use weir_tests::postgres::TestServer;
 use weir_tests::wire::RawClient;
 
 async fn history(rig: &Rig, name: &str) -> String {
@@ -76,7 +77,8 @@ fn the_history_reaches_back_ninety_days() {
 #[test]
 fn an_idle_weir_writes_almost_nothing() {
     run(async {
-        let rig = Rig::start().await;
+        // What autovacuum writes of the catalogue, after the installation, comes whenever it comes.
+        let rig = Rig::on(TestServer::options().conf("autovacuum = off").start()).await;
         rig.sql("CREATE TABLE t (id int PRIMARY KEY); SELECT pgtrickle.create_stream_table('n', 'SELECT count(*) AS n FROM t', '1s')").await;
         rig.settle().await;
         tokio::time::sleep(Duration::from_secs(2)).await;

@@ -27,6 +27,8 @@ pub(super) struct Drain {
     seen: VisibleSet,
     /// The WAL's insert position at the last snapshot.
     insert: Position,
+    /// Whoever sees more than the last snapshot asks for this position or a later one.
+    seen_from: Position,
 }
 
 /// What one snapshot has brought.
@@ -37,6 +39,8 @@ pub(super) struct Drained {
     pub transactions: HashSet<u64>,
     pub snapshot: VisibleSet,
     pub position: Position,
+    /// Whoever has seen one of these transactions asks for this position or a later one.
+    pub seen_from: Position,
     /// Of the drain, which is later than all that it sees: µs since 2000.
     pub time_micros: i64,
 }
@@ -50,9 +54,12 @@ impl Drain {
             .batch_execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off")
             .await?;
         let statement = client.prepare(DRAIN).await?;
+        // Until this clock counts, positions are asked of the WAL: what the snapshot does not see is seen behind this one.
+        let row = client.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?;
+        let seen_from = row.try_get::<_, String>(0)?.parse().unwrap_or_default();
         let (first, head) = read(client, &statement, &VisibleSet::none()).await?;
         let leftovers = first.iter().map(|record| record.xid).collect();
-        Ok((Drain { statement, seen: head.snapshot, insert: head.insert }, leftovers))
+        Ok((Drain { statement, seen: head.snapshot, insert: head.insert, seen_from }, leftovers))
     }
 
     pub(super) fn insert(&self) -> Position {
@@ -68,7 +75,9 @@ impl Drain {
         self.insert = head.insert;
         self.seen = head.snapshot.clone();
         let transactions = records.iter().map(|record| record.xid).collect();
-        Ok(Drained { records, transactions, snapshot: head.snapshot, position, time_micros: head.time_micros })
+        let seen_from = std::mem::replace(&mut self.seen_from, Position(position.0 + 1));
+        let (snapshot, time_micros) = (head.snapshot, head.time_micros);
+        Ok(Drained { records, transactions, snapshot, position, seen_from, time_micros })
     }
 }
 

@@ -7,6 +7,7 @@
 
 use super::drain::Drain;
 use super::{cleanup, record};
+use crate::capture::assemble::Transaction;
 use crate::capture::clock::Clock;
 use crate::capture::deliver::{Closed, Delivery};
 use crate::capture::error::CaptureError;
@@ -213,7 +214,8 @@ impl Life {
         }
         let (records, time) = (drained.records, drained.time_micros);
         for transaction in record::transactions(records, &self.watched, &mut self.strangers, position, time) {
-            self.delivery.enqueue(Item::Transaction(transaction));
+            let seen_from = Some(drained.seen_from);
+            self.delivery.enqueue(Item::Transaction(Transaction { seen_from, ..transaction }));
         }
         let awaited = self.asked || self.awaited > self.delivery.frontier();
         if !quiet || awaited || now - self.told >= ASLEEP_PAUSE {
