@@ -195,16 +195,18 @@ fn weir_check_names_what_its_role_may_not_read() {
     // A superuser while it installs its SQL and watches the tables.
     admin.execute("CREATE ROLE weir LOGIN SUPERUSER; GRANT CREATE, TEMP ON DATABASE postgres TO weir");
     let url = server.url().replace("postgres:postgres", "weir");
-    let weir = TestWeir::start_as(&server, &url, &[]);
+    let mut weir = TestWeir::start_as(&server, &url, &[]);
     let mut client = RawClient::superuser(&weir.address());
     client.execute(
         "CREATE TABLE sale (day int PRIMARY KEY, n int) PARTITION BY RANGE (day); CREATE SCHEMA old; \
          CREATE TABLE sale_new PARTITION OF sale FOR VALUES FROM (10) TO (20); \
          CREATE TABLE old.\"Sale\" PARTITION OF sale FOR VALUES FROM (0) TO (10); \
-         CREATE TABLE item (id int PRIMARY KEY); GRANT SELECT ON sale TO weir",
+         CREATE TABLE item (id int PRIMARY KEY); GRANT SELECT ON sale TO weir; CREATE ROLE \"App\" LOGIN",
     );
     client.execute(&create("'per_day', 'SELECT day, n FROM sale', '1s'"));
     client.execute(&create("'items', 'SELECT id FROM item', '1s'"));
+    weir.wait_until_live(&["per_day", "items"]);
+    weir.stop();
     admin.execute("ALTER ROLE weir NOSUPERUSER REPLICATION");
     let check = || {
         let output = Command::new(binary()).args(["check", "--upstream", &url]).output().expect("weir runs");
@@ -213,6 +215,7 @@ fn weir_check_names_what_its_role_may_not_read() {
         out
     };
     let script = check();
+    assert!(script.contains("whose reads Postgres answers: \"App\"\nGRANT \"App\" TO weir;\n"), "{script}");
     let partitions = "-- recommended: role weir may not read each partition of public.sale, one by one\n\
          GRANT USAGE ON SCHEMA old TO weir;\nGRANT SELECT ON old.\"Sale\" TO weir;\nGRANT SELECT ON public.sale_new TO weir;\n";
     assert!(script.contains(partitions), "{script}");
@@ -221,10 +224,27 @@ fn weir_check_names_what_its_role_may_not_read() {
             format!("-- recommended: role weir may not read public.{table}\nGRANT SELECT ON public.{table} TO weir;\n");
         assert!(script.contains(&remedy), "{table}: {script}");
     }
-    let is_meant = |line: &&str| line.starts_with("GRANT SELECT") || line.starts_with("GRANT USAGE ON SCHEMA");
+    // And it is as it says.
+    weir.start_again();
+    let started = Instant::now();
+    while !weir.log().contains("permission denied for") {
+        assert!(started.elapsed() < PATIENCE, "{}", weir.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    weir.stop();
+    let is_meant = |line: &&str| line.starts_with("GRANT ");
     script.lines().filter(is_meant).for_each(|grant| drop(admin.execute(grant)));
     let script = check();
-    assert!(!script.contains("may not read"), "{script}");
+    assert!(!script.contains("may not read") && !script.contains("may not become"), "{script}");
+    weir.start_again();
+    let started = Instant::now();
+    for table in ["per_day", "items"] {
+        let verified = format!("SELECT ok FROM pgtrickle.verify_stream_table('{table}')");
+        while admin.query(&verified).texts() != [["t"]] {
+            assert!(started.elapsed() < PATIENCE, "{table}: {}", weir.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 /// What Postgres has to say of a text when it parses it, it says each time: a name that is cut, a backslash in a literal.

@@ -41,8 +41,21 @@ pub async fn check(client: &Client, preference: Preference) -> Result<Vec<Findin
             "-- ALTER SYSTEM SET wal_level = logical and a restart, or REPLICATION for Weir's role, whichever is missing",
         ));
     }
+    findings.extend(clients(client).await?);
     findings.extend(logins(client).await?);
     Ok(findings)
+}
+
+/// A client's statement is analysed as the client's role, so that names mean what they mean to it.
+async fn clients(client: &Client) -> Result<Option<Finding>, tokio_postgres::Error> {
+    let strangers = "SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname), quote_ident(current_user) \
+         FROM pg_catalog.pg_roles r WHERE r.rolcanlogin AND NOT r.rolsuper AND NOT pg_has_role(r.oid, 'MEMBER')";
+    let row = client.query_one(strangers, &[]).await?;
+    let (strangers, role): (Option<String>, String) = (row.get(0), row.get(1));
+    Ok(strangers.map(|strangers| {
+        let problem = format!("role {role} may not become these roles, whose reads Postgres answers: {strangers}");
+        Finding::minor(problem, format!("GRANT {strangers} TO {role};"))
+    }))
 }
 
 /// Over TLS Weir may have to log in for its clients. (Where its own role is a superuser, the function is installed by
