@@ -269,6 +269,26 @@ fn positions_follow_stamps() {
     assert_eq!(snapshot.common_position(&[RelationId(99)]), None);
 }
 
+/// What one commit did and the next took back leaves the rows as they were, but not in between.
+#[test]
+fn a_table_that_was_touched_is_not_right_in_between() {
+    let mut publisher = Publisher::new();
+    let other = RelationId(8);
+    publisher.add(TABLE, three_columns());
+    publisher.add(other, three_columns());
+    publisher.stamp(TABLE, Position(10));
+    publisher.stamp(other, Position(15));
+    publisher.touch(TABLE);
+    publisher.apply(TABLE, &Delta::new());
+    publisher.stamp(TABLE, Position(20));
+    let snapshot = publisher.publish(Position(20));
+    assert_eq!((snapshot.tables[&TABLE].as_of, snapshot.tables[&TABLE].valid_to), (Position(20), Position(20)));
+    assert_eq!(snapshot.common_position(&[TABLE, other]), None);
+    publisher.stamp(TABLE, Position(30));
+    publisher.stamp(other, Position(30));
+    assert_eq!(publisher.publish(Position(30)).common_position(&[TABLE, other]), Some(Position(30)));
+}
+
 #[test]
 fn a_delta_that_does_not_fit_takes_the_table_out() {
     let mut publisher = Publisher::new();

@@ -18,6 +18,8 @@ struct Entry {
     table: Table,
     /// Changed since the last stamp.
     is_changed: bool,
+    /// Its rows may have been others since the last stamp, though they are the same again.
+    is_touched: bool,
     /// What the next snapshot holds; None until the first stamp.
     current: Option<Arc<TableVersion>>,
     /// Why the table is no longer published.
@@ -43,7 +45,8 @@ impl Publisher {
 
     /// Adds an empty table (in place of one of that id). It is in no snapshot until it is stamped.
     pub fn add(&mut self, id: RelationId, columns: Vec<ColumnType>) {
-        let entry = Entry { table: Table::new(columns), is_changed: true, current: None, broken: None };
+        let entry =
+            Entry { table: Table::new(columns), is_changed: true, is_touched: false, current: None, broken: None };
         self.tables.insert(id, entry);
     }
 
@@ -81,6 +84,14 @@ impl Publisher {
         }
     }
 
+    /// States that something this table reads has changed since the last stamp, whether or not anything came of it: one commit
+    /// may have taken back what another did. The version before is right no longer than it was known to be.
+    pub fn touch(&mut self, id: RelationId) {
+        if let Some(entry) = self.tables.get_mut(&id) {
+            entry.is_touched = true;
+        }
+    }
+
     /// States that a table is right at `position` (call for refreshed and for provably unchanged tables).
     pub fn stamp(&mut self, id: RelationId, position: Position) {
         self.stamp_during(id, position, ClockSpan::ALWAYS);
@@ -90,20 +101,20 @@ impl Publisher {
     /// within `clock`.
     pub fn stamp_during(&mut self, id: RelationId, position: Position, clock: ClockSpan) {
         let Some(entry) = self.tables.get_mut(&id) else { return };
-        let is_stamped =
-            |current: &Arc<TableVersion>| !entry.is_changed && clock == current.clock && position <= current.valid_to;
+        let goes_on = |current: &Arc<TableVersion>| !entry.is_changed && !entry.is_touched && clock == current.clock;
+        let is_stamped = |current: &Arc<TableVersion>| goes_on(current) && position <= current.valid_to;
         if entry.broken.is_some() || entry.current.as_ref().is_some_and(is_stamped) {
             return;
         }
         entry.current = Some(Arc::new(match &entry.current {
-            Some(current) if !entry.is_changed && clock == current.clock => TableVersion {
+            Some(current) if goes_on(current) => TableVersion {
                 as_of: current.as_of,
                 valid_to: position.max(current.valid_to),
                 clock,
                 columns: current.columns.clone(),
                 contents: current.contents.clone(),
             },
-            // The same rows in another span of time: when that began, between positions, is not known.
+            // The same rows again, or in another span of time: when that began, between positions, is not known.
             Some(current) if !entry.is_changed => TableVersion {
                 as_of: position,
                 valid_to: position,
@@ -120,6 +131,7 @@ impl Publisher {
             },
         }));
         entry.is_changed = false;
+        entry.is_touched = false;
     }
 
     /// The snapshot of everything stamped so far; cheap (structure is shared with earlier ones). Spends up to

@@ -47,6 +47,9 @@ impl Thread {
         }
         weir_cache::delta::consolidate(&mut delta);
         self.publisher.apply(table, &delta);
+        if self.views.is_moved(table) {
+            self.publisher.touch(table);
+        }
         self.publisher.stamp(table, settlement.position);
         self.views.account(table, &delta);
         self.views.spend(table, started.elapsed());

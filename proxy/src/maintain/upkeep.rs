@@ -251,6 +251,11 @@ impl Upkeep {
         }
     }
 
+    /// Views that the engine has not brought to the present.
+    fn stale<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = RelationId> + 'a {
+        self.views.iter().map(|view| view.id).filter(|id| engine.is_stale(*id))
+    }
+
     /// Tables that are right at the present: nothing they read has changed since they were brought there.
     pub(super) fn unmoved(&self, engine: &Engine) -> Vec<RelationId> {
         let right = |view: &&View| match &view.evaluated {
@@ -325,6 +330,7 @@ impl Thread {
 
     fn refresh_together(&mut self, views: &[RelationId]) -> Duration {
         let started = Instant::now();
+        let stale: Vec<RelationId> = self.views.stale(&self.engine).collect();
         let changes = self.engine.refresh(views, self.clock);
         Metrics::add(&self.metrics.engine_nanos, started.elapsed().as_nanos() as u64);
         let rows: usize = changes.iter().map(|(_, change)| change.delta.len()).sum();
@@ -333,6 +339,9 @@ impl Thread {
         for (view, change) in &changes {
             self.publisher.apply(*view, &change.delta);
             self.views.account(*view, &change.delta);
+        }
+        for view in stale.into_iter().filter(|view| !self.engine.is_stale(*view)) {
+            self.publisher.touch(view);
         }
         let spent = started.elapsed();
         // Of a common pass each changed view is charged an equal part: the history's durations add up.
