@@ -252,8 +252,8 @@ impl Upkeep {
     }
 
     /// Views that the engine has not brought to the present.
-    fn stale<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = RelationId> + 'a {
-        self.views.iter().map(|view| view.id).filter(|id| engine.is_stale(*id))
+    fn stale(&self, engine: &Engine) -> Vec<RelationId> {
+        self.views.iter().map(|view| view.id).filter(|id| engine.is_stale(*id)).collect()
     }
 
     /// Tables that are right at the present: nothing they read has changed since they were brought there.
@@ -296,8 +296,21 @@ impl Thread {
             .map(|view| view.id)
             .filter(|id| self.engine.is_stale(*id) || self.engine.is_due(*id, self.clock))
             .collect();
+        if due.is_empty() {
+            return;
+        }
+        let stale = self.views.stale(&self.engine);
         for view in due {
             self.refresh_one(view);
+        }
+        self.touch(&stale);
+    }
+
+    /// Of these stale views, those that have come to the present: whatever has come of it, they may have been others meanwhile.
+    /// (A view may come along that shares its operators with one that was asked for.)
+    fn touch(&mut self, stale: &[RelationId]) {
+        for view in stale.iter().filter(|view| !self.engine.is_stale(**view)) {
+            self.publisher.touch(*view);
         }
     }
 
@@ -314,7 +327,9 @@ impl Thread {
             self.refresh(&cheap);
             return;
         }
+        let stale = self.views.stale(&self.engine);
         let spent = self.refresh_together(&cheap);
+        self.touch(&stale);
         if spent.as_secs_f64() * 1e6 > CHEAP_MICROS {
             self.views.measuring = MEASURED_PASSES;
         }
@@ -330,7 +345,6 @@ impl Thread {
 
     fn refresh_together(&mut self, views: &[RelationId]) -> Duration {
         let started = Instant::now();
-        let stale: Vec<RelationId> = self.views.stale(&self.engine).collect();
         let changes = self.engine.refresh(views, self.clock);
         Metrics::add(&self.metrics.engine_nanos, started.elapsed().as_nanos() as u64);
         let rows: usize = changes.iter().map(|(_, change)| change.delta.len()).sum();
@@ -339,9 +353,6 @@ impl Thread {
         for (view, change) in &changes {
             self.publisher.apply(*view, &change.delta);
             self.views.account(*view, &change.delta);
-        }
-        for view in stale.into_iter().filter(|view| !self.engine.is_stale(*view)) {
-            self.publisher.touch(view);
         }
         let spent = started.elapsed();
         // Of a common pass each changed view is charged an equal part: the history's durations add up.
