@@ -168,7 +168,7 @@ impl Thread {
                 let (seen, unseen): (Vec<_>, Vec<_>) =
                     commits.drain(..).partition(|commit| settlement.sees(commit.xid));
                 *commits = unseen;
-                self.apply_commits(&seen);
+                self.apply_commits(seen);
             }
         }
         if self.views.is_evaluated(table) {

@@ -159,7 +159,7 @@ impl Thread {
         let Some(work) = self.hold.intercept(work) else { return };
         match work {
             Work::Commits { commits, frontier, permit } => {
-                self.apply_commits(&commits);
+                self.apply_commits(commits);
                 self.frontier = self.frontier.max(frontier);
                 drop(permit);
             }
@@ -237,32 +237,41 @@ impl Thread {
         self.clock = self.demands.clock().map_or(now, |demanded| demanded.max(now));
     }
 
-    pub(super) fn apply_commits(&mut self, commits: &[Commit]) {
+    pub(super) fn apply_commits(&mut self, commits: Vec<Commit>) {
         let mut changes: Vec<(RelationId, Vec<TableChange>)> = Vec::new();
         let mut count = 0;
+        let commits_applied = commits.len() as u64;
         for commit in commits {
             self.newest_commit_micros = self.newest_commit_micros.max(commit.time_micros);
             self.unpublished.push(commit.time_micros);
-            for change in &commit.changes {
+            // Changes come in runs of one table: what is known of it is asked once for each.
+            let mut run: Option<(RelationId, Option<usize>)> = None;
+            for change in commit.changes {
                 let (table, change) = match change {
-                    Change::Row { table, old, new } => {
-                        (*table, TableChange::Row { old: old.clone(), new: new.clone() })
-                    }
-                    Change::Truncate { table } => (*table, TableChange::Truncate),
+                    Change::Row { table, old, new } => (table, TableChange::Row { old, new }),
+                    Change::Truncate { table } => (table, TableChange::Truncate),
                     Change::Mark(_) => continue,
                 };
-                self.views.source_changed(table, commit.xid, commit.position);
-                if self.awaited.contains_key(&table) {
-                    continue;
-                }
-                count += 1;
-                match changes.iter_mut().find(|(known, _)| *known == table) {
-                    Some((_, list)) => list.push(change),
-                    None => changes.push((table, vec![change])),
+                let place = match run {
+                    Some((known, place)) if known == table => place,
+                    _ => {
+                        self.views.source_changed(table, commit.xid, commit.position);
+                        (!self.awaited.contains_key(&table)).then(|| {
+                            changes.iter().position(|(known, _)| *known == table).unwrap_or_else(|| {
+                                changes.push((table, Vec::new()));
+                                changes.len() - 1
+                            })
+                        })
+                    }
+                };
+                run = Some((table, place));
+                if let Some(place) = place {
+                    count += 1;
+                    changes[place].1.push(change);
                 }
             }
         }
-        Metrics::add(&self.metrics.commits_applied, commits.len() as u64);
+        Metrics::add(&self.metrics.commits_applied, commits_applied);
         Metrics::add(&self.metrics.changes_applied, count);
         let started = Instant::now();
         for (table, changes) in changes {
