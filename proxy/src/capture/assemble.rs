@@ -3,6 +3,7 @@
 
 use super::error::CaptureError;
 use super::pgoutput::{DecodeError, Mapping, Message, Relation, RowError, Tuple};
+use super::repeats::Repeats;
 use super::watched::{Generation, WatchList};
 use super::{Change, UNKNOWN_TABLE};
 use std::collections::{HashMap, HashSet};
@@ -32,10 +33,13 @@ pub(super) struct Transaction {
     pub sheds: Vec<(RelationId, Generation, String)>,
 }
 
+const OUTSIDE: DecodeError = DecodeError::OutOfOrder("a change outside of a transaction");
+
 pub(super) struct Assembler {
     watched: WatchList,
     relations: HashMap<u32, Relation>,
     mappings: HashMap<u32, (Generation, State)>,
+    repeats: HashMap<u32, Repeats>,
     /// Not watched, and known to be so to those who read marks.
     strangers: HashSet<u32>,
     open: Option<(Transaction, usize)>,
@@ -55,6 +59,7 @@ impl Assembler {
             watched,
             relations: HashMap::new(),
             mappings: HashMap::new(),
+            repeats: HashMap::new(),
             strangers: HashSet::new(),
             open: None,
         }
@@ -111,7 +116,7 @@ impl Assembler {
     }
 
     fn open(&mut self) -> Result<&mut (Transaction, usize), DecodeError> {
-        self.open.as_mut().ok_or(DecodeError::OutOfOrder("a change outside of a transaction"))
+        self.open.as_mut().ok_or(OUTSIDE)
     }
 
     /// How a watched table is decoded; None for a table that nobody watches. A table that has just become impossible is
@@ -132,6 +137,7 @@ impl Assembler {
                 State::Shed
             }
         };
+        self.repeats.remove(&relation);
         self.mappings.insert(relation, (watched.generation, state.clone()));
         Ok(Some(state))
     }
@@ -155,14 +161,14 @@ impl Assembler {
             }
         };
         let table = RelationId(relation);
-        let (transaction, size) = self.open()?;
+        let (transaction, size) = self.open.as_mut().ok_or(OUTSIDE)?;
         *size += bytes;
         let decoded = if *size > TRANSACTION_BYTES_LIMIT {
             Err(RowError::Table("a transaction is too large to be held in memory".into()))
         } else if needs_old && old.is_none() {
             Err(RowError::Table("an old row came without its columns".into()))
         } else {
-            rows(&mapping, old, new)
+            rows(&mapping, old, new, self.repeats.entry(relation).or_default())
         };
         match decoded {
             Ok((old, new)) => transaction.changes.push(Change::Row { table, old, new }),
@@ -182,8 +188,13 @@ impl Assembler {
 
 type OldAndNew = (Option<weir_planner::Row>, Option<weir_planner::Row>);
 
-fn rows(mapping: &Mapping, old: Option<Tuple<'_>>, new: Option<Tuple<'_>>) -> Result<OldAndNew, RowError> {
-    let old = old.map(|tuple| mapping.row(tuple, None)).transpose()?;
-    let new = new.map(|tuple| mapping.row(tuple, old.as_ref())).transpose()?;
+fn rows(
+    mapping: &Mapping,
+    old: Option<Tuple<'_>>,
+    new: Option<Tuple<'_>>,
+    repeats: &mut Repeats,
+) -> Result<OldAndNew, RowError> {
+    let old = old.map(|tuple| mapping.row(tuple, None, repeats)).transpose()?;
+    let new = new.map(|tuple| mapping.row(tuple, old.as_ref(), repeats)).transpose()?;
     Ok((old, new))
 }

@@ -5,12 +5,12 @@ use super::TableSpec;
 use super::check;
 use super::gate::VisibleSet;
 use super::method::Method;
+use super::repeats::Repeats;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{StreamExt, pin_mut};
 use tokio_postgres::Client;
 use weir_cache::Position;
 use weir_planner::catalog::ColumnEntry;
-use weir_planner::value::decode_binary;
 use weir_planner::{Row, Value};
 
 /// A table as one snapshot sees it.
@@ -95,6 +95,7 @@ const HEADER_BYTES: usize = SIGNATURE.len() + 8;
 /// Cuts the copy's bytes into rows, wherever the chunks break.
 struct CopyDecoder {
     types: Vec<u32>,
+    repeats: Repeats,
     input: BytesMut,
     header_seen: bool,
     finished: bool,
@@ -102,7 +103,7 @@ struct CopyDecoder {
 
 impl CopyDecoder {
     fn new(types: Vec<u32>) -> CopyDecoder {
-        CopyDecoder { types, input: BytesMut::new(), header_seen: false, finished: false }
+        CopyDecoder { types, repeats: Repeats::default(), input: BytesMut::new(), header_seen: false, finished: false }
     }
 
     fn push(&mut self, chunk: Bytes, rows: &mut Vec<Row>) -> Result<(), String> {
@@ -153,14 +154,14 @@ impl CopyDecoder {
             return Err("a copied row has another number of columns".into());
         }
         let mut values = Vec::with_capacity(self.types.len());
-        for type_oid in &self.types {
+        for (column, type_oid) in self.types.iter().enumerate() {
             let Ok(length) = input.try_get_i32() else { return Ok(None) };
             let Ok(length) = usize::try_from(length) else {
                 values.push(Value::Null);
                 continue;
             };
             let Some((bytes, rest)) = input.split_at_checked(length) else { return Ok(None) };
-            values.push(decode_binary(*type_oid, bytes).map_err(|error| error.to_string())?);
+            values.push(self.repeats.decode(column, *type_oid, bytes).map_err(|error| error.to_string())?);
             *input = rest;
         }
         Ok(Some(Some(values.into())))

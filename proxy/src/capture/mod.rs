@@ -15,6 +15,7 @@ mod join;
 mod life;
 mod method;
 mod pgoutput;
+mod repeats;
 mod slot;
 mod stamp;
 mod startup;

@@ -3,7 +3,7 @@
 
 use super::message::{Column, DecodeError, Tuple};
 use crate::capture::TableSpec;
-use weir_planner::value::decode_binary;
+use crate::capture::repeats::Repeats;
 use weir_planner::{Row, Value};
 
 /// A Relation message: the table as the stream will send it until the next one.
@@ -66,8 +66,13 @@ impl Mapping {
         Ok(Mapping { targets, width: spec.columns.len() })
     }
 
-    /// Decodes a tuple. `old` is where unchanged TOASTed values are taken from.
-    pub(in crate::capture) fn row(&self, tuple: Tuple<'_>, old: Option<&Row>) -> Result<Row, RowError> {
+    /// Decodes a tuple. `old` is where unchanged values are taken from: those that are TOASTed are not sent.
+    pub(in crate::capture) fn row(
+        &self,
+        tuple: Tuple<'_>,
+        old: Option<&Row>,
+        repeats: &mut Repeats,
+    ) -> Result<Row, RowError> {
         if tuple.len() != self.targets.len() {
             return Err(RowError::Table("a row has another number of columns than its relation".into()));
         }
@@ -77,9 +82,15 @@ impl Mapping {
             let Some((position, type_oid)) = *target else { continue };
             values[position] = match column {
                 Column::Null => Value::Null,
-                Column::Binary(bytes) => {
-                    decode_binary(type_oid, bytes).map_err(|error| RowError::Table(error.to_string()))?
-                }
+                Column::Binary(bytes) => match old.map(|old| &old[position]) {
+                    // What an update leaves alone is held once, too.
+                    Some(known @ (Value::Text(text) | Value::Bpchar(text))) if text.as_bytes() == bytes => {
+                        known.clone()
+                    }
+                    _ => {
+                        repeats.decode(position, type_oid, bytes).map_err(|error| RowError::Table(error.to_string()))?
+                    }
+                },
                 Column::Unchanged => match old {
                     Some(old) => old[position].clone(),
                     None => return Err(RowError::Table("an unchanged TOASTed value came without its old row".into())),
