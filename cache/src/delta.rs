@@ -24,6 +24,17 @@ pub fn hash_values(values: &[Value]) -> u64 {
     hasher.finish()
 }
 
+/// [`hash_values`] of some of a row's values.
+#[inline]
+pub(crate) fn hash_columns(row: &[Value], columns: &[usize]) -> u64 {
+    use std::hash::{BuildHasher, Hash, Hasher};
+    let mut hasher = SEED.build_hasher();
+    for &column in columns {
+        row[column].hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 /// Sums the weights of equal rows (image identity) and drops zeros. Rows keep the order of their first appearance.
 pub fn consolidate(delta: &mut Delta) {
     if delta.len() <= PAIRWISE_LIMIT {

@@ -1,7 +1,7 @@
 //! Arrangements: a node's present output, indexed by key. Attached to the node that produces the rows, always at
 //! that node's present, and shared by every join that looks up by the same key expressions.
 
-use super::bag::Bag;
+use super::bag::{Bag, Identity};
 use super::memory::{ENTRY_BYTES, row_bytes};
 use crate::Delta;
 use crate::key::{KeyMap, KeySpec, KeyState};
@@ -13,6 +13,7 @@ use weir_planner::{Row, Value};
 pub(crate) struct Arrangement {
     pub key: KeySpec,
     index: KeyMap<Bag>,
+    identity: Identity,
     /// Rows that are not in the index because their key is NULL or failed.
     left_out: i64,
     /// False while a backfill has yet to fill it; deltas are not applied before.
@@ -23,8 +24,10 @@ pub(crate) struct Arrangement {
 }
 
 impl Arrangement {
-    pub fn new(key: KeySpec, shared_rows: bool) -> Arrangement {
-        Arrangement { key, index: KeyMap::default(), left_out: 0, filled: false, shared_rows, bytes: 0 }
+    /// `unique`: columns that no two rows of the node share.
+    pub fn new(key: KeySpec, shared_rows: bool, unique: Option<Vec<usize>>) -> Arrangement {
+        let identity = unique.map_or(Identity::Whole, |columns| Identity::Columns(columns.into()));
+        Arrangement { key, index: KeyMap::default(), identity, left_out: 0, filled: false, shared_rows, bytes: 0 }
     }
 
     pub fn apply(&mut self, delta: &Delta, context: &EvalContext) {
@@ -35,14 +38,14 @@ impl Arrangement {
 
     #[inline]
     pub fn add(&mut self, row: &Row, weight: i64, context: &EvalContext) {
-        let Arrangement { key, index, left_out, bytes, shared_rows, .. } = self;
+        let Arrangement { key, index, identity, left_out, bytes, shared_rows, .. } = self;
         key.with_key(row, context, |values, state| {
             if state != KeyState::Present {
                 *left_out += weight;
                 return;
             }
             let bag = index.get_or_insert(values, Bag::default);
-            bag.add(row, weight);
+            bag.add(row, weight, identity);
             if bag.is_empty() {
                 index.remove(values);
             }

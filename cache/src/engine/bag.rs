@@ -1,6 +1,6 @@
 //! A bag of rows: small ones in line, large ones hashed by image so that removal stays constant time.
 
-use crate::delta::hash_values;
+use crate::delta::{hash_columns, hash_values};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::sync::Arc;
@@ -19,23 +19,53 @@ pub(crate) enum Bag {
     Many(Box<HashedBag>),
 }
 
+/// By what the rows of a bag are told apart.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Identity {
+    #[default]
+    Whole,
+    /// No two rows share their values in these columns. A row that comes need not be compared with those that are there; and
+    /// were it equal to one after all, the two would only stand side by side.
+    Columns(Box<[usize]>),
+}
+
+impl Identity {
+    #[inline]
+    fn hash(&self, row: &[Value]) -> u64 {
+        match self {
+            Identity::Whole => hash_values(row),
+            Identity::Columns(columns) => hash_columns(row, columns),
+        }
+    }
+
+    /// Where this row is among a few, if it has to be there or may be.
+    #[inline]
+    fn place(&self, rows: &[(Row, i64)], row: &Row, weight: i64) -> Option<usize> {
+        // Mostly it is the same allocation: then no row has to be fetched.
+        let found = rows.iter().position(|(own, _)| Arc::ptr_eq(own, row));
+        match self {
+            Identity::Columns(_) if weight > 0 => found,
+            _ => found.or_else(|| rows.iter().position(|(own, _)| own == row)),
+        }
+    }
+}
+
 impl Bag {
-    /// Adds `weight` to the row's multiplicity.
-    pub fn add(&mut self, row: &Row, weight: i64) {
+    /// Adds `weight` to the row's multiplicity. `identity` is always the same for a bag.
+    pub fn add(&mut self, row: &Row, weight: i64, identity: &Identity) {
         match self {
             Bag::Empty => *self = Bag::One((row.clone(), weight)),
-            Bag::One((own, own_weight)) => {
-                if same(own, row) {
-                    *own_weight += weight;
-                    if *own_weight == 0 {
+            Bag::One(own) => match identity.place(std::slice::from_ref(own), row, weight) {
+                Some(_) => {
+                    own.1 += weight;
+                    if own.1 == 0 {
                         *self = Bag::Empty;
                     }
-                } else {
-                    *self = Bag::Few(vec![(own.clone(), *own_weight), (row.clone(), weight)]);
                 }
-            }
+                None => *self = Bag::Few(vec![own.clone(), (row.clone(), weight)]),
+            },
             Bag::Few(rows) => {
-                if let Some(index) = rows.iter().position(|(own, _)| same(own, row)) {
+                if let Some(index) = identity.place(rows, row, weight) {
                     rows[index].1 += weight;
                     if rows[index].1 == 0 {
                         rows.swap_remove(index);
@@ -48,14 +78,14 @@ impl Bag {
                 } else {
                     let mut many = HashedBag::default();
                     for (own, own_weight) in rows.drain(..) {
-                        many.add(&own, own_weight, hash_values(&own), hash_values);
+                        many.add(&own, own_weight, identity.hash(&own), |row| identity.hash(row));
                     }
-                    many.add(row, weight, hash_values(row), hash_values);
+                    many.add(row, weight, identity.hash(row), |row| identity.hash(row));
                     *self = Bag::Many(Box::new(many));
                 }
             }
             Bag::Many(many) => {
-                many.add(row, weight, hash_values(row), hash_values);
+                many.add(row, weight, identity.hash(row), |row| identity.hash(row));
                 if many.is_empty() {
                     *self = Bag::Empty;
                 }
@@ -143,9 +173,17 @@ impl HashedBag {
         }
     }
 
-    /// The stored row equal to this image, with its multiplicity.
-    pub fn find(&self, row: &Row, hash: u64) -> Option<&(Row, i64)> {
-        self.table.find(hash, |(own, _)| same(own, row))
+    /// Takes the row equal to this image out once; None when it is not there.
+    pub fn take(&mut self, row: &Row, hash: u64) -> Option<Row> {
+        let mut entry = self.table.find_entry(hash, |(own, _)| same(own, row)).ok()?;
+        self.total -= 1;
+        match entry.get_mut() {
+            (own, weight) if *weight != 1 => {
+                *weight -= 1;
+                Some(own.clone())
+            }
+            _ => Some(entry.remove().0.0),
+        }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -204,6 +204,7 @@ impl Graph {
 
     /// The arrangement of a node by these keys, counted as used once more. The flag says that it is new (unfilled).
     pub fn arrange(&mut self, id: NodeId, key: KeySpec, context: &Arc<EvalContext>) -> (SlotId, bool) {
+        let unique = self.unique_columns(id);
         let node = self.node_mut(id);
         for (index, slot) in node.slots.iter_mut().enumerate() {
             if let Some(slot) = slot
@@ -216,7 +217,7 @@ impl Graph {
         }
         let shared_rows = matches!(node.body, Body::Table(_));
         let slot = Slot {
-            arrangement: Arrangement::new(key, shared_rows),
+            arrangement: Arrangement::new(key, shared_rows, unique),
             settings: context.settings.clone(),
             context: context.clone(),
             users: 1,

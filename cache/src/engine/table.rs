@@ -4,9 +4,7 @@ use super::bag::HashedBag;
 use super::memory::{ENTRY_BYTES, row_bytes};
 use super::{EngineError, TableChange};
 use crate::Delta;
-use crate::delta::hash_values;
-use smallvec::SmallVec;
-use std::sync::Arc;
+use crate::delta::{hash_columns, hash_values};
 use weir_planner::{RelationId, Row, Value};
 
 /// A stored relation.
@@ -30,11 +28,7 @@ impl Table {
 
     fn hash(key: &Option<Vec<usize>>, row: &[Value]) -> u64 {
         match key.as_deref() {
-            Some([position]) => hash_values(std::slice::from_ref(&row[*position])),
-            Some(positions) => {
-                let values: SmallVec<[Value; 4]> = positions.iter().map(|&position| row[position].clone()).collect();
-                hash_values(&values)
-            }
+            Some(positions) => hash_columns(row, positions),
             None => hash_values(row),
         }
     }
@@ -56,11 +50,10 @@ impl Table {
             TableChange::Row { old, new } => {
                 if let Some(old) = old {
                     // The stored allocation is the one the indexes hold: comparing pointers is then enough for them.
-                    let stored = match self.rows.find(&old, Table::hash(&self.key, &old)) {
-                        Some((stored, _)) => Arc::clone(stored),
-                        None => return Err(EngineError::MissingRow(id)),
+                    let Some(stored) = self.rows.take(&old, Table::hash(&self.key, &old)) else {
+                        return Err(EngineError::MissingRow(id));
                     };
-                    self.add(&stored, -1);
+                    self.row_bytes = self.row_bytes.saturating_sub(row_bytes(&stored));
                     delta.push((stored, -1));
                 }
                 if let Some(new) = new {

@@ -4,7 +4,7 @@
 //! T is followed in pieces ([`Piece`]) in which it stands still or runs with the clock; so it is known until when no row
 //! passes T next, and since when none has.
 
-use super::bag::Bag;
+use super::bag::{Bag, Identity};
 use super::graph::NodeId;
 use super::memory::{ENTRY_BYTES, row_bytes};
 use super::operator::{Batch, Operator, Output, StepContext, evaluate, rows};
@@ -148,7 +148,7 @@ impl TemporalOperator {
             // NULL passes no comparison.
             match self.mark {
                 Some(_) => {
-                    self.timeless.add(row, weight);
+                    self.timeless.add(row, weight, &Identity::Whole);
                     self.emit(row, value, weight, out);
                 }
                 None => out.errors += if matches!(value, Value::Null) { 0 } else { weight },
@@ -156,7 +156,7 @@ impl TemporalOperator {
             return;
         };
         let bag = self.rows.entry(key).or_default();
-        bag.add(row, weight);
+        bag.add(row, weight, &Identity::Whole);
         if bag.is_empty() {
             self.rows.remove(&key);
         }
