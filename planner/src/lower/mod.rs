@@ -34,7 +34,7 @@ pub use error::{LowerError, Unsupported};
 pub use kinds::{has_equality, has_order};
 
 use crate::catalog::Catalog;
-use crate::optimize::optimize;
+use crate::optimize::{optimize, optimize_maintained};
 use crate::plan::{Node as PlanNode, Plan, PlanUses};
 use crate::query::{Query, statement};
 use crate::tree::{Node, parse};
@@ -100,7 +100,11 @@ fn lower(tree: &str, catalog: &Catalog, purpose: Purpose) -> Result<Lowered, Low
     let columns =
         query.names.into_iter().zip(&plan.columns).map(|(name, kind)| OutputColumn { name, kind: kind.clone() });
     let columns = columns.collect();
-    Ok(Lowered { plan: optimize(plan, catalog), columns, uses: lowering.uses, params: lowering.params })
+    let plan = match purpose {
+        Purpose::Read => optimize(plan, catalog),
+        Purpose::Maintain => optimize_maintained(plan, catalog),
+    };
+    Ok(Lowered { plan, columns, uses: lowering.uses, params: lowering.params })
 }
 
 /// A bag has no order: ORDER BY without LIMIT is dropped.

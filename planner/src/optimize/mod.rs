@@ -1,6 +1,7 @@
 //! Rewrites of plans into cheaper plans with the same answer. Each pass is one file and says why it is an
 //! equivalence. An expression that can raise an error is never evaluated for rows Postgres would not evaluate it for.
 
+mod certainty;
 mod disjunction;
 mod eager;
 mod equality;
@@ -9,7 +10,9 @@ mod fold;
 mod joins;
 mod prune;
 mod pushdown;
+mod reduce;
 mod safety;
+mod selective;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +20,8 @@ pub use equality::split_equalities;
 pub(crate) use facts::not_null;
 pub(crate) use fold::simplified;
 pub use fold::with_constants;
+pub use reduce::reduce;
+pub use selective::is_selective_scan;
 
 use crate::catalog::Catalog;
 use crate::plan::{Node, Plan};
@@ -29,6 +34,11 @@ pub fn optimize(plan: Plan, catalog: &Catalog) -> Plan {
     let plan = eager::aggregate_before_join(plan, catalog);
     let plan = facts::count_rows(plan, catalog);
     prune::prune(plan)
+}
+
+/// [`optimize`] and what pays only where results are kept: a read looks for few keys by itself.
+pub fn optimize_maintained(plan: Plan, catalog: &Catalog) -> Plan {
+    prune::prune(reduce(optimize(plan, catalog), catalog))
 }
 
 /// The plan with each direct input replaced by what `f` makes of it, which must have the same columns.

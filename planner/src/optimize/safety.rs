@@ -72,16 +72,17 @@ fn is_sure_time(expr: &Expr) -> bool {
 
 /// The expression never fails on values that are not errors themselves.
 pub fn cannot_fail(expr: &Expr) -> bool {
-    if is_sure_time(expr) {
-        return true;
-    }
-    let this = match expr {
+    is_sure_time(expr) || cannot_fail_itself(expr) && expr.children().into_iter().all(cannot_fail)
+}
+
+/// As [`cannot_fail`], if none of its operands does.
+pub fn cannot_fail_itself(expr: &Expr) -> bool {
+    match expr {
         Expr::Call { function, args } => {
             is_total_comparison(function.symbol) || is_total_text_call(function.symbol, args)
         }
         other => is_logic_or_comparison(other),
-    };
-    this && expr.children().into_iter().all(cannot_fail)
+    }
 }
 
 /// The expression never fails on values that are not errors themselves, and gives the same for equal values.

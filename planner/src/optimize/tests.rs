@@ -82,6 +82,83 @@ fn check(plan: Plan, expected: &str) {
     assert_eq!(text.trim(), expected.trim(), "\n{text}");
 }
 
+/// Without the passes before it.
+#[track_caller]
+fn check_reduced(plan: Plan, expected: &str) {
+    let text = prune::prune(reduce(plan, &catalog())).to_text(&|id| if id.0 == D { "d".into() } else { "f".into() });
+    assert_eq!(text.trim(), expected.trim(), "\n{text}");
+}
+
+fn few() -> Plan {
+    filter(scan(D), vec![call("int4eq", vec![col(1), int(5)])])
+}
+
+#[test]
+fn groups_are_made_of_what_few_rows_ask_for() {
+    let groups = || aggregate(scan(F), vec![col(1), col(2)], AggregateKind::SumInt, Some(col(0)));
+    check_reduced(
+        join(JoinKind::Left, few(), groups(), vec![(col(0), col(0))], None),
+        "
+LeftJoin #0 = #3
+  Filter int4eq(#1, 5)
+    Scan d [0 1 2]
+  Aggregate by (#1, #2): SumInt(#0)
+    SemiJoin #1 = #3
+      Scan f [0 1 2]
+      Project #0
+        Filter int4eq(#1, 5)
+          Scan d [0 1]",
+    );
+    let above = join(JoinKind::Inner, scan(F), groups(), vec![(col(2), col(0))], None);
+    let mut few_of_them = join(JoinKind::Semi, above, few(), vec![(col(2), col(0))], None);
+    few_of_them.columns.truncate(6);
+    check_reduced(
+        few_of_them,
+        "
+SemiJoin #2 = #6
+  InnerJoin #2 = #3
+    Scan f [0 1 2]
+    Aggregate by (#1, #2): SumInt(#0)
+      SemiJoin #1 = #3
+        Scan f [0 1 2]
+        Project #0
+          Filter int4eq(#1, 5)
+            Scan d [0 1]
+  Project #0
+    Filter int4eq(#1, 5)
+      Scan d [0 1]",
+    );
+    // Rows without a partner stay: nothing is known of their keys.
+    check_reduced(
+        join(JoinKind::Right, few(), groups(), vec![(col(0), col(0))], None),
+        "
+RightJoin #0 = #3
+  Filter int4eq(#1, 5)
+    Scan d [0 1 2]
+  Aggregate by (#1, #2): SumInt(#0)
+    Scan f [0 1 2]",
+    );
+    // A division by zero that Postgres would raise must not go with the rows.
+    let failing = call("int4eq", vec![call("int4div", vec![int(1), col(2)]), int(1)]);
+    let groups = aggregate(
+        join(JoinKind::Inner, scan(F), scan(D), vec![(col(1), col(0))], Some(failing)),
+        vec![col(1)],
+        AggregateKind::SumInt,
+        Some(col(0)),
+    );
+    check_reduced(
+        join(JoinKind::Inner, few(), groups, vec![(col(0), col(0))], None),
+        "
+InnerJoin #0 = #3
+  Filter int4eq(#1, 5)
+    Scan d [0 1 2]
+  Aggregate by (#1): SumInt(#0)
+    InnerJoin #1 = #3 when int4eq(int4div(1, #2), 1)
+      Scan f [0 1 2]
+      Scan d [0]",
+    );
+}
+
 #[test]
 fn constants_are_folded_unless_that_fails() {
     let failing = call("int4div", vec![int(1), int(0)]);

@@ -33,7 +33,16 @@ fn membership(scope: &Scope, rng: &mut StdRng) -> String {
     let Some(theirs) = partners.choose(rng) else { return scope.condition(1, rng) };
     let filter = inner.condition(0, rng);
     let from = format!("FROM {} s WHERE", relation.name);
-    match rng.random_range(0..13) {
+    match rng.random_range(0..15) {
+        // Few rows look groups up by their keys.
+        13 | 14 if kind.has_extremes() => {
+            let few = scope.plain_column(rng).map(|(other, kind)| format!("{other} = {}", kind.literal(rng)));
+            let few = few.unwrap_or_else(|| "true".into());
+            let call = ["min", "max"][rng.random_range(0..2)];
+            let filter = if rng.random_bool(0.5) { format!(" AND {filter}") } else { String::new() };
+            let operator = ["<=", "="][rng.random_range(0..2)];
+            format!("({few} AND {mine} {operator} (SELECT {call}({theirs}) {from} {theirs} = {mine}{filter}))")
+        }
         10 => {
             format!("EXISTS (SELECT {theirs} {from} {theirs} >= {mine} GROUP BY {theirs} HAVING count(*) > 1)")
         }

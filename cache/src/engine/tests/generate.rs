@@ -98,7 +98,8 @@ impl Plans<'_> {
                 let inputs = inputs.into_iter().map(|input| self.conform(input, &kinds)).collect();
                 Plan { node: Node::UnionAll { inputs }, columns: kinds }
             }
-            19..=22 if self.stars > 0 => {
+            22 => self.looked_up(depth),
+            19..=21 if self.stars > 0 => {
                 self.stars -= 1;
                 self.star(depth)
             }
@@ -145,7 +146,8 @@ impl Plans<'_> {
     }
 
     fn predicate(&mut self, plan: &Plan, may_fail: bool) -> Expr {
-        match self.pick(8) {
+        match self.pick(9) {
+            8 if !Self::columns_of(plan, oid::INT8).is_empty() => self.equals_constant(plan),
             0 if may_fail => {
                 let divisor = self.integer(plan);
                 call(&LESS, vec![call(&DIVIDE, vec![int(12), divisor]), int(7)])
@@ -293,6 +295,75 @@ impl Plans<'_> {
         exprs.push(if self.random.random_bool(0.2) { call(&DIVIDE, vec![a, b]) } else { call(&ADD, vec![a, b]) });
         kinds.push(ColumnType::new(oid::INT8));
         project(plan, exprs, kinds)
+    }
+
+    /// An integer column with one value, if there is an integer column.
+    fn equals_constant(&mut self, plan: &Plan) -> Expr {
+        let equal = weir_planner::functions::lookup("int8eq").expect("a registered function");
+        call(equal, vec![self.integer(plan), int(self.random.random_range(1..5))])
+    }
+
+    /// Groups that few rows look up by their keys: a subquery's value beside rows that a filter has left.
+    fn looked_up(&mut self, depth: usize) -> Plan {
+        use JoinKind::*;
+        let few = self.whole_scan();
+        let predicate = self.equals_constant(&few);
+        let mut few = filter(few, predicate);
+        if self.random.random_bool(0.4) {
+            let many = self.whole_scan();
+            let equal = self.pairs(&many, &few, 1);
+            few = join([Inner, Semi][self.pick(2)], many, few, equal, None);
+        }
+        let mut input = if self.random.random_bool(0.6) { self.whole_scan() } else { self.plan(depth - 1) };
+        if self.random.random_bool(0.4) {
+            let other = self.whole_scan();
+            let equal = self.pairs(&input, &other, 1);
+            input = join([Inner, Left, Right, Semi, Anti][self.pick(5)], input, other, equal, None);
+        }
+        if self.random.random_bool(0.3) {
+            let may_fail = self.random.random_bool(0.3);
+            let predicate = self.predicate(&input, may_fail);
+            input = filter(input, predicate);
+        }
+        let integers = Self::columns_of(&input, oid::INT8);
+        if integers.is_empty() {
+            return few;
+        }
+        let keys: Vec<usize> =
+            (0..self.random.random_range(1..3)).map(|_| integers[self.pick(integers.len())]).collect();
+        let calls = vec![aggregate_call(AggregateKind::SumInt8, Some(integers[self.pick(integers.len())]), &input)];
+        let mut groups = aggregate(input, keys.clone(), calls);
+        if self.random.random_bool(0.2) {
+            let predicate = self.predicate(&groups, true);
+            groups = filter(groups, predicate);
+        }
+        let mut equal = self.pairs(&few, &groups, 2);
+        equal.retain(|(_, key)| matches!(key, Expr::Column(at) if *at < keys.len()));
+        if self.random.random_bool(0.3) {
+            let equal = equal.into_iter().map(|(a, b)| (b, a)).collect();
+            return join([Inner, Semi, Anti, Right][self.pick(4)], groups, few, equal, None);
+        }
+        let both = join(Inner, few.clone(), groups.clone(), vec![], None);
+        let may_fail = self.random.random_bool(0.2);
+        let residual = self.random.random_bool(0.3).then(|| self.predicate(&both, may_fail));
+        let plan = join([Inner, Inner, Left, Semi, Anti, Full][self.pick(6)], few, groups, equal, residual);
+        if self.random.random_bool(0.3) {
+            let other = self.whole_scan();
+            let predicate = self.equals_constant(&other);
+            let other = filter(other, predicate);
+            let equal = self.pairs(&plan, &other, 1);
+            return join(Semi, plan, other, equal, None);
+        }
+        plan
+    }
+
+    /// Pairs of integer columns, none where a side has none.
+    fn pairs(&mut self, left: &Plan, right: &Plan, count: usize) -> Vec<(Expr, Expr)> {
+        let (left, right) = (Self::columns_of(left, oid::INT8), Self::columns_of(right, oid::INT8));
+        if left.is_empty() || right.is_empty() {
+            return vec![];
+        }
+        (0..count).map(|_| (column(left[self.pick(left.len())]), column(right[self.pick(right.len())]))).collect()
     }
 
     /// All columns of some relation, in order.

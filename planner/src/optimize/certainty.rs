@@ -1,0 +1,86 @@
+//! Which values are never errors.
+
+use super::safety::cannot_fail_itself;
+use crate::catalog::{Catalog, RelationKind};
+use crate::expr::Expr;
+use crate::plan::{AggregateCall, AggregateKind, Join, JoinKind, Node, Plan};
+
+/// What is certain of plans: rows of base tables hold no errors, those of stream tables may.
+pub(super) struct Certainty<'c> {
+    pub catalog: &'c Catalog,
+}
+
+impl Certainty<'_> {
+    /// The expression over the plan's rows is never an error. Sums and products of numerics count as such: they fail only
+    /// beyond 131,072 digits, and then Postgres' own outcome is that of the order in which it happens to join.
+    pub fn of_expr(&self, expr: &Expr, plan: &Plan) -> bool {
+        let is_total = |part: &Expr| match part {
+            Expr::Call { function, .. } => {
+                cannot_fail_itself(part)
+                    || matches!(
+                        function.symbol,
+                        "numeric_mul"
+                            | "numeric_add"
+                            | "numeric_sub"
+                            | "int2_numeric"
+                            | "int4_numeric"
+                            | "int8_numeric"
+                    )
+            }
+            Expr::Case { .. } | Expr::Coalesce(_) => true,
+            other => cannot_fail_itself(other),
+        };
+        let mut is_certain = true;
+        expr.visit(&mut |part| is_certain &= is_total(part));
+        is_certain && expr.columns().into_iter().all(|column| self.of_column(plan, column))
+    }
+
+    /// What decides in this join which rows are joined.
+    pub fn of_join(&self, join: &Join) -> bool {
+        let width = join.left.columns.len();
+        join.equal.iter().all(|(left, right)| self.of_expr(left, &join.left) && self.of_expr(right, &join.right))
+            && join.residual.as_ref().is_none_or(|residual| {
+                let of_side = |column: usize| match column.checked_sub(width) {
+                    None => self.of_column(&join.left, column),
+                    Some(column) => self.of_column(&join.right, column),
+                };
+                let mut is_total = true;
+                residual.visit(&mut |part| is_total &= cannot_fail_itself(part));
+                is_total && residual.columns().into_iter().all(of_side)
+            })
+    }
+
+    fn of_column(&self, plan: &Plan, column: usize) -> bool {
+        match &plan.node {
+            Node::Scan { relation, .. } => {
+                let entry = self.catalog.relations.get(&relation.0);
+                entry.is_some_and(|entry| matches!(entry.kind, RelationKind::Table))
+            }
+            Node::Filter { input, .. }
+            | Node::Distinct { input }
+            | Node::Repeat { input }
+            | Node::Sort { input, .. } => self.of_column(input, column),
+            Node::Project { input, exprs } => exprs.get(column).is_some_and(|expr| self.of_expr(expr, input)),
+            Node::Join(join) => match column.checked_sub(join.left.columns.len()) {
+                None => self.of_column(&join.left, column),
+                Some(_) if matches!(join.kind, JoinKind::Semi | JoinKind::Anti) => false,
+                Some(column) => self.of_column(&join.right, column),
+            },
+            Node::Aggregate { input, keys, aggregates } => match column.checked_sub(keys.len()) {
+                None => self.of_expr(&keys[column], input),
+                Some(call) => aggregates.get(call).is_some_and(|call| self.of_call(call, input)),
+            },
+            Node::UnionAll { inputs } => inputs.iter().all(|input| self.of_column(input, column)),
+            Node::Values { .. } | Node::Window { .. } | Node::ProjectSet(_) => false,
+        }
+    }
+
+    fn of_call(&self, call: &AggregateCall, input: &Plan) -> bool {
+        use AggregateKind::*;
+        let is_total = matches!(
+            call.kind,
+            CountRows | Count | SumInt | SumInt8 | SumNumeric | AvgInt | AvgNumeric | Min | Max | BoolAnd | BoolOr
+        );
+        is_total && call.exprs().all(|expr| self.of_expr(expr, input))
+    }
+}
