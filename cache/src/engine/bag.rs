@@ -205,6 +205,11 @@ impl HashedBag {
         }
     }
 
+    /// The distinct rows.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.table.iter().map(|(row, _)| row)
+    }
+
     /// Takes all rows out.
     pub fn drain(&mut self) -> Vec<(Row, i64)> {
         self.total = 0;

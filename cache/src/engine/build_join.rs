@@ -20,7 +20,7 @@ impl Builder<'_> {
         output: Option<&[Expr]>,
         required: &[bool],
     ) -> Result<Built, EngineError> {
-        if let Some(mut chain) = Chain::of_join(join) {
+        if let Some(mut chain) = Chain::of_join(join, &|plan| self.is_few(plan)) {
             filter.into_iter().for_each(|predicate| chain.filter(predicate));
             return self.build_chain(&chain, output, required);
         }

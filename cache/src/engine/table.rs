@@ -77,6 +77,11 @@ impl Table {
         delta
     }
 
+    /// Up to so many of the rows, whichever.
+    pub fn some_rows(&self, count: usize) -> impl Iterator<Item = &Row> {
+        self.rows.rows().take(count)
+    }
+
     pub fn for_each(&self, f: &mut dyn FnMut(&Row, i64)) {
         self.rows.for_each(f);
     }

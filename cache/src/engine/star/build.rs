@@ -6,10 +6,13 @@ use super::spec::{LinkSpec, StarSpec};
 use crate::engine::EngineError;
 use crate::engine::build::{Builder, Built, maintainable};
 use crate::engine::columns::{remap, require};
-use crate::engine::graph::{NodeId, SlotId};
+use crate::engine::graph::{Body, NodeId, SlotId};
 use crate::engine::spec::{NodeSpec, OperatorSpec};
 use crate::key::KeySpec;
-use weir_planner::Expr;
+use weir_planner::eval::Tuple;
+use weir_planner::optimize::is_selective_scan;
+use weir_planner::plan::Node;
+use weir_planner::{Expr, Plan};
 
 impl Builder<'_> {
     /// The node that yields these expressions over the chain's wide row.
@@ -66,6 +69,34 @@ impl Builder<'_> {
         let output = output.iter().map(placed).collect();
         let spec = StarSpec { driver_width: parts[0].width, keys, links, output };
         Ok(self.star_node(spec, parts.into_iter().map(|part| part.node).collect()))
+    }
+
+    /// The plan has few rows: by its looks, and by how many of the rows that are there pass its filter.
+    pub(in crate::engine) fn is_few(&self, plan: &Plan) -> bool {
+        /// Rows looked at; fewer say nothing.
+        const SAMPLE_ROWS: usize = 1_000;
+        /// One of so many rows passes.
+        const FEW: usize = 4;
+        if !is_selective_scan(plan) {
+            return false;
+        }
+        let (Node::Project { input: filter, .. } | Node::Filter { input: filter, .. }) = &plan.node else {
+            return true;
+        };
+        let filter = if matches!(plan.node, Node::Filter { .. }) { plan } else { filter };
+        let Node::Filter { input: scan, predicate } = &filter.node else { return true };
+        let Node::Scan { relation, columns } = &scan.node else { return true };
+        let Ok(node) = (self.relation)(*relation) else { return true };
+        let Body::Table(table) = &self.graph.node(node).body else { return true };
+        let predicate = remap(predicate, &|column| columns[column]);
+        let outcomes =
+            table.some_rows(SAMPLE_ROWS).map(|row| predicate.eval(Tuple::single(row), &self.context).is_true());
+        let (mut seen, mut passed) = (0, 0);
+        for passes in outcomes {
+            seen += 1;
+            passed += usize::from(passes);
+        }
+        seen < SAMPLE_ROWS || passed * FEW <= seen
     }
 
     fn star_node(&mut self, spec: StarSpec, inputs: Vec<NodeId>) -> NodeId {

@@ -24,8 +24,8 @@ pub(crate) struct ChainLink<'p> {
 }
 
 impl<'p> Chain<'p> {
-    /// The chain that ends in this join; None when this join cannot be a link.
-    pub fn of_join(join: &'p Join) -> Option<Chain<'p>> {
+    /// The chain that ends in this join; None when this join cannot be a link. `is_few` says which plans have few rows.
+    pub fn of_join(join: &'p Join, is_few: &dyn Fn(&Plan) -> bool) -> Option<Chain<'p>> {
         let (below, linked, outer) = match (join.kind, &join.residual) {
             (JoinKind::Inner, _) => (&join.left, &join.right, false),
             (JoinKind::Left, None) => (&join.left, &join.right, true),
@@ -39,20 +39,14 @@ impl<'p> Chain<'p> {
         let swapped = join.kind == JoinKind::Right;
         let pairs: Vec<(&Expr, &Expr)> =
             join.equal.iter().map(|(left, right)| if swapped { (right, left) } else { (left, right) }).collect();
-        let mut chain = Chain::of(below).unwrap_or_else(|| Chain::leaf(below));
-        let equal = match chain.over_driver(&pairs) {
-            Some(equal) => equal,
-            None => {
-                chain.drive_by_first_link();
-                match chain.over_driver(&pairs) {
-                    Some(equal) => equal,
-                    None => {
-                        chain = Chain::leaf(below);
-                        chain.over_driver(&pairs)?
-                    }
-                }
-            }
-        };
+        let mut chain = Chain::of(below, is_few).unwrap_or_else(|| Chain::leaf(below));
+        if chain.over_driver(&pairs).is_none() {
+            chain.drive_by_first_link();
+        }
+        if chain.over_driver(&pairs).is_none() || chain.drops_most(is_few) {
+            chain = Chain::leaf(below);
+        }
+        let equal = chain.over_driver(&pairs)?;
         let start = chain.width();
         let own = start..start + linked.columns.len();
         chain.columns =
@@ -65,17 +59,17 @@ impl<'p> Chain<'p> {
     }
 
     /// The chain a plan consists of, with at least one link.
-    fn of(plan: &'p Plan) -> Option<Chain<'p>> {
+    fn of(plan: &'p Plan, is_few: &dyn Fn(&Plan) -> bool) -> Option<Chain<'p>> {
         match &plan.node {
-            Node::Join(join) => Chain::of_join(join),
+            Node::Join(join) => Chain::of_join(join, is_few),
             // A comparison with the time is an operator of its own above the join.
             Node::Filter { input, predicate } if !reads_clock(predicate) => {
-                let mut chain = Chain::of(input)?;
+                let mut chain = Chain::of(input, is_few)?;
                 chain.filter(predicate);
                 Some(chain)
             }
             Node::Project { input, exprs } => {
-                let chain = Chain::of(input)?;
+                let chain = Chain::of(input, is_few)?;
                 let picked = exprs.iter().map(|expr| match expr {
                     Expr::Column(column) => Some(chain.columns[*column]),
                     _ => None,
@@ -88,6 +82,12 @@ impl<'p> Chain<'p> {
 
     fn leaf(plan: &'p Plan) -> Chain<'p> {
         Chain { driver: plan, links: vec![], columns: (0..plan.columns.len()).collect() }
+    }
+
+    /// Most drivers find nothing in some link. What is left of them is then the driver of what follows: keeping those few
+    /// rows costs less than keeping all drivers by one more key.
+    fn drops_most(&self, is_few: &dyn Fn(&Plan) -> bool) -> bool {
+        self.links.iter().any(|link| !link.outer && is_few(link.plan)) && !is_few(self.driver)
     }
 
     /// Keeps only rows for which this predicate over the plan's columns holds.
