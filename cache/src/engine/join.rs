@@ -90,11 +90,19 @@ fn nulls(width: usize) -> Vec<Value> {
     vec![Value::Null; width]
 }
 
-/// The changes of one input by key; rows whose key is NULL are left out, failed keys are counted.
-fn group_by_key(batches: &[Arc<Batch>], side: &Side<'_>, context: &EvalContext, errors: &mut i64) -> KeyMap<Delta> {
+/// The changes of one input by key, of the keys that are asked for; rows whose key is NULL are left out, failed keys are
+/// counted.
+fn group_by_key(
+    batches: &[Arc<Batch>],
+    side: &Side<'_>,
+    is_asked_for: impl Fn(&[Value]) -> bool,
+    context: &EvalContext,
+    errors: &mut i64,
+) -> KeyMap<Delta> {
     let mut groups: KeyMap<Delta> = KeyMap::default();
     for (row, weight) in rows(batches) {
         side.key.with_key(row, context, |key, state| match state {
+            KeyState::Present if !is_asked_for(key) => {}
             KeyState::Present => groups.get_or_insert(key, Delta::new).push((row.clone(), weight)),
             KeyState::HasNull => {}
             KeyState::Failed => *errors += weight,
@@ -109,7 +117,17 @@ impl Operator for JoinOperator {
         let left = context.graph.arrangement(self.left);
         let right = context.graph.arrangement(self.right);
         let (left_side, right_side) = (self.left_side(left), self.right_side(right));
-        let right_changes = group_by_key(&inputs[1], &right_side, eval, &mut out.errors);
+        // Left rows look up by the keys that they have, and those that went by the keys that they had.
+        let mut gone: KeyMap<()> = KeyMap::default();
+        for (row, _) in rows(&inputs[0]).filter(|(_, weight)| *weight < 0 && !inputs[1].is_empty()) {
+            left_side.key.with_key(row, eval, |key, state| {
+                if state == KeyState::Present {
+                    gone.get_or_insert(key, || ());
+                }
+            });
+        }
+        let is_asked_for = |key: &[Value]| left.get(key).is_some() || gone.get(key).is_some();
+        let right_changes = group_by_key(&inputs[1], &right_side, is_asked_for, eval, &mut out.errors);
         let with_pairs = self.emits_pairs() || self.spec.residual.is_some();
 
         let mut old_right: KeyMap<Delta> = KeyMap::default();
@@ -158,7 +176,7 @@ impl Operator for JoinOperator {
             );
         }
         if self.spec.matching == Matching::Full {
-            let left_changes = group_by_key(&inputs[0], &left_side, eval, &mut 0);
+            let left_changes = group_by_key(&inputs[0], &left_side, |_| true, eval, &mut 0);
             unmatched_delta(self, &inputs[1], &right_side, &left_side, &left_changes, false, eval, |row, weight| {
                 self.right_row(row, weight, eval, out)
             });

@@ -8,8 +8,8 @@ use crate::engine::operator::{Batch, rows};
 use crate::key::{KeyMap, KeyState};
 use std::cell::OnceCell;
 use std::sync::Arc;
-use weir_planner::Row;
 use weir_planner::eval::EvalContext;
+use weir_planner::{Row, Value};
 
 /// The change under one key.
 #[derive(Debug, Default)]
@@ -76,11 +76,14 @@ impl Change {
     }
 }
 
-/// The changes of a link by key. Rows whose key is NULL are joined to nothing; failed keys are counted.
+/// The changes of a link by key, of the keys by which some driver looks it up or has done so until now. Rows whose key is
+/// NULL are joined to nothing; failed keys are counted.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn changes(
     batches: &[Arc<Batch>],
     link: &LinkSpec,
     arrangement: &Arrangement,
+    is_looked_up: impl Fn(&[Value]) -> bool,
     absent: &Row,
     dirty: impl Fn(&[usize]) -> Option<Vec<usize>>,
     eval: &EvalContext,
@@ -89,6 +92,7 @@ pub(super) fn changes(
     let mut changes: KeyMap<Change> = KeyMap::default();
     for (row, weight) in rows(batches) {
         link.key.with_key(row, eval, |key, state| match state {
+            KeyState::Present if !is_looked_up(key) => {}
             KeyState::Present => changes.get_or_insert(key, Change::default).rows.push((row.clone(), weight)),
             KeyState::HasNull => {}
             KeyState::Failed => *errors += weight,

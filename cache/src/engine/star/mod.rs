@@ -156,12 +156,27 @@ impl Operator for StarOperator {
         let this = &*self;
         let graph = context.graph;
         let mut joined = Joined::default();
+        // Drivers that have gone are in no index any more.
+        let gone_keys: Vec<KeyMap<()>> = (0..this.spec.keys.len())
+            .map(|key| {
+                let is_asked = |link: usize| this.spec.links[link].driver_key == key && !batches[link + 1].is_empty();
+                let is_asked = (0..this.links.len()).any(is_asked);
+                if is_asked {
+                    moved::keys_of_gone(&batches[0], &this.spec.keys[key], context.eval)
+                } else {
+                    KeyMap::default()
+                }
+            })
+            .collect();
         let changes: Vec<KeyMap<Change>> = (0..this.links.len())
             .map(|link| {
                 let (spec, arrangement) = (&this.spec.links[link], graph.arrangement(this.links[link]));
+                let (drivers, gone) = (graph.arrangement(this.drivers[spec.driver_key]), &gone_keys[spec.driver_key]);
+                let is_looked_up = |key: &[Value]| drivers.get(key).is_some() || gone.get(key).is_some();
+                let (batches, absent) = (&batches[link + 1], &this.absent);
                 let dirty = |columns: &[usize]| this.dirty(link, columns);
                 let errors = &mut joined.out.errors;
-                change::changes(&batches[link + 1], spec, arrangement, &this.absent, dirty, context.eval, errors)
+                change::changes(batches, spec, arrangement, is_looked_up, absent, dirty, context.eval, errors)
             })
             .collect();
         let links = this.links.iter().map(|&slot| graph.arrangement(slot)).collect();
