@@ -33,6 +33,11 @@ pub struct FunctionEntry {
     pub volatility: char,
     /// `pg_proc.prokind`: 'f', 'a', 'w', 'p'.
     pub kind: char,
+    /// SECURITY DEFINER, or with settings of its own.
+    pub shielded: bool,
+    /// The analysed body of a user's function in SQL: `pg_proc.prosqlbody` where Postgres keeps one (RETURN, BEGIN ATOMIC); of
+    /// one that it keeps as text (`prosrc`), what the session means by it for which a statement is planned.
+    pub body: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -475,4 +475,6 @@ impl Plan {
 pub struct PlanUses {
     pub functions: Vec<&'static Function>,
     pub settings: SettingSet,
+    /// Users' functions whose bodies stand in the plan (`pg_proc.oid`): whoever reads it must be allowed to execute them.
+    pub bodies: Vec<u32>,
 }

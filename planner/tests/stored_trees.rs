@@ -25,6 +25,8 @@ fn function(name: &str, prosrc: &str, kind: char) -> FunctionEntry {
         returns_set: false,
         volatility: 'i',
         kind,
+        shielded: false,
+        body: None,
     }
 }
 

@@ -20,6 +20,8 @@ pub struct StreamTable {
     pub pinned: Settings,
     /// Evaluated by Postgres (FULL, not maintainable): right only while its sources have not moved.
     pub evaluated_by_postgres: bool,
+    /// Users' functions whose bodies its rows are made with, below it too: whoever reads it must be allowed to execute them.
+    pub bodies: Vec<u32>,
 }
 
 /// A reader's (or another definition's) settings mean the same as the creator's in everything the definition depends on.

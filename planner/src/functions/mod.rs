@@ -20,6 +20,7 @@ mod enums;
 mod extract;
 mod float;
 mod format;
+mod inline;
 mod integer;
 mod interval;
 mod json;
@@ -158,6 +159,16 @@ pub fn enum_rank() -> &'static Function {
 /// The enum's value at a place among its labels: no function of Postgres'.
 pub fn enum_label() -> &'static Function {
     &enums::LABEL
+}
+
+/// The body of a user's function and the arguments of its call: no function of Postgres'.
+pub fn body_of_call() -> &'static Function {
+    &inline::BODY
+}
+
+/// As [`body_of_call`], of a strict function.
+pub fn body_of_strict_call() -> &'static Function {
+    &inline::STRICT_BODY
 }
 
 /// Every implemented set-returning function.

@@ -1,6 +1,7 @@
 //! Scalar expressions.
 
 use super::error::LowerError;
+use super::inline::Body;
 use super::parts::Parts;
 use super::{Level, Lowering, unsupported};
 use crate::expr::{BooleanTest, Expr};
@@ -59,12 +60,14 @@ pub(super) struct ExprLowerer<'l, 'c> {
     pub case_test: Option<Typed>,
     /// Output columns of the subquery of `x IN (SELECT …)`.
     pub sublink_columns: Vec<Typed>,
+    /// Bodies of functions around the expression, innermost last: whose parameters it mentions.
+    pub bodies: Vec<Body>,
     pub parts: Parts,
 }
 
 impl<'l, 'c> ExprLowerer<'l, 'c> {
     pub fn new(lowering: &'l mut Lowering<'c>, frames: Vec<Frame<'l>>) -> ExprLowerer<'l, 'c> {
-        ExprLowerer { lowering, frames, case_test: None, sublink_columns: vec![], parts: Parts::default() }
+        ExprLowerer { lowering, frames, case_test: None, sublink_columns: vec![], bodies: vec![], parts: Parts::default() }
     }
 
     pub fn expr(&mut self, node: &Node) -> Result<Typed, LowerError> {
@@ -151,6 +154,10 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
         const SUBLINK: i64 = 2;
         let index = node.index("paramid")?.wrapping_sub(1);
         match node.int("paramkind")? {
+            EXTERN if !self.bodies.is_empty() => match self.bodies.last_mut().and_then(|body| body.argument(index)) {
+                Some(argument) => Ok(argument),
+                None => unsupported("a parameter that its function does not have"),
+            },
             EXTERN => {
                 let collation = node.oid("paramcollid")?;
                 let kind = self.lowering.kind(node.oid("paramtype")?, node.int32("paramtypmod")?, collation)?;

@@ -3,6 +3,7 @@
 
 use super::error::{LowerError, Unsupported};
 use super::expr::{ExprLowerer, Typed, boolean};
+use super::inline::BodyCall;
 use super::kinds::has_equality;
 use super::{Lowering, unsupported};
 use crate::catalog::FunctionEntry;
@@ -37,6 +38,9 @@ impl<'c> Lowering<'c> {
         }
         if entry.returns_set {
             return refuse("returns a set");
+        }
+        if self.immutable_bodies > 0 && entry.volatility != 'i' {
+            return refuse("not immutable");
         }
         let found = match entry.language.as_str() {
             "internal" => lookup_on(&entry.prosrc, self.catalog.server_major),
@@ -142,20 +146,44 @@ impl ExprLowerer<'_, '_> {
         if node.bool("funcretset")? {
             return self.target_set(node);
         }
+        let args = node.list("args")?;
+        let (function, result, collation) =
+            (node.oid("funcid")?, node.oid("funcresulttype")?, node.oid("funccollid")?);
+        if let Some(body) = self.body_of_call(&BodyCall {
+            function,
+            args,
+            result,
+            collation,
+            input_collation: node.oid("inputcollid")?,
+        })? {
+            return Ok(body);
+        }
         if node.bool("funcvariadic")? {
             return unsupported("VARIADIC call");
         }
-        let function = self.lowering.function(node.oid("funcid")?, node.oid("inputcollid")?)?;
+        let function = self.lowering.function(function, node.oid("inputcollid")?)?;
         let args = self.exprs_in_order(function, node)?;
         let args = self.call_arguments(function, args)?;
-        self.typed(Expr::Call { function, args }, node.oid("funcresulttype")?, node.oid("funccollid")?)
+        self.typed(Expr::Call { function, args }, result, collation)
     }
 
     pub(super) fn operator_call(&mut self, node: &Node) -> Result<Typed, LowerError> {
-        let function = self.operator_function(node)?;
-        let args = self.exprs(node.list("args")?)?;
+        let args = node.list("args")?;
+        let (function, result, collation) =
+            (self.function_of_operator(node)?, node.oid("opresulttype")?, node.oid("opcollid")?);
+        if let Some(body) = self.body_of_call(&BodyCall {
+            function,
+            args,
+            result,
+            collation,
+            input_collation: node.oid("inputcollid")?,
+        })? {
+            return Ok(body);
+        }
+        let function = self.lowering.function(function, node.oid("inputcollid")?)?;
+        let args = self.exprs(args)?;
         let args = self.call_arguments(function, args)?;
-        self.typed(Expr::Call { function, args }, node.oid("opresulttype")?, node.oid("opcollid")?)
+        self.typed(Expr::Call { function, args }, result, collation)
     }
 
     /// The arguments of a call in the order they are declared in: named ones stand as they were written, and those left to
@@ -233,16 +261,19 @@ impl ExprLowerer<'_, '_> {
         Ok(self.exprs(args)?.into_iter().map(|arg| arg.expr).collect())
     }
 
-    fn operator_function(&mut self, node: &Node) -> Result<&'static Function, LowerError> {
+    fn function_of_operator(&self, node: &Node) -> Result<u32, LowerError> {
         let operator = node.oid("opno")?;
-        let function = match node.oid("opfuncid")? {
+        match node.oid("opfuncid")? {
             0 => match self.lowering.catalog.operators.get(&operator) {
-                Some(entry) => entry.function,
-                None => return Err(LowerError::Missing { kind: "operator", oid: operator }),
+                Some(entry) => Ok(entry.function),
+                None => Err(LowerError::Missing { kind: "operator", oid: operator }),
             },
-            function => function,
-        };
-        self.lowering.function(function, node.oid("inputcollid")?)
+            function => Ok(function),
+        }
+    }
+
+    fn operator_function(&mut self, node: &Node) -> Result<&'static Function, LowerError> {
+        self.lowering.function(self.function_of_operator(node)?, node.oid("inputcollid")?)
     }
 
     /// The operator and two operands of IS DISTINCT FROM and NULLIF.

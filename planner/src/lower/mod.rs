@@ -16,6 +16,7 @@ mod expr;
 mod from;
 mod function;
 mod grouping;
+mod inline;
 mod kinds;
 mod lateral;
 mod mark;
@@ -91,7 +92,7 @@ enum Purpose {
 fn lower(tree: &str, catalog: &Catalog, purpose: Purpose) -> Result<Lowered, LowerError> {
     let tree = parse(tree)?;
     let Some(node) = statement(&tree) else { return unsupported("more or less than one statement") };
-    let mut lowering = Lowering { catalog, uses: PlanUses::default(), params: 0, depth: 0, purpose };
+    let mut lowering = Lowering { catalog, uses: PlanUses::default(), params: 0, depth: 0, purpose, immutable_bodies: 0, stored_values: false };
     let query = lowering.query(node, None)?;
     let plan = match (purpose, query.plan) {
         (Purpose::Maintain, plan) => without_order(plan),
@@ -126,6 +127,10 @@ struct Lowering<'c> {
     params: usize,
     depth: usize,
     purpose: Purpose,
+    /// Bodies of functions that are declared immutable, around the expression being lowered.
+    immutable_bodies: usize,
+    /// The expression is one of a stored generated column.
+    stored_values: bool,
 }
 
 /// A query and the queries around it; WITH names are looked up through it.

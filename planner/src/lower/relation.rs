@@ -144,7 +144,9 @@ impl<'c> Lowering<'c> {
             };
             let name = entry.columns.get(*position).map_or("?", |column| column.name.as_str());
             let frame = Frame { level: &level, columns: &columns };
+            let outer = std::mem::replace(&mut self.stored_values, true);
             let lowered = ExprLowerer::new(self, vec![frame]).expr(node);
+            self.stored_values = outer;
             let expr = lowered.map_err(|error| match error {
                 LowerError::Unsupported(reason) => {
                     Unsupported::because(format!("generated column {name}"), reason.to_string()).into()

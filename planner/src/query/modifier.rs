@@ -7,11 +7,13 @@
 //! what it reads: branches of different modifiers that constants could decide between.
 
 mod constancy;
+mod of_body;
 mod of_expression;
 
 use crate::catalog::{Catalog, RelationKind};
 use crate::tree::{Node, Tree, parse};
 use constancy::{Scope, conditions};
+use of_body::body_may_differ;
 use of_expression::modifier;
 
 /// True when the plan's description may differ; false is certain. Views and stream tables are followed as far as `catalog`
@@ -65,6 +67,7 @@ impl Search<'_> {
                 !union && (sides[0].is_none() || sides[0] != sides[1])
             }
             "RANGETBLENTRY" => self.view(node),
+            "FUNCEXPR" | "OPEXPR" => body_may_differ(node, self.catalog),
             _ => false,
         }
     }

@@ -2,6 +2,7 @@
 //! client's), cached by everything that shapes the tree.
 
 mod analyser;
+mod bodies;
 pub mod literals;
 mod session;
 mod statement;
@@ -47,6 +48,8 @@ pub struct Prepared {
     pub columns: Vec<ResultColumn>,
     /// Stream tables read.
     pub tables: Vec<RelationId>,
+    /// Users' functions whose bodies stand in the plan.
+    pub bodies: Vec<u32>,
     /// Settings the answer (not its rendering) depends on through the statement's own functions.
     pub settings: SettingSet,
     /// The registry epoch it was analysed at; stale when the registry has moved.

@@ -64,6 +64,8 @@ pub(super) struct Analysed {
     pub statement: Statement,
     /// `pg_proc.prosqlbody`.
     pub tree: String,
+    /// Bodies of users' functions that are kept as text, as this client's session means them.
+    pub bodies: Vec<(u32, String)>,
 }
 
 impl AnalysisSession {
@@ -108,9 +110,13 @@ impl AnalysisSession {
         }
     }
 
-    /// Reads what the tree names, as Weir's own role.
-    pub async fn require(&mut self, tree: &weir_planner::tree::Tree) -> Result<(), Failure> {
-        Ok(self.catalog.require(&self.client, tree).await?)
+    /// Reads what the tree names, as Weir's own role, and puts in these bodies.
+    pub async fn require(&mut self, tree: &weir_planner::tree::Tree, bodies: &[(u32, String)]) -> Result<(), Failure> {
+        self.catalog.require(&self.client, tree).await?;
+        for (function, body) in bodies {
+            self.catalog.require_body(&self.client, *function, body).await?;
+        }
+        Ok(())
     }
 
     /// Analyses one statement in a transaction that is rolled back.
@@ -167,20 +173,24 @@ impl AnalysisSession {
             None => None,
         };
         match tree {
-            Some(tree) => Ok(Analysed { statement, tree }),
+            Some(tree) => Ok(Analysed { statement, bodies: self.bodies(&tree).await?, tree }),
             None => Err(Failure::unsupported("not analysed", "Postgres stored no tree")),
         }
     }
 
     /// A parameter's type, so that no search path can mislead.
-    fn type_name(&self, oid: u32) -> Result<String, Failure> {
+    pub(super) fn type_name(&self, oid: u32) -> Result<String, Failure> {
         match self.catalog.planner().types.get(&oid) {
             Some(entry) => Ok(format!("{}.{}", quoted(&entry.schema), quoted(&entry.name))),
             None => Err(Failure::unsupported("parameter type", format!("type {oid} is user-defined"))),
         }
     }
 
-    async fn run(&self, command: &'static str) -> Result<(), Failure> {
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) async fn run(&self, command: &'static str) -> Result<(), Failure> {
         self.client.batch_execute(command).await.map_err(|error| Failure::Broken(error.to_string()))
     }
 }

@@ -72,7 +72,8 @@ pub(super) async fn analyse(
         return Err(Failure::unsupported("too long", format!("{} bytes", key.sql.len())));
     }
     session.follow(registry, epoch).await?;
-    let Analysed { statement, tree: text } = session.analyse(&key.sql, &key.declared_params, &key.environment).await?;
+    let Analysed { statement, tree: text, bodies } =
+        session.analyse(&key.sql, &key.declared_params, &key.environment).await?;
     let tree = parse(&text).map_err(|error| match error {
         ParseError::TooDeep => Failure::unsupported("unsupported construct", "expression nested too deeply"),
         other => Failure::unsupported("unknown tree", other.to_string()),
@@ -80,25 +81,35 @@ pub(super) async fn analyse(
     if may_hold_a_moment(&key.sql) && has_moment_constant(&tree) {
         return Err(Failure::unsupported("moment literal", "now, today, tomorrow or yesterday in a literal"));
     }
-    session.require(&tree).await?;
-    let catalog = session.catalog.planner();
+    let required = session.require(&tree, &bodies).await;
+    let planned = required.map(|()| {
+        let catalog = session.catalog.planner();
+        (lower_statement(&text, catalog), modifiers_may_change(&tree, catalog))
+    });
+    // They are this statement's: another session may mean something else by the same text.
+    session.catalog.forget_bodies(&bodies);
+    let (lowered, may_change) = planned?;
     let tables = stream_tables(&tree, session)?;
-    if modifiers_may_change(&tree, catalog) {
-        let detail = "CASE or COALESCE of different type modifiers that a constant may decide";
-        return Err(Failure::unsupported("result type modifier", detail));
-    }
-    let lowered = lower_statement(&text, catalog).map_err(|error| match error {
+    let catalog = session.catalog.planner();
+    let lowered = lowered.map_err(|error| match error {
         LowerError::Unsupported(unsupported) => Failure::unsupported("unsupported construct", unsupported.to_string()),
         LowerError::Missing { .. } => Failure::unsupported("catalogue", error.to_string()),
         LowerError::Parse(_) | LowerError::Shape(_) => Failure::unsupported("unknown tree", error.to_string()),
     })?;
+    if may_change {
+        let detail = "a CASE, COALESCE or function that stands for values of different type modifiers";
+        return Err(Failure::unsupported("result type modifier", detail));
+    }
     let params: Vec<u32> = statement.params().iter().map(|parameter| parameter.oid()).collect();
     if lowered.params > params.len() {
         return Err(Failure::unsupported("unknown tree", "a parameter the statement does not have"));
     }
     let labels_of = |oid: &u32| Some((*oid, catalog.labels.get(oid)?.iter().map(|(_, label)| label.clone()).collect()));
     let labels: Labels = params.iter().filter_map(labels_of).collect();
-    let is_known = |oid: &u32| has_equality(*oid) || element_type(*oid).is_some() || labels.contains_key(oid);
+    // What clients send as jsonb is any JSON.
+    let is_known = |oid: &u32| {
+        *oid != oid::JSONB && has_equality(*oid) || element_type(*oid).is_some() || labels.contains_key(oid)
+    };
     if let Some(unknown) = params.iter().find(|oid| !is_known(oid)) {
         return Err(Failure::unsupported("parameter type", format!("no known values of type {unknown}")));
     }
@@ -122,7 +133,8 @@ pub(super) async fn analyse(
     if !described.eq(lowered.columns.iter().map(|column| column.kind.oid)) {
         return Err(Failure::unsupported("unknown tree", "its columns are not those of the description"));
     }
-    Ok(Prepared { plan: lowered.plan, params, labels, columns, tables, settings: lowered.uses.settings, epoch })
+    let (settings, bodies) = (lowered.uses.settings, lowered.uses.bodies);
+    Ok(Prepared { plan: lowered.plan, params, labels, columns, tables, bodies, settings, epoch })
 }
 
 /// The stream tables the statement reads, ordinary views followed; anything else makes it Postgres' business.
@@ -162,13 +174,13 @@ fn stream_tables(tree: &Tree, session: &AnalysisSession) -> Result<Vec<RelationI
 
 /// A literal of this text could be one of the words that mean the moment of analysis (`'today'::date`). Escapes can
 /// hide them.
-fn may_hold_a_moment(sql: &str) -> bool {
+pub(super) fn may_hold_a_moment(sql: &str) -> bool {
     let lower = sql.to_ascii_lowercase();
     ["now", "today", "tomorrow", "yesterday", "\\", "u&'"].iter().any(|word| lower.contains(word))
 }
 
 /// The tree holds a constant of a type whose input knows those words (or of a type not known not to).
-fn has_moment_constant(tree: &Tree) -> bool {
+pub(super) fn has_moment_constant(tree: &Tree) -> bool {
     const TIMELESS: [u32; 16] = [
         oid::BOOL,
         oid::BYTEA,

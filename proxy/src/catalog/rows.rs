@@ -85,6 +85,9 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
          SELECT pgt_id, relid FROM below UNION SELECT b.pgt_id, p.relid FROM below b JOIN parts p ON p.root = b.relid), \
      enums (print) AS MATERIALIZED (SELECT md5(string_agg(concat_ws(':', oid, enumtypid, enumsortorder, enumlabel), ',' ORDER BY oid)) \
          FROM pg_enum), \
+     bodies (print) AS MATERIALIZED (SELECT md5(string_agg(concat_ws(':', oid, proname, prorettype, proargtypes, proisstrict, \
+             provolatile, prosecdef, proconfig, prosqlbody), ',' ORDER BY oid)) \
+         FROM pg_proc WHERE prosqlbody IS NOT NULL AND oid >= 16384), \
      prints (relid, print, secured, labelled) AS MATERIALIZED ( \
          SELECT c.oid, concat_ws('|', c.oid, c.relkind, c.relpersistence, c.relrowsecurity, \
              CASE WHEN c.relkind <> 'v' THEN c.relnatts END, CASE WHEN c.relispartition THEN pgtrickle.membership(c.oid) END, \
@@ -96,7 +99,11 @@ const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
               FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid), \
              (SELECT string_agg(concat_ws(':', p.oid, p.xmin), ',' ORDER BY p.oid) FROM pg_rewrite r \
               JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_proc'::regclass \
-              JOIN pg_proc p ON p.oid = d.refobjid WHERE r.ev_class = c.oid)), \
+              JOIN pg_proc p ON p.oid = d.refobjid WHERE r.ev_class = c.oid), \
+             CASE WHEN EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \
+                     AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) AND d.refobjid >= 16384 \
+                     WHERE r.ev_class = c.oid) \
+                 THEN (SELECT print FROM bodies) END), \
              c.relrowsecurity, \
              EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid >= 16384) \
                  OR EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \

@@ -358,6 +358,7 @@ impl Keeper {
             depends_on: view.depends_on,
             pinned: view.row.pinned.clone(),
             evaluated_by_postgres: view.is_evaluated(),
+            bodies: view.bodies.clone(),
         });
         self.shared.suspension.publish(tables.collect());
         let subscribed = self.views.values().filter(|view| !view.row.channels.is_empty()).map(|view| {

@@ -16,6 +16,8 @@ pub(super) struct Decision {
     pub columns: Vec<ColumnType>,
     pub sources: Vec<RelationId>,
     pub depends_on: SettingSet,
+    /// Users' functions whose bodies stand in it.
+    pub bodies: Vec<u32>,
     /// Why it is not incremental, for people.
     pub reason: Option<String>,
     pub out: Option<&'static str>,
@@ -31,6 +33,7 @@ impl Decision {
             columns: Vec::new(),
             sources: Vec::new(),
             depends_on: SettingSet::NONE,
+            bodies: Vec::new(),
             reason: detail,
             out: Some(reason),
             failed: false,
@@ -60,7 +63,13 @@ impl Keeper {
                     None => {
                         // Postgres would expand them under the reader's settings.
                         let below = planned.sources.stream_tables.iter().filter_map(|id| self.views.get(id));
-                        let depends_on = below.fold(planned.uses.settings, |all, view| all.union(view.depends_on));
+                        let (mut depends_on, mut bodies) = (planned.uses.settings, planned.uses.bodies);
+                        for view in below {
+                            depends_on = depends_on.union(view.depends_on);
+                            bodies.extend(&view.bodies);
+                        }
+                        bodies.sort_unstable();
+                        bodies.dedup();
                         let mut sources = planned.sources.base_tables;
                         sources.extend(planned.sources.stream_tables);
                         return Ok(Decision {
@@ -68,6 +77,7 @@ impl Keeper {
                             how: Maintenance::Incremental(Arc::new(planned.plan)),
                             sources,
                             depends_on,
+                            bodies,
                             reason: None,
                             out: None,
                             failed: false,
@@ -134,6 +144,7 @@ impl Keeper {
                 .union(SettingSet::EXTRA_FLOAT_DIGITS)
                 .union(SettingSet::BYTEA_OUTPUT)
                 .union(if reads_clock { SettingSet::CLOCK } else { SettingSet::NONE }),
+            bodies: Vec::new(),
             reason: Some(reason),
             out: None,
             failed: false,

@@ -38,6 +38,8 @@ pub(super) struct Managed {
     /// Relations whose rows it is made of: those under capture and the stream tables.
     pub sources: Vec<RelationId>,
     pub depends_on: SettingSet,
+    /// Users' functions whose bodies its plan, or one below it, holds.
+    pub bodies: Vec<u32>,
     /// It would be maintained incrementally if these tables were watched.
     pub unwatched: Vec<RelationId>,
     /// When the scheduler looks at it next; None: never. (`calculated` tables over stream tables follow those.)
@@ -104,6 +106,7 @@ impl Keeper {
             columns: decision.columns,
             sources: decision.sources,
             depends_on: decision.depends_on,
+            bodies: decision.bodies,
             unwatched: decision.unwatched,
             due: schedule::first_due(&row.schedule),
             told: Instant::now(),
@@ -256,6 +259,7 @@ impl Keeper {
             columns: decision.columns,
             sources: decision.sources,
             depends_on: decision.depends_on,
+            bodies: decision.bodies,
             ..view
         };
         self.views.insert(id, again);

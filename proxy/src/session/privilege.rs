@@ -25,6 +25,8 @@ const MAX_QUESTIONS: usize = 32;
 
 const NAME: &str = "weir_explain";
 
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
 /// Whose right to do what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PrivilegeKey {
@@ -105,11 +107,42 @@ impl Relay {
                     refusal = self.explain(&whole, &[]).await?;
                 }
             }
+            let bodies = self.bodies(prepared);
+            if refusal.is_none() && !bodies.is_empty() && !self.may_execute(&bodies).await? {
+                refusal = Some(INSUFFICIENT_PRIVILEGE.to_owned());
+            }
         }
         if refusal.is_none() {
             self.context.privileges.allowed.insert(key, ());
         }
         Ok(refusal)
+    }
+
+    /// Users' functions whose bodies stand in the statement's plan or in those of the tables it reads.
+    fn bodies(&self, prepared: &Prepared) -> Vec<u32> {
+        let known = self.context.registry.peek();
+        let below = prepared.tables.iter().filter_map(|id| known.by_id.get(id)).flat_map(|table| &table.bodies);
+        below.chain(&prepared.bodies).copied().collect()
+    }
+
+    /// Whether this session may execute all of these functions.
+    async fn may_execute(&mut self, functions: &[u32]) -> Result<bool, SessionError> {
+        let list: Vec<String> = functions.iter().map(u32::to_string).collect();
+        let sql = format!(
+            "SELECT pg_catalog.bool_and(pg_catalog.has_function_privilege(f, 'EXECUTE')) \
+             FROM pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) AS f",
+            list.join(",")
+        );
+        let mut request = BytesMut::new();
+        frontend::say_parse(&mut request, NAME, &sql, &[]);
+        frontend::say_bind(&mut request, NAME, 0, vec![]);
+        frontend::say_execute(&mut request);
+        frontend::say_close_statement(&mut request, NAME);
+        frontend::say_sync(&mut request);
+        let mut may = false;
+        // The one value of the row, in text, is its end.
+        self.exchange(&request, |tag, body| may |= tag == b'D' && body.last() == Some(&b't')).await?;
+        Ok(may)
     }
 
     fn whole_tables(&self, tables: &[RelationId]) -> Vec<String> {

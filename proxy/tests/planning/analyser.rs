@@ -52,6 +52,7 @@ impl Bench {
                 depends_on: SettingSet::NONE,
                 pinned: Settings::default(),
                 evaluated_by_postgres: false,
+                bodies: vec![],
             };
             by_id.insert(id, table);
         }

@@ -53,7 +53,8 @@ impl Scope {
                 format!("greatest({}, {})", self.simple(kind, rng), self.simple(kind, rng))
             }
             _ => match kind {
-                Kind::Int4 => match rng.random_range(0..4) {
+                Kind::Int4 => match rng.random_range(0..5) {
+                    4 => format!("doubled({})", self.simple(kind, rng)),
                     0 => format!("({} + {})", self.simple(kind, rng), self.simple(kind, rng)),
                     1 => format!("({} * 2)", self.simple(kind, rng)),
                     2 => format!("length({})", self.simple(Kind::Text, rng)),
@@ -66,7 +67,8 @@ impl Scope {
                     2 => format!("exp({} / 10)::numeric(8,2)", self.simple(kind, rng)),
                     _ => format!("(-{})", self.simple(kind, rng)),
                 },
-                Kind::Text => match rng.random_range(0..6) {
+                Kind::Text => match rng.random_range(0..7) {
+                    6 => format!("shown({}, {})", self.simple(kind, rng), self.simple(Kind::Int4, rng)),
                     4 => format!("regexp_replace({}, '[ab]+|t$', 'x', 'g')", self.simple(kind, rng)),
                     5 => format!("substring({} from 'b| .')", self.simple(kind, rng)),
                     3 => self.by_template(rng),
@@ -110,7 +112,8 @@ impl Scope {
             };
         }
         let operator = *["=", "<>", "<", "<=", ">", ">="].choose(rng).expect("not empty");
-        match rng.random_range(0..9) {
+        match rng.random_range(0..10) {
+            9 if kind == Kind::Int4 => format!("above({column}, {})", self.simple(kind, rng)),
             0 => format!("{column} IS NULL"),
             1 => format!("{column} IS NOT NULL"),
             2 => format!("{column} IN ({}, {})", kind.literal(rng), kind.literal(rng)),

@@ -32,6 +32,11 @@ pub enum Kind {
 /// The type of [`Kind::Mood`].
 pub const MOOD: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'b')";
 
+/// Functions that expressions call.
+pub const FUNCTIONS: &str = "CREATE FUNCTION doubled (n int) RETURNS int IMMUTABLE RETURN n * 2;
+    CREATE FUNCTION shown (t text, n int) RETURNS text RETURN CASE WHEN n > 2 THEN upper(t) ELSE t || '-' END;
+    CREATE FUNCTION above (n int, low int) RETURNS bool STABLE STRICT RETURN coalesce(doubled(n), 0) > low";
+
 impl Kind {
     pub const STORED: [Kind; 11] = [
         Kind::Int4,

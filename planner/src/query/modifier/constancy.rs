@@ -1,6 +1,7 @@
 //! Which expressions the planner could fold to a constant, columns of subqueries and views followed to what they are.
 
 use super::definition;
+use super::of_body::{is_user_defined, user_function};
 use super::of_expression::modifier;
 use crate::catalog::Catalog;
 use crate::tree::{Node, Tree, parse};
@@ -68,6 +69,8 @@ impl<'t> Scope<'t> {
             "CASETESTEXPR" => NEVER,
             "AGGREF" | "WINDOWFUNC" | "SUBLINK" | "GROUPINGFUNC" => NEVER,
             "VAR" => self.column(node, catalog).unwrap_or(ANYTHING),
+            // Its body may be constant whatever its arguments are.
+            "FUNCEXPR" | "OPEXPR" if user_function(node).is_some() => ANYTHING,
             // One constant can decide the whole.
             "BOOLEXPR" => self.if_any(node.find("args").map_or(&[][..], Tree::items), catalog),
             // Where its first argument is not one, the others are not reached.
@@ -138,16 +141,13 @@ pub(super) fn conditions(case: &Node) -> impl Iterator<Item = &Tree> {
     whens.filter_map(|when| when.find("expr")).chain(case.find("arg"))
 }
 
-/// Builtin functions have smaller OIDs (`FirstNormalObjectId`).
-const FIRST_USER_OID: u32 = 16_384;
-
 /// A conversion: of a value that is not NULL it makes another that is not.
 fn keeps_values(node: &Node) -> bool {
     match node.label.as_str() {
         "RELABELTYPE" | "COERCEVIAIO" | "ARRAYCOERCEEXPR" | "COLLATEEXPR" => true,
         // COERCE_EXPLICIT_CAST and COERCE_IMPLICIT_CAST.
         "FUNCEXPR" => {
-            matches!(node.int("funcformat"), Ok(1 | 2)) && node.oid("funcid").is_ok_and(|f| f < FIRST_USER_OID)
+            matches!(node.int("funcformat"), Ok(1 | 2)) && node.oid("funcid").is_ok_and(|f| !is_user_defined(f))
         }
         _ => false,
     }

@@ -61,7 +61,8 @@ async fn read_functions(
 ) -> Result<(), CatalogError> {
     let sql = format!(
         "SELECT p.oid, n.nspname::text, p.proname::text, l.lanname::text, p.prosrc, p.proargtypes::oid[], p.prorettype,
-                p.proisstrict, p.proretset, p.provolatile::text, p.prokind::text
+                p.proisstrict, p.proretset, p.provolatile::text, p.prokind::text, p.prosecdef OR p.proconfig IS NOT NULL,
+                CASE WHEN p.oid >= {FIRST_USER_OID} THEN p.prosqlbody::text END
          FROM (SELECT * FROM pg_proc WHERE {condition}) p
          JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang"
     );
@@ -77,6 +78,8 @@ async fn read_functions(
             returns_set: row.try_get(8)?,
             volatility: letter(&row, 9)?,
             kind: letter(&row, 10)?,
+            shielded: row.try_get(11)?,
+            body: row.try_get(12)?,
         };
         catalog.functions.insert(row.try_get(0)?, entry);
     }

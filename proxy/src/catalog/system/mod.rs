@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashSet};
 use tokio_postgres::Client;
 use weir_planner::RelationId;
 use weir_planner::catalog::{Catalog, RelationKind};
-use weir_planner::tree::{ParseError, Tree, parse, references};
+use weir_planner::tree::{ParseError, References, Tree, parse, references};
 
 /// First OID of objects that users made (`src/include/access/transam.h`).
 const FIRST_USER_OID: u32 = 16384;
@@ -78,7 +78,7 @@ impl SystemCatalog {
                 return Ok(());
             }
             let loaded = relations::load(client, &missing, &self.stream_tables).await?;
-            let mut next = weir_planner::tree::References::default();
+            let mut next = References::default();
             for (oid, entry) in loaded {
                 for column in &entry.columns {
                     next.types.insert(column.type_oid);
@@ -99,7 +99,9 @@ impl SystemCatalog {
                 if let RelationKind::StreamTable { tree } = &entry.kind
                     && let Ok(tree) = parse(tree)
                 {
-                    next.relations.extend(references(&tree).relations);
+                    let below = references(&tree);
+                    next.relations.extend(below.relations);
+                    next.functions.extend(below.functions);
                 }
                 self.catalog.relations.insert(oid, entry);
             }
@@ -111,11 +113,45 @@ impl SystemCatalog {
         }
     }
 
-    async fn require_objects(
-        &mut self,
-        client: &Client,
-        named: &weir_planner::tree::References,
-    ) -> Result<(), CatalogError> {
+    /// Puts in the body of a function that is known, as one session means it, and reads what it names.
+    pub async fn require_body(&mut self, client: &Client, function: u32, body: &str) -> Result<(), CatalogError> {
+        if let Some(entry) = self.catalog.functions.get_mut(&function) {
+            entry.body = Some(body.to_owned());
+        }
+        let mut named = references(&parse(body)?);
+        named.relations.clear();
+        self.require_objects(client, &named).await
+    }
+
+    /// Takes out again what [`SystemCatalog::require_body`] has put in.
+    pub fn forget_bodies(&mut self, bodies: &[(u32, String)]) {
+        for (function, _) in bodies {
+            if let Some(entry) = self.catalog.functions.get_mut(function) {
+                entry.body = None;
+            }
+        }
+    }
+
+    /// Reads these objects, and what the bodies of functions among them name.
+    async fn require_objects(&mut self, client: &Client, named: &References) -> Result<(), CatalogError> {
+        let mut named = named.clone();
+        loop {
+            let read = self.read_objects(client, &named).await?;
+            named = References::default();
+            for body in read.iter().filter_map(|oid| self.catalog.functions.get(oid)?.body.as_ref()) {
+                // What cannot be read is not lowered either.
+                if let Ok(tree) = parse(body) {
+                    named.extend(references(&tree));
+                }
+            }
+            if named == References::default() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The functions that were not known before.
+    async fn read_objects(&mut self, client: &Client, named: &References) -> Result<Vec<u32>, CatalogError> {
         let unknown = |set: &BTreeSet<u32>, known: &dyn Fn(&u32) -> bool| -> Vec<u32> {
             set.iter().copied().filter(|oid| *oid >= FIRST_USER_OID && !known(oid)).collect()
         };
@@ -134,6 +170,6 @@ impl SystemCatalog {
         builtin::labels(client, &mut self.catalog).await?;
         let collations = unknown(&named.collations, &|oid| self.catalog.collations.contains_key(oid));
         builtin::collations(client, &mut self.catalog, &collations).await?;
-        Ok(())
+        Ok(functions)
     }
 }

@@ -1,0 +1,241 @@
+//! Users' functions in SQL, put in the place of their calls (`inline_function` of clauses.c). Only those whose body Postgres
+//! keeps analysed (RETURN, BEGIN ATOMIC): a body of text means something else under another search path.
+//!
+//! Whether Postgres puts the body in place or calls the function does not matter for what such a body can be, but for which
+//! errors show: in place, what the body does not come to is not evaluated; called, all arguments are. Where the two could
+//! differ, an error of either is an error here, and so Postgres' to tell.
+
+use super::error::{LowerError, Unsupported};
+use super::expr::{ExprLowerer, Typed};
+use super::parts::Reference;
+use super::unsupported;
+use crate::catalog::FunctionEntry;
+use crate::expr::Expr;
+use crate::functions::{body_of_call, body_of_strict_call};
+use crate::query::statement;
+use crate::settings::SettingSet;
+use crate::tree::{AccessError, Node, Tree, parse};
+
+/// `DEFAULT_COLLATION_OID` (`pg_collation.dat`).
+const DEFAULT_COLLATION: u32 = 100;
+
+/// Nodes of a body put in place, those of its arguments and of bodies within it included. Beyond, calls of calls grow
+/// exponentially.
+const LARGEST_BODY: usize = 1000;
+
+/// A body that is being put in place of a call.
+pub(super) struct Body {
+    function: u32,
+    arguments: Vec<Typed>,
+    used: Vec<bool>,
+}
+
+impl Body {
+    /// The argument of that number.
+    pub fn argument(&mut self, index: usize) -> Option<Typed> {
+        *self.used.get_mut(index)? = true;
+        self.arguments.get(index).cloned()
+    }
+}
+
+/// A call as the tree has it.
+pub(super) struct BodyCall<'n> {
+    pub function: u32,
+    pub args: &'n [Tree],
+    pub result: u32,
+    pub collation: u32,
+    pub input_collation: u32,
+}
+
+impl ExprLowerer<'_, '_> {
+    /// The call of a user's function in SQL; None for one of another kind.
+    pub(super) fn body_of_call(&mut self, call: &BodyCall<'_>) -> Result<Option<Typed>, LowerError> {
+        let entry = self.lowering.function_entry(call.function)?;
+        if entry.schema == "pg_catalog" || entry.language != "sql" {
+            return Ok(None);
+        }
+        let name = format!("function {}", self.lowering.signature(entry));
+        let refuse = |detail: &str| Err(Unsupported::because(name.clone(), detail).into());
+        if let Some(detail) = self.obstacle(call.function, entry) {
+            return refuse(detail);
+        }
+        let Some(body) = &entry.body else {
+            return refuse("its body is text, which every session reads anew; with RETURN or BEGIN ATOMIC it is not");
+        };
+        // Read as text its parameters have the call's collation.
+        if !entry.prosrc.is_empty() && !matches!(call.input_collation, 0 | DEFAULT_COLLATION) {
+            return refuse("its body is text, and its call has a collation");
+        }
+        let tree = parse(body)?;
+        let expr = match statement(&tree).map(only_expression).transpose()?.flatten() {
+            Some(expr) => expr,
+            None => return refuse("its body is more than one expression"),
+        };
+        let Some(arguments) = self.arguments_of_body(call.args, entry.argument_types.len())? else {
+            return refuse("a call that leaves an argument to its default");
+        };
+        if arguments.iter().flat_map(|arg| arg.expr.columns()).any(|at| matches!(Reference::of(at), Reference::Set(_)))
+        {
+            return refuse("of what a set-returning function returns");
+        }
+        let (body, used) = match self.in_place(expr, call.function, entry, arguments.clone()) {
+            Err(LowerError::Unsupported(reason)) => return refuse(&reason.to_string()),
+            other => other?,
+        };
+        if body.kind.oid != entry.return_type {
+            return refuse("its body is of another type than its result");
+        }
+        let expr = with_all_errors(body.expr, &arguments, used, entry.strict);
+        let mut size = 0;
+        expr.visit(&mut |_| size += 1);
+        if size > LARGEST_BODY {
+            return refuse("put in its place it grows too large");
+        }
+        if !self.lowering.uses.bodies.contains(&call.function) {
+            self.lowering.uses.bodies.push(call.function);
+        }
+        Ok(Some(self.typed(expr, call.result, call.collation)?))
+    }
+
+    fn obstacle(&self, function: u32, entry: &FunctionEntry) -> Option<&'static str> {
+        if self.lowering.stored_values {
+            // What is stored was computed by the function as it was then.
+            Some("user-defined function")
+        } else if entry.kind != 'f' || entry.returns_set {
+            Some("returns a set")
+        } else if entry.shielded {
+            Some("SECURITY DEFINER, or with settings of its own")
+        } else if self.bodies.iter().any(|body| body.function == function) {
+            Some("it calls itself")
+        } else {
+            None
+        }
+    }
+
+    /// The arguments in the order they are declared in. None where one is left to its default.
+    fn arguments_of_body(&mut self, args: &[Tree], declared: usize) -> Result<Option<Vec<Typed>>, LowerError> {
+        let mut places: Vec<Option<Typed>> = vec![None; declared];
+        for (position, arg) in args.iter().enumerate() {
+            let place = match arg.as_node() {
+                Some(named) if named.label == "NAMEDARGEXPR" => named.index("argnumber")?,
+                _ => position,
+            };
+            let typed = self.exprs(std::slice::from_ref(arg))?.pop();
+            match places.get_mut(place) {
+                Some(free @ None) => *free = typed,
+                _ => return unsupported("named arguments in a strange order"),
+            }
+        }
+        Ok(places.into_iter().collect())
+    }
+
+    /// The body over these arguments, and which of them it uses. It sees nothing of what is around its call.
+    fn in_place(
+        &mut self,
+        expr: &Node,
+        function: u32,
+        entry: &FunctionEntry,
+        arguments: Vec<Typed>,
+    ) -> Result<(Typed, Vec<bool>), LowerError> {
+        let frames = std::mem::take(&mut self.frames);
+        let case_test = self.case_test.take();
+        let sublink_columns = std::mem::take(&mut self.sublink_columns);
+        let settings = std::mem::take(&mut self.lowering.uses.settings);
+        let immutable = entry.volatility == 'i';
+        self.lowering.immutable_bodies += usize::from(immutable);
+        let used = vec![false; arguments.len()];
+        self.bodies.push(Body { function, arguments, used });
+        let lowered = self.expr(expr);
+        let used = self.bodies.pop().map_or(vec![], |body| body.used);
+        self.lowering.immutable_bodies -= usize::from(immutable);
+        let read = std::mem::replace(&mut self.lowering.uses.settings, settings);
+        self.lowering.uses.settings = settings.union(read);
+        self.sublink_columns = sublink_columns;
+        self.case_test = case_test;
+        self.frames = frames;
+        let lowered = lowered?;
+        if read.contains(SettingSet::CLOCK) {
+            return unsupported("reads the time");
+        }
+        if immutable && read != SettingSet::NONE {
+            return unsupported("declared IMMUTABLE, which its body is not");
+        }
+        Ok((lowered, used))
+    }
+}
+
+/// The expression of a body that is `SELECT expression` and nothing else.
+fn only_expression(query: &Node) -> Result<Option<&Node>, AccessError> {
+    /// `CMD_SELECT`.
+    const SELECT: i64 = 1;
+    for flag in ["hasAggs", "hasWindowFuncs", "hasTargetSRFs", "hasSubLinks", "hasModifyingCTE"] {
+        if query.bool(flag)? {
+            return Ok(None);
+        }
+    }
+    let lists = ["cteList", "rtable", "groupClause", "groupingSets", "windowClause", "distinctClause", "sortClause"];
+    for list in lists {
+        if !query.list(list)?.is_empty() {
+            return Ok(None);
+        }
+    }
+    for clause in ["havingQual", "limitOffset", "limitCount", "setOperations", "utilityStmt"] {
+        if query.optional(clause)?.is_some() {
+            return Ok(None);
+        }
+    }
+    let from = query.child("jointree")?;
+    if query.int("commandType")? != SELECT || !from.list("fromlist")?.is_empty() || from.optional("quals")?.is_some() {
+        return Ok(None);
+    }
+    match query.nodes("targetList")?.as_slice() {
+        [target] => Ok(Some(target.child("expr")?)),
+        _ => Ok(None),
+    }
+}
+
+/// The body with every error that Postgres may raise, and the NULL of a strict function.
+fn with_all_errors(body: Expr, arguments: &[Typed], used: Vec<bool>, strict: bool) -> Expr {
+    let evaluates_all = used.iter().all(|used| *used) && is_eager(&body);
+    if evaluates_all && (!strict || is_strict(&body)) {
+        return body;
+    }
+    let is_value = |expr: &Expr| matches!(expr, Expr::Const(_) | Expr::Param(_));
+    let function = if strict { body_of_strict_call() } else { body_of_call() };
+    // Values do not fail.
+    let arguments = arguments.iter().map(|arg| &arg.expr).filter(|expr| strict || !is_value(expr)).cloned();
+    let arguments: Vec<Expr> = arguments.collect();
+    if arguments.is_empty() {
+        return body;
+    }
+    Expr::Call { function, args: std::iter::once(body).chain(arguments).collect() }
+}
+
+/// Every part is evaluated, whatever the others are.
+fn is_eager(expr: &Expr) -> bool {
+    let evaluates_all = matches!(
+        expr,
+        Expr::Column(_)
+            | Expr::Const(_)
+            | Expr::Param(_)
+            | Expr::Call { .. }
+            | Expr::Not(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::BooleanTest { .. }
+            | Expr::Array { .. }
+            | Expr::MinMax { .. }
+            | Expr::ViaText { .. }
+    );
+    evaluates_all && expr.children().into_iter().all(is_eager)
+}
+
+/// NULL when any part is.
+fn is_strict(expr: &Expr) -> bool {
+    let own = match expr {
+        Expr::Column(_) | Expr::Const(_) | Expr::Param(_) | Expr::ViaText { .. } | Expr::Not(_) => true,
+        Expr::Call { function, .. } => function.strict,
+        _ => false,
+    };
+    own && expr.children().into_iter().all(is_strict)
+}
