@@ -29,7 +29,18 @@ pub mod oid {
     pub const INTERVAL: u32 = 1186;
     pub const NUMERIC: u32 = 1700;
     pub const UUID: u32 = 2950;
+    pub const CIDR: u32 = 650;
+    pub const MACADDR8: u32 = 774;
+    pub const MACADDR: u32 = 829;
+    pub const INET: u32 = 869;
+    pub const TIMETZ: u32 = 1266;
     pub const JSONB: u32 = 3802;
+    pub const INT4RANGE: u32 = 3904;
+    pub const NUMRANGE: u32 = 3906;
+    pub const TSRANGE: u32 = 3908;
+    pub const TSTZRANGE: u32 = 3910;
+    pub const DATERANGE: u32 = 3912;
+    pub const INT8RANGE: u32 = 3926;
 }
 
 /// How text compares. Equality is bytewise for every deterministic collation.

@@ -27,6 +27,20 @@ const ARRAYS: &[&str] = &[
     // Named arguments go to the places they name; what is left out of make_interval is zero.
     "make_date(day => 3, year => 2024, month => 2), make_interval(days => i), make_interval(2, secs => 1.5, months => i)",
     "ARRAY[i, 1, NULL], ARRAY[k], ARRAY[d, 1.50], ARRAY[i] || b",
+    "a < b, a <= b, a > b, a >= b, t < u, t >= u, n < m, greatest(a, b), least(t, u), a IS DISTINCT FROM b, nullif(a, b)",
+    "a[2:3], a[:2], a[2:], a[:], a[i:3], t[1:i], n[0:1], a[3:1], (a[2:3])[1], a[NULL:2], cardinality(t[2:])",
+    "a[2:2][1:1], a[1:2][1], a[:][2:], t[1:1][:], a[1:1][1:1][1:1], (b || b)[2:4], (array_append(coalesce(b, '{}'), i))[1:2]",
+    "a::text, t::text, n::text, a[1:2]::text",
+];
+
+/// Grouped, joined and sorted by arrays. Of equal ones that look different any may be shown.
+const OF_ARRAYS: &[&str] = &[
+    "SELECT b, count(*) AS n, min(a) AS least, max(u) AS most FROM held GROUP BY b",
+    "SELECT count(*) AS n FROM held GROUP BY a, m",
+    "SELECT DISTINCT u FROM held WHERE u > '{a}'",
+    "SELECT h.id, g.id AS other FROM held h JOIN held g ON h.b = g.a",
+    "SELECT id, rank() OVER (PARTITION BY i ORDER BY n DESC, a) AS r FROM held",
+    "SELECT i, max(b) AS most, count(DISTINCT n) AS n FROM held GROUP BY i",
 ];
 
 const JSON: &[&str] = &[
@@ -49,7 +63,23 @@ const WHOLE: &[&str] = &[
     "w -> i, w ->> i, w -> 0, w ->> -1",
     "CASE WHEN id % 2 = 0 THEN w #> ARRAY[k, 'a'] END, CASE WHEN id % 2 = 0 THEN w #>> ARRAY['a', 'b'] END, \
      CASE WHEN id % 2 = 0 THEN w #> '{a,0}' END, CASE WHEN id % 2 = 0 THEN w #>> '{a,-1}' END, w #> '{a}', w #>> '{b}'",
+    "j < j2, j <= j2, j > j2, j >= j2, greatest(j, j2), j IS DISTINCT FROM j2, nullif(j, j2), j::text, j IN (j2, '1', '[]')",
+    "to_jsonb(a), to_jsonb(t), to_jsonb(d), to_jsonb(k), to_jsonb(j), to_json(a), to_json(k), to_json(j), to_json(w), to_json(d)",
+    "jsonb_build_array(a, k, j, i, NULL, 'x', d), json_build_array(a, k, j, w, i, NULL, 'x', d), jsonb_build_array()",
+    "jsonb_build_object('k', k, coalesce(k, ''), d, 'zz', j, coalesce(i, 0), a), jsonb_build_object(), json_build_object()",
+    "json_build_object('k', k, coalesce(k, ''), d, 'zz', j, coalesce(i, 0), w), json_build_object(d, t, true, date '2024-02-29')",
     "json_typeof(w), json_typeof(w -> 'a'), CASE WHEN json_typeof(w) = 'array' THEN json_array_length(w) END",
+];
+
+/// Grouped, joined and sorted by jsonb, and taken apart into rows.
+const OF_JSON: &[&str] = &[
+    "SELECT count(*) AS n, count(DISTINCT j2) AS d FROM held GROUP BY j2 -> 'a', j2",
+    "SELECT h.id, g.id AS other FROM held h JOIN held g ON h.j2 = g.j",
+    "SELECT id, rank() OVER (PARTITION BY i ORDER BY j DESC) AS r FROM held",
+    "SELECT id, rank() OVER (ORDER BY j2, id) AS r FROM held",
+    "SELECT id, e FROM held, jsonb_array_elements(CASE WHEN jsonb_typeof(j) = 'array' THEN j END) AS x (e)",
+    "SELECT id, e FROM held, jsonb_array_elements_text(CASE WHEN jsonb_typeof(j) = 'array' THEN j END) WITH ORDINALITY AS x (e, n)",
+    "SELECT id, jsonb_object_keys(CASE WHEN jsonb_typeof(j) = 'object' THEN j END) AS k FROM held",
 ];
 
 fn number(random: &mut StdRng) -> &'static str {
@@ -165,6 +195,10 @@ fn arrays_and_jsonb_as_postgres_has_them() {
         names.push(format!("kept{at}"));
         create(&mut through, &names[at + 1], &format!("SELECT id, {} FROM held", aliased.join(", ")));
     }
+    for query in OF_ARRAYS.iter().chain(OF_JSON) {
+        names.push(format!("grouped{}", names.len()));
+        create(&mut through, &names[names.len() - 1], query);
+    }
     weir.wait_until_live(&names.iter().map(String::as_str).collect::<Vec<_>>());
     through.execute("SET weir.consistency = 'latest'");
     for _ in 0..rng::rounds(3, 100) {
@@ -175,6 +209,8 @@ fn arrays_and_jsonb_as_postgres_has_them() {
                 .execute(&format!("INSERT INTO held {columns} VALUES {row} ON CONFLICT (id) DO UPDATE SET {conflict}"));
         }
         direct.execute("DELETE FROM held WHERE id % 7 = 3");
+        // Slices are held with a bitmap of NULLs that are no longer there.
+        direct.execute("UPDATE held SET a = a[1:1] WHERE id % 11 = 1");
         for name in &names {
             compare_from_memory(&mut through, &mut direct, &format!("SELECT * FROM {name}"), Order::Any).unwrap();
         }
@@ -182,6 +218,12 @@ fn arrays_and_jsonb_as_postgres_has_them() {
             let sql = format!("SELECT id, {list} FROM stored");
             compare_from_memory(&mut through, &mut direct, &sql, Order::Any).unwrap();
         }
+        let sql = "SELECT id, n, t FROM stored ORDER BY n DESC NULLS LAST, t, id";
+        compare_from_memory(&mut through, &mut direct, sql, Order::Exact).unwrap();
+        let sql = "SELECT id, j, j2 FROM stored ORDER BY j DESC, j2 NULLS FIRST, id";
+        compare_from_memory(&mut through, &mut direct, sql, Order::Exact).unwrap();
+        let sql = "SELECT b FROM stored EXCEPT SELECT a FROM stored";
+        compare_from_memory(&mut through, &mut direct, sql, Order::Any).unwrap();
     }
 }
 

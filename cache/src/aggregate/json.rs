@@ -3,7 +3,7 @@
 use super::listed::ListedValues;
 use std::collections::BTreeMap;
 use weir_planner::plan::AggregateCall;
-use weir_planner::render::json::{JSONB_VERSION, encode_json_string};
+use weir_planner::render::json::encode_json_string;
 use weir_planner::value::element_type;
 use weir_planner::{EvalError, Value};
 
@@ -11,6 +11,7 @@ use weir_planner::{EvalError, Value};
 fn part(value: &Value) -> &[u8] {
     match value {
         Value::Opaque(image) => image,
+        Value::Jsonb(text) => text.as_bytes(),
         _ => b"null",
     }
 }
@@ -32,7 +33,7 @@ pub(super) fn json_array(listed: &ListedValues, call: &AggregateCall, binary: bo
         return Ok(Value::Null);
     }
     out.push(b']');
-    Ok(image(out, binary))
+    image(out, binary)
 }
 
 /// An object of keys and values as they came; NULL without rows.
@@ -48,7 +49,7 @@ pub(super) fn json_object(listed: &ListedValues, call: &AggregateCall) -> Result
         return Ok(Value::Null);
     }
     out.extend_from_slice(b" }");
-    Ok(image(out, false))
+    image(out, false)
 }
 
 /// The same as jsonb: keys by length, then bytes (`lengthCompareJsonbStringValue`), each with its last value.
@@ -68,7 +69,7 @@ pub(super) fn jsonb_object(listed: &ListedValues, call: &AggregateCall) -> Resul
         return Ok(Value::Null);
     }
     out.push(b'}');
-    Ok(image(out, true))
+    image(out, true)
 }
 
 fn each_member<'a>(
@@ -85,12 +86,12 @@ fn each_member<'a>(
     if has_null_key { Err(EvalError::unsupported("a JSON object with a NULL key")) } else { Ok(()) }
 }
 
-fn image(text: Vec<u8>, binary: bool) -> Value {
+fn image(text: Vec<u8>, binary: bool) -> Result<Value, EvalError> {
     if !binary {
-        return Value::Opaque(text.into());
+        return Ok(Value::Opaque(text.into()));
     }
-    let mut image = Vec::with_capacity(text.len() + 1);
-    image.push(JSONB_VERSION);
-    image.extend_from_slice(&text);
-    Value::Opaque(image.into())
+    match String::from_utf8(text) {
+        Ok(text) => Ok(Value::Jsonb(text.into())),
+        Err(_) => Err(EvalError::unsupported("a jsonb that is not UTF-8")),
+    }
 }

@@ -1,8 +1,8 @@
 //! Which image stands for a class of equal values (1.0 and 1.00, 'a' and 'a ' as char(n)) in a group key or DISTINCT.
 
 use smallvec::SmallVec;
-use weir_planner::types::{ColumnType, oid};
-use weir_planner::{Row, Value};
+use weir_planner::types::ColumnType;
+use weir_planner::{Row, Value, value};
 
 /// The images present in one class. The first stands for it as long as it is present: SQL allows any, readers must
 /// not see it flicker, and an image that no row has any more would not be Postgres' answer.
@@ -37,7 +37,5 @@ impl Images {
 
 /// True when equal values of a type can look different, so that images must be told apart.
 pub(crate) fn has_many_images(columns: &[ColumnType]) -> bool {
-    columns
-        .iter()
-        .any(|column| matches!(column.oid, oid::NUMERIC | oid::FLOAT4 | oid::FLOAT8 | oid::BPCHAR | oid::INTERVAL))
+    columns.iter().any(|column| value::has_many_images(column.oid))
 }

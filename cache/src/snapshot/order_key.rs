@@ -58,7 +58,14 @@ fn value_prefix(value: &Value) -> u64 {
         Value::Uuid(v) => leading(&v[..]),
         Value::Numeric(v) => float(nearest(v)),
         // Without a cheap prefix all values tie and are compared.
-        Value::Null | Value::Interval(_) | Value::Array(_) | Value::Error(_) => 1 << 63,
+        Value::Null
+        | Value::Interval(_)
+        | Value::Array(_)
+        | Value::Range(_)
+        | Value::Jsonb(_)
+        | Value::Inet(_)
+        | Value::TimeTz(..)
+        | Value::Error(_) => 1 << 63,
     }
 }
 

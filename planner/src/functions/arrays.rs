@@ -30,6 +30,10 @@ pub(super) static FUNCTIONS: &[Function] = &[
     entry("array_upper", true, |args, _| bound("array_upper", args, |length, lower| lower + length - 1)),
     entry("array_eq", true, |args, _| pair("array_eq", args, equal)),
     entry("array_ne", true, |args, _| pair("array_ne", args, |a, b| !equal(a, b))),
+    entry("array_lt", true, |args, _| pair("array_lt", args, |a, b| a.compare(b).is_lt())),
+    entry("array_le", true, |args, _| pair("array_le", args, |a, b| a.compare(b).is_le())),
+    entry("array_gt", true, |args, _| pair("array_gt", args, |a, b| a.compare(b).is_gt())),
+    entry("array_ge", true, |args, _| pair("array_ge", args, |a, b| a.compare(b).is_ge())),
     entry("arraycontains", true, |args, _| pair("arraycontains", args, contains)),
     entry("arraycontained", true, |args, _| pair("arraycontained", args, |a, b| contains(b, a))),
     entry("arrayoverlap", true, |args, _| {
@@ -58,6 +62,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         [Null, _] => Ok(Null),
         [Array(array), sought] => {
             let lower = one_dimension(array, "removing elements from multidimensional arrays is not supported")?;
+            held_plainly(array)?;
             let left: Vec<Value> = array.elements.iter().filter(|element| !is_same(element, sought)).cloned().collect();
             Ok(line(array.element, left, lower))
         }
@@ -81,6 +86,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     }),
     entry("array_cat", false, |args, _| match *args {
         [Null, other] | [other, Null] => Ok(other.clone()),
+        [Array(a), Array(b)] if a.bitmap || b.bitmap => held_plainly(a).and(held_plainly(b)).map(|()| Null),
         [Array(a), Array(b)] => match (&*a.dimensions, &*b.dimensions) {
             ([], _) => Ok(Array(b.clone())),
             (_, []) => Ok(Array(a.clone())),
@@ -162,7 +168,17 @@ fn one_dimension(array: &value::Array, refusal: &'static str) -> Result<i32, Eva
     }
 }
 
+/// Whether the bitmap of a slice goes on with what is made of it differs from function to function.
+fn held_plainly(array: &value::Array) -> Result<(), EvalError> {
+    if array.bitmap {
+        Err(EvalError::unsupported("an array made of a slice that a NULL was cut off from"))
+    } else {
+        Ok(())
+    }
+}
+
 fn extensible(array: &value::Array) -> Result<i32, EvalError> {
+    held_plainly(array)?;
     match &*array.dimensions {
         [] => Ok(1),
         [(_, lower)] => Ok(*lower),

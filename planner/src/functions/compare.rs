@@ -3,7 +3,7 @@
 
 use super::define::strict_functions;
 use crate::value::Value::*;
-use crate::value::compare_floats;
+use crate::value::{compare, compare_floats};
 use std::cmp::Ordering;
 
 /// char(n) compares without its padding. After a cast without effect a text may stand in for it.
@@ -131,6 +131,12 @@ strict_functions! {
     "byteale" (Bytea(a), Bytea(b)) => Ok(Bool(a <= b));
     "byteagt" (Bytea(a), Bytea(b)) => Ok(Bool(a > b));
     "byteage" (Bytea(a), Bytea(b)) => Ok(Bool(a >= b));
+    "timetz_eq" (a @ TimeTz(..), b @ TimeTz(..)) => Ok(Bool(compare(a, b).is_eq()));
+    "timetz_ne" (a @ TimeTz(..), b @ TimeTz(..)) => Ok(Bool(compare(a, b).is_ne()));
+    "timetz_lt" (a @ TimeTz(..), b @ TimeTz(..)) => Ok(Bool(compare(a, b).is_lt()));
+    "timetz_le" (a @ TimeTz(..), b @ TimeTz(..)) => Ok(Bool(compare(a, b).is_le()));
+    "timetz_gt" (a @ TimeTz(..), b @ TimeTz(..)) => Ok(Bool(compare(a, b).is_gt()));
+    "timetz_ge" (a @ TimeTz(..), b @ TimeTz(..)) => Ok(Bool(compare(a, b).is_ge()));
     "uuid_eq" (Uuid(a), Uuid(b)) => Ok(Bool(a == b));
     "uuid_ne" (Uuid(a), Uuid(b)) => Ok(Bool(a != b));
     "uuid_lt" (Uuid(a), Uuid(b)) => Ok(Bool(a < b));

@@ -13,7 +13,7 @@ use crate::value::{EvalError, Value, element_type};
 pub enum JsonRole {
     /// An image of type json.
     Json,
-    /// The text of a jsonb, without its version byte.
+    /// A jsonb.
     Jsonb,
     /// The text of an object's key, not escaped.
     Key,
@@ -24,7 +24,9 @@ pub fn json_image(type_oid: u32, role: JsonRole) -> Option<&'static Function> {
     let element = element_type(type_oid).filter(|_| role != JsonRole::Key);
     let settings = match element.unwrap_or(type_oid) {
         oid::BOOL | oid::INT2 | oid::INT4 | oid::INT8 | oid::NUMERIC | oid::DATE | oid::TIME => SettingSet::NONE,
-        oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::UUID | oid::TIMESTAMP => SettingSet::NONE,
+        oid::UNKNOWN | oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::UUID | oid::TIMESTAMP => {
+            SettingSet::NONE
+        }
         oid::FLOAT4 | oid::FLOAT8 => SettingSet::EXTRA_FLOAT_DIGITS,
         oid::TIMESTAMPTZ => SettingSet::TIME_ZONE,
         oid::INTERVAL => SettingSet::INTERVAL_STYLE,
@@ -68,13 +70,20 @@ static TO_JSONB: [Function; 5] = family(
         "jsonb image of interval",
         "jsonb image of bytea",
     ],
-    |args, ctx| image(args, |value, out| encode_json(value, JsonForm::Jsonb, &ctx.settings, out)).map(opaque),
+    |args, ctx| image(args, |value, out| encode_json(value, JsonForm::Jsonb, &ctx.settings, out)).and_then(jsonb),
 );
 
 static TO_KEY: [Function; 5] = family(
     ["json key", "json key of float", "json key of timestamptz", "json key of interval", "json key of bytea"],
     |args, ctx| image(args, |value, out| encode_json_key(value, &ctx.settings, out)).map(opaque),
 );
+
+fn jsonb(text: Vec<u8>) -> Result<Value, EvalError> {
+    match String::from_utf8(text) {
+        Ok(text) => Ok(Value::Jsonb(text.into())),
+        Err(_) => Err(EvalError::unsupported("a jsonb that is not UTF-8")),
+    }
+}
 
 fn opaque(image: Vec<u8>) -> Value {
     Value::Opaque(image.into())

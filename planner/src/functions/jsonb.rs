@@ -1,30 +1,19 @@
 //! jsonb by path (jsonfuncs.c, jsonb_op.c): members, elements, existence of keys.
 //!
-//! A jsonb travels as its text in the one form `jsonb_out` writes, behind a version byte (`jsonb_send`): members are
-//! unique and sorted, one space follows `:` and `,`, and only control characters, quotes and backslashes are escaped. A
+//! A jsonb is held as its text in the one form `jsonb_out` writes: members are unique and sorted, one space follows `:` and `,`, and only control characters, quotes and backslashes are escaped. A
 //! part of a jsonb is written as it is written within the whole, so that it is a slice of that text.
 
 use super::define::strict_functions;
 use crate::value::EvalError;
 use crate::value::Value::{self, *};
 
-/// Version of `jsonb_send`.
-const VERSION: u8 = 1;
-
 /// Array or object that a slice is, or neither.
-pub(super) enum Shape<'j> {
+pub(crate) enum Shape<'j> {
     /// Texts of the elements.
     Array(Vec<&'j str>),
     /// Keys, as written, and texts of the values.
     Object(Vec<(&'j str, &'j str)>),
     Scalar,
-}
-
-pub(super) fn text_of(image: &[u8]) -> Result<&str, EvalError> {
-    match image.split_first() {
-        Some((&VERSION, text)) => std::str::from_utf8(text).map_err(|_| malformed()),
-        _ => Err(malformed()),
-    }
 }
 
 #[cold]
@@ -33,7 +22,7 @@ pub(super) fn malformed() -> EvalError {
 }
 
 pub(super) fn image_of(text: &str) -> Value {
-    Opaque(std::iter::once(VERSION).chain(text.bytes()).collect())
+    Jsonb(text.into())
 }
 
 /// `->`: a part, or NULL for none.
@@ -42,7 +31,7 @@ fn part(found: Option<&str>) -> Result<Value, EvalError> {
 }
 
 /// `->>`: strings without quotes and escapes, JSON's null as NULL.
-fn part_text(found: Option<&str>) -> Result<Value, EvalError> {
+pub(super) fn part_text(found: Option<&str>) -> Result<Value, EvalError> {
     match found {
         None | Some("null") => Ok(Null),
         Some(text) if text.starts_with('"') => Ok(Value::text(&unescaped(text)?)),
@@ -51,7 +40,7 @@ fn part_text(found: Option<&str>) -> Result<Value, EvalError> {
 }
 
 /// The characters of a string as written by `escape_json`.
-pub(super) fn unescaped(quoted: &str) -> Result<String, EvalError> {
+pub(crate) fn unescaped(quoted: &str) -> Result<String, EvalError> {
     let inner = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(malformed)?;
     let mut out = String::with_capacity(inner.len());
     let mut rest = inner.chars();
@@ -78,7 +67,7 @@ pub(super) fn unescaped(quoted: &str) -> Result<String, EvalError> {
 }
 
 /// Takes a jsonb apart, one level deep.
-pub(super) fn shape(text: &str) -> Result<Shape<'_>, EvalError> {
+pub(crate) fn shape(text: &str) -> Result<Shape<'_>, EvalError> {
     let inner = |open, close| text.strip_prefix(open).and_then(|text: &str| text.strip_suffix(close));
     if let Some(inner) = inner('[', ']') {
         return Ok(Shape::Array(pieces(inner)?));
@@ -227,6 +216,24 @@ pub(super) fn type_name(text: &str) -> &'static str {
     }
 }
 
+/// The elements of an array.
+pub(super) fn elements(text: &str) -> Result<Vec<&str>, EvalError> {
+    match shape(text)? {
+        Shape::Array(elements) => Ok(elements),
+        Shape::Object(_) => Err(EvalError::invalid_parameter("cannot extract elements from an object")),
+        Shape::Scalar => Err(EvalError::invalid_parameter("cannot extract elements from a scalar")),
+    }
+}
+
+/// The keys of an object.
+pub(super) fn keys(text: &str) -> Result<Vec<Value>, EvalError> {
+    match shape(text)? {
+        Shape::Object(members) => members.iter().map(|(key, _)| Ok(Value::text(&unescaped(key)?))).collect(),
+        Shape::Array(_) => Err(EvalError::invalid_parameter("cannot call jsonb_object_keys on an array")),
+        Shape::Scalar => Err(EvalError::invalid_parameter("cannot call jsonb_object_keys on a scalar")),
+    }
+}
+
 fn array_length(text: &str) -> Result<Value, EvalError> {
     match shape(text)? {
         Shape::Array(elements) => Ok(Int4(elements.len() as i32)),
@@ -236,15 +243,15 @@ fn array_length(text: &str) -> Result<Value, EvalError> {
 }
 
 strict_functions! {
-    "jsonb_object_field" (Opaque(json), Text(key)) => part(member(text_of(json)?, key)?);
-    "jsonb_object_field_text" (Opaque(json), Text(key)) => part_text(member(text_of(json)?, key)?);
-    "jsonb_array_element" (Opaque(json), &Int4(index)) => part(element(text_of(json)?, index)?);
-    "jsonb_array_element_text" (Opaque(json), &Int4(index)) => part_text(element(text_of(json)?, index)?);
-    "jsonb_extract_path" (Opaque(json), Array(path)) => part(at_path(text_of(json)?, &path.elements)?);
-    "jsonb_extract_path_text" (Opaque(json), Array(path)) => part_text(at_path(text_of(json)?, &path.elements)?);
-    "jsonb_exists" (Opaque(json), Text(key)) => Ok(Bool(exists(text_of(json)?, key)?));
-    "jsonb_exists_any" (Opaque(json), Array(keys)) => exist(text_of(json)?, &keys.elements, false);
-    "jsonb_exists_all" (Opaque(json), Array(keys)) => exist(text_of(json)?, &keys.elements, true);
-    "jsonb_typeof" (Opaque(json)) => Ok(Value::text(type_name(text_of(json)?)));
-    "jsonb_array_length" (Opaque(json)) => array_length(text_of(json)?);
+    "jsonb_object_field" (Jsonb(json), Text(key)) => part(member(json, key)?);
+    "jsonb_object_field_text" (Jsonb(json), Text(key)) => part_text(member(json, key)?);
+    "jsonb_array_element" (Jsonb(json), &Int4(index)) => part(element(json, index)?);
+    "jsonb_array_element_text" (Jsonb(json), &Int4(index)) => part_text(element(json, index)?);
+    "jsonb_extract_path" (Jsonb(json), Array(path)) => part(at_path(json, &path.elements)?);
+    "jsonb_extract_path_text" (Jsonb(json), Array(path)) => part_text(at_path(json, &path.elements)?);
+    "jsonb_exists" (Jsonb(json), Text(key)) => Ok(Bool(exists(json, key)?));
+    "jsonb_exists_any" (Jsonb(json), Array(keys)) => exist(json, &keys.elements, false);
+    "jsonb_exists_all" (Jsonb(json), Array(keys)) => exist(json, &keys.elements, true);
+    "jsonb_typeof" (Jsonb(json)) => Ok(Value::text(type_name(json)));
+    "jsonb_array_length" (Jsonb(json)) => array_length(json);
 }

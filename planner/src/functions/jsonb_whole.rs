@@ -1,10 +1,10 @@
 //! jsonb as a whole: equality, containment, concatenation, deletion (jsonb_op.c, jsonfuncs.c).
 
 use super::define::strict_functions;
-use super::jsonb::{Shape, image_of, malformed, shape, text_of, unescaped};
+use super::jsonb::{Shape, image_of, malformed, shape, unescaped};
 use crate::value::EvalError;
 use crate::value::Value::{self, *};
-use crate::value::{Array, Numeric};
+use crate::value::{Array, Numeric, compare};
 
 /// Two scalars: numbers by value, whatever their zeros.
 fn same_scalar(a: &str, b: &str) -> Result<bool, EvalError> {
@@ -160,12 +160,16 @@ fn keys(array: &Array) -> Result<&[Value], EvalError> {
 }
 
 strict_functions! {
-    "jsonb_eq" (Opaque(a), Opaque(b)) => equal(text_of(a)?, text_of(b)?).map(Bool);
-    "jsonb_ne" (Opaque(a), Opaque(b)) => equal(text_of(a)?, text_of(b)?).map(|equal| Bool(!equal));
-    "jsonb_contains" (Opaque(a), Opaque(b)) => contains(text_of(a)?, text_of(b)?).map(Bool);
-    "jsonb_contained" (Opaque(a), Opaque(b)) => contains(text_of(b)?, text_of(a)?).map(Bool);
-    "jsonb_concat" (Opaque(a), Opaque(b)) => concatenated(text_of(a)?, text_of(b)?);
-    "jsonb_delete" (Opaque(a), key @ Text(_)) => without(text_of(a)?, std::slice::from_ref(key));
-    "jsonb_delete_array" (Opaque(a), Array(names)) => without(text_of(a)?, keys(names)?);
-    "jsonb_delete_idx" (Opaque(a), &Int4(index)) => without_element(text_of(a)?, index);
+    "jsonb_eq" (Jsonb(a), Jsonb(b)) => equal(a, b).map(Bool);
+    "jsonb_ne" (Jsonb(a), Jsonb(b)) => equal(a, b).map(|equal| Bool(!equal));
+    "jsonb_lt" (a @ Jsonb(_), b @ Jsonb(_)) => Ok(Bool(compare(a, b).is_lt()));
+    "jsonb_le" (a @ Jsonb(_), b @ Jsonb(_)) => Ok(Bool(compare(a, b).is_le()));
+    "jsonb_gt" (a @ Jsonb(_), b @ Jsonb(_)) => Ok(Bool(compare(a, b).is_gt()));
+    "jsonb_ge" (a @ Jsonb(_), b @ Jsonb(_)) => Ok(Bool(compare(a, b).is_ge()));
+    "jsonb_contains" (Jsonb(a), Jsonb(b)) => contains(a, b).map(Bool);
+    "jsonb_contained" (Jsonb(a), Jsonb(b)) => contains(b, a).map(Bool);
+    "jsonb_concat" (Jsonb(a), Jsonb(b)) => concatenated(a, b);
+    "jsonb_delete" (Jsonb(a), key @ Text(_)) => without(a, std::slice::from_ref(key));
+    "jsonb_delete_array" (Jsonb(a), Array(names)) => without(a, keys(names)?);
+    "jsonb_delete_idx" (Jsonb(a), &Int4(index)) => without_element(a, index);
 }

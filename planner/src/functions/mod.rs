@@ -24,15 +24,19 @@ mod inline;
 mod integer;
 mod interval;
 mod json;
+mod json_build;
 mod json_image;
-mod jsonb;
+pub(crate) mod jsonb;
 mod jsonb_whole;
 mod length;
 mod like;
 mod make;
+mod network;
 mod numeric;
+mod ranges;
 mod regex;
 mod sets;
+mod slices;
 mod text;
 mod time_unit;
 mod timestamp;
@@ -42,6 +46,7 @@ mod zone;
 
 pub(crate) use clock::is_clock;
 pub use clock::{Course, Piece};
+pub use json_build::{JsonParts, json_of_parts};
 pub use json_image::{JsonRole, json_image};
 
 use crate::eval::EvalContext;
@@ -104,7 +109,9 @@ static GROUPS: &[&[Function]] = &[
     length::FUNCTIONS,
     like::FUNCTIONS,
     make::FUNCTIONS,
+    network::FUNCTIONS,
     numeric::FUNCTIONS,
+    ranges::FUNCTIONS,
     regex::FUNCTIONS,
     text::FUNCTIONS,
     timestamp::FUNCTIONS,
@@ -149,6 +156,11 @@ pub fn lookup_set(symbol: &str) -> Option<&'static Function> {
 /// `array[i]…` as a function of the array and its subscripts: no function of Postgres'.
 pub fn array_subscript() -> &'static Function {
     &arrays::SUBSCRIPT
+}
+
+/// `array[i:j]…` as a function of the array and its bounds, one that is left out being no integer: no function of Postgres'.
+pub fn array_slice() -> &'static Function {
+    &slices::SLICE
 }
 
 /// The place of an enum's value among its labels: no function of Postgres'.

@@ -2,6 +2,7 @@
 
 use super::Function;
 use super::define::wrong_arguments;
+use super::jsonb;
 use super::timestamp::{add_interval, add_interval_in_zone};
 use crate::eval::EvalContext;
 use crate::settings::SettingSet;
@@ -38,6 +39,21 @@ pub(super) static FUNCTIONS: &[Function] = &[
             Ok(list(oid::TIMESTAMPTZ, instants(start, end, step.span().cmp(&0), next)?.map(TimestampTz)))
         }
         _ => Err(wrong_arguments("generate_series_timestamptz", args)),
+    }),
+    set("jsonb_object_keys", SettingSet::NONE, |args, _| match *args {
+        [Jsonb(json)] => Ok(list(oid::TEXT, jsonb::keys(json)?.into_iter())),
+        _ => Err(wrong_arguments("jsonb_object_keys", args)),
+    }),
+    set("jsonb_array_elements", SettingSet::NONE, |args, _| match *args {
+        [Jsonb(json)] => Ok(list(oid::JSONB, jsonb::elements(json)?.into_iter().map(jsonb::image_of))),
+        _ => Err(wrong_arguments("jsonb_array_elements", args)),
+    }),
+    set("jsonb_array_elements_text", SettingSet::NONE, |args, _| match *args {
+        [Jsonb(json)] => {
+            let texts = jsonb::elements(json)?.into_iter().map(|element| jsonb::part_text(Some(element)));
+            Ok(list(oid::TEXT, texts.collect::<Result<Vec<Value>, EvalError>>()?.into_iter()))
+        }
+        _ => Err(wrong_arguments("jsonb_array_elements_text", args)),
     }),
     set("generate_subscripts_nodir", SettingSet::NONE, |args, _| subscripts("generate_subscripts_nodir", args)),
     set("generate_subscripts", SettingSet::NONE, |args, _| subscripts("generate_subscripts", args)),

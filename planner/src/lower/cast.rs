@@ -6,11 +6,11 @@ use super::expr::{ExprLowerer, Typed};
 use super::kinds::{Representation, representation};
 use super::unsupported;
 use crate::expr::Expr;
-use crate::functions::array_subscript;
+use crate::functions::{array_slice, array_subscript};
 use crate::settings::SettingSet;
 use crate::tree::{Node, Tree};
 use crate::types::{Collation, oid};
-use crate::value::{Value, element_type};
+use crate::value::{Value, bound_type, element_type};
 
 impl ExprLowerer<'_, '_> {
     /// `RelabelType`: the same bits under another type.
@@ -112,25 +112,33 @@ impl ExprLowerer<'_, '_> {
         Ok(Typed { expr: Expr::Array { element, items }, ..result })
     }
 
-    /// `array[i]…`. Slices and subscripts of jsonb are others.
+    /// `array[i]…` and `array[i:j]…`. Subscripts of jsonb are others.
     pub(super) fn subscript(&mut self, node: &Node) -> Result<Typed, LowerError> {
-        if !node.list("reflowerindexpr")?.is_empty() {
-            return unsupported("array slice");
-        }
         let array = self.expr(node.child("refexpr")?)?;
         if element_type(array.kind.oid).is_none() {
             return unsupported(format!("subscript of type {}", self.lowering.type_name(array.kind.oid)));
         }
+        let (lower, upper) = (node.list("reflowerindexpr")?, node.list("refupperindexpr")?);
         let mut args = vec![array.expr];
-        for subscript in self.exprs(node.list("refupperindexpr")?)? {
-            if subscript.kind.oid != oid::INT4 {
-                return unsupported("array subscript that is no integer");
+        for (place, subscript) in upper.iter().enumerate() {
+            if !lower.is_empty() {
+                args.push(self.subscript_of(lower.get(place).unwrap_or(&Tree::Null))?);
             }
-            args.push(subscript.expr);
+            args.push(self.subscript_of(subscript)?);
         }
+        let function = if lower.is_empty() { array_subscript() } else { array_slice() };
         let collation = node.oid("refcollid")?;
         let kind = self.lowering.kind(node.oid("refrestype")?, node.int32("reftypmod")?, collation)?;
-        Ok(Typed { expr: Expr::Call { function: array_subscript(), args }, kind, collation })
+        Ok(Typed { expr: Expr::Call { function, args }, kind, collation })
+    }
+
+    /// A bound that is left out, as only those of slices are, is no integer.
+    fn subscript_of(&mut self, tree: &Tree) -> Result<Expr, LowerError> {
+        let Some(node) = tree.as_node() else { return Ok(Expr::Const(Value::Bool(true))) };
+        match self.expr(node)? {
+            subscript if subscript.kind.oid == oid::INT4 => Ok(subscript.expr),
+            _ => unsupported("array subscript that is no integer"),
+        }
     }
 
     /// How the elements of an array operand that [`Self::array_value`] accepts are held.
@@ -208,7 +216,7 @@ fn has_exact_text(from: u32, to: u32) -> bool {
 
 /// Settings an output function reads, whatever `provolatile` says (`float8out` is "immutable").
 pub(super) fn text_settings(type_oid: u32) -> SettingSet {
-    match type_oid {
+    match element_type(type_oid).or_else(|| bound_type(type_oid)).unwrap_or(type_oid) {
         oid::FLOAT4 | oid::FLOAT8 => SettingSet::EXTRA_FLOAT_DIGITS,
         oid::DATE | oid::TIMESTAMP => SettingSet::DATE_STYLE,
         oid::TIMESTAMPTZ => SettingSet::DATE_STYLE.union(SettingSet::TIME_ZONE),

@@ -8,7 +8,7 @@ use super::unsupported;
 use crate::expr::Expr;
 use crate::tree::{Node, Tree};
 use crate::types::{Collation, oid};
-use crate::value::{Array, Interval, Numeric, Value, element_type};
+use crate::value::{Array, Inet, Interval, IpVersion, Numeric, Value, element_type, of_flags, present};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,11 +45,9 @@ impl ExprLowerer<'_, '_> {
 
 /// A datum of a base type, or of an array of one.
 fn datum(bytes: &[u8], type_oid: u32) -> Result<Value, DatumError> {
-    match type_oid {
-        oid::JSONB => return jsonb(bytes),
+    if type_oid == oid::JSON {
         // The text as it was written.
-        oid::JSON => return Ok(Value::Opaque(utf8(varlena(bytes)?)?.as_bytes().into())),
-        _ => {}
+        return Ok(Value::Opaque(utf8(varlena(bytes)?)?.as_bytes().into()));
     }
     let Some(element) = element_type(type_oid) else { return decode(bytes, type_oid) };
     let elements = decode_array(bytes, element)?;
@@ -93,6 +91,19 @@ pub fn decode(bytes: &[u8], type_oid: u32) -> Result<Value, DatumError> {
             }))
         }
         Representation::Uuid => Value::Uuid(Arc::new(fixed(bytes)?)),
+        Representation::Jsonb => jsonb(bytes)?,
+        Representation::Inet => Value::Inet(inet(varlena(bytes)?)?),
+        Representation::TimeTz => {
+            let (micros, west) = bytes.split_at_checked(8).ok_or(DatumError::Malformed)?;
+            Value::TimeTz(i64::from_le_bytes(fixed(micros)?), i32::from_le_bytes(fixed(west)?))
+        }
+        Representation::Image(oid::OID) => Value::Opaque(u32::from_le_bytes(fixed(bytes)?).to_be_bytes().into()),
+        Representation::Image(of) => {
+            let length = if of == oid::MACADDR { 6 } else { 8 };
+            Value::Opaque(bytes.get(..length).ok_or(DatumError::Malformed)?.into())
+        }
+        Representation::Range(bound) => range(bytes, bound)?,
+        Representation::Array(_) => return Err(DatumError::UnknownType),
         Representation::Opaque => return Err(DatumError::UnknownType),
     })
 }
@@ -157,8 +168,53 @@ fn element_layout(element: u32) -> Result<(Option<usize>, usize), DatumError> {
         Representation::Uuid => (Some(16), 1),
         Representation::Text if element == crate::types::oid::NAME => (Some(64), 1),
         Representation::Text | Representation::Bpchar | Representation::Numeric | Representation::Bytea => (None, 4),
-        Representation::Opaque => return Err(DatumError::UnknownType),
+        // No arrays of them are known.
+        Representation::Jsonb
+        | Representation::Inet
+        | Representation::TimeTz
+        | Representation::Image(_)
+        | Representation::Array(_)
+        | Representation::Range(_)
+        | Representation::Opaque => return Err(DatumError::UnknownType),
     })
+}
+
+/// `inet_struct`: version, bits, and as much of the address as there is.
+fn inet(bytes: &[u8]) -> Result<Inet, DatumError> {
+    let [version, bits, address @ ..] = bytes else { return Err(DatumError::Malformed) };
+    let version = IpVersion::of_code(*version).ok_or(DatumError::Malformed)?;
+    let address = address.get(..version.length()).ok_or(DatumError::Malformed)?;
+    Inet::new(version, *bits, address).ok_or(DatumError::Malformed)
+}
+
+/// A range datum (`range_serialize`): the type's OID, the bounds that are there, and the flags last.
+fn range(bytes: &[u8], bound: u32) -> Result<Value, DatumError> {
+    let flags = *varlena(bytes)?.last().ok_or(DatumError::Malformed)?;
+    let mut at = 8;
+    let mut next = || -> Result<Value, DatumError> {
+        let (size, alignment) = element_layout(bound)?;
+        // A numeric of few bytes has a header of one, which is odd, and is not aligned.
+        let short = size.is_none().then(|| bytes.get(at)).flatten().filter(|byte| **byte & 1 == 1);
+        if let Some(header) = short {
+            let end = at + usize::from(header >> 1);
+            let value = numeric(bytes.get(at + 1..end).ok_or(DatumError::Malformed)?)?;
+            at = end;
+            return Ok(Value::Numeric(value));
+        }
+        at = at.next_multiple_of(alignment);
+        let rest = bytes.get(at..).ok_or(DatumError::Malformed)?;
+        let size = match size {
+            Some(size) => size,
+            None => (u32::from_le_bytes(fixed(rest)?) >> 2) as usize,
+        };
+        at += size;
+        decode(rest.get(..size).ok_or(DatumError::Malformed)?, bound)
+    };
+    let (has_lower, has_upper) = present(flags);
+    let lower = has_lower.then(&mut next).transpose()?;
+    let upper = has_upper.then(&mut next).transpose()?;
+    let range = of_flags(bound, flags, lower, upper).ok_or(DatumError::Malformed)?;
+    Ok(Value::Range(Arc::new(range)))
 }
 
 /// The first N bytes: by-value datums are padded to eight.

@@ -1,7 +1,7 @@
 //! Constants of jsonb: the tree of `src/include/utils/jsonb.h` as its text.
 
 use super::constant::{DatumError, fixed, numeric, varlena};
-use crate::render::json::{JSONB_VERSION, encode_json_string};
+use crate::render::json::encode_json_string;
 use crate::value::Value;
 use std::io::Write;
 
@@ -19,9 +19,10 @@ const DEEPEST: usize = 100;
 
 /// The value of a datum with its length word.
 pub(super) fn jsonb(bytes: &[u8]) -> Result<Value, DatumError> {
-    let mut text = vec![JSONB_VERSION];
+    let mut text = Vec::new();
     container(varlena(bytes)?, 0, &mut text)?;
-    Ok(Value::Opaque(text.into()))
+    let text = String::from_utf8(text).map_err(|_| DatumError::Malformed)?;
+    Ok(Value::Jsonb(text.into()))
 }
 
 fn container(bytes: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), DatumError> {

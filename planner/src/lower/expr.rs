@@ -67,7 +67,14 @@ pub(super) struct ExprLowerer<'l, 'c> {
 
 impl<'l, 'c> ExprLowerer<'l, 'c> {
     pub fn new(lowering: &'l mut Lowering<'c>, frames: Vec<Frame<'l>>) -> ExprLowerer<'l, 'c> {
-        ExprLowerer { lowering, frames, case_test: None, sublink_columns: vec![], bodies: vec![], parts: Parts::default() }
+        ExprLowerer {
+            lowering,
+            frames,
+            case_test: None,
+            sublink_columns: vec![],
+            bodies: vec![],
+            parts: Parts::default(),
+        }
     }
 
     pub fn expr(&mut self, node: &Node) -> Result<Typed, LowerError> {
@@ -238,6 +245,7 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
             return unsupported(format!("{name} of type {}", self.lowering.type_name(result.kind.oid)));
         }
         self.lowering.check_order(name, node.oid("inputcollid")?)?;
+        self.lowering.check_type_order(name, &result.kind)?;
         let args = self.exprs(node.list("args")?)?;
         let args = args.into_iter().map(|arg| self.lowering.ordered(arg.expr, &result.kind).0).collect();
         let expr = self.lowering.of_order(Expr::MinMax { greatest, args }, &result.kind);

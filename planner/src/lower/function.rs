@@ -1,17 +1,16 @@
 //! Calls: functions, operators, comparisons. A call is accepted when it is a `pg_catalog` function that is registered
 //! under its C symbol, or by name and argument types where Postgres has no symbol.
 
+use super::arguments::is_enum_order;
 use super::error::{LowerError, Unsupported};
 use super::expr::{ExprLowerer, Typed, boolean};
 use super::inline::BodyCall;
-use super::kinds::has_equality;
 use super::{Lowering, unsupported};
 use crate::catalog::FunctionEntry;
 use crate::expr::Expr;
 use crate::functions::{Function, lookup, lookup_on};
 use crate::tree::{Node, Tree};
-use crate::types::oid;
-use crate::value::{Value, element_type};
+use crate::types::{ColumnType, oid};
 
 impl<'c> Lowering<'c> {
     pub(super) fn function_entry(&self, function: u32) -> Result<&'c FunctionEntry, LowerError> {
@@ -52,6 +51,9 @@ impl<'c> Lowering<'c> {
             return refuse("strictness differs from this server's");
         }
         self.check_collation(found.symbol, collation)?;
+        if matches!(found.symbol, "jsonb_lt" | "jsonb_le" | "jsonb_gt" | "jsonb_ge") {
+            self.check_type_order("comparison", &ColumnType::new(oid::JSONB))?;
+        }
         if !self.uses.functions.contains(&found) {
             self.uses.functions.push(found);
         }
@@ -96,7 +98,9 @@ fn collation_use(symbol: &str) -> CollationUse {
     match symbol {
         "text_lt" | "text_le" | "text_gt" | "text_ge" | "bttextcmp" | "text_larger" | "text_smaller" | "bpcharlt"
         | "bpcharle" | "bpchargt" | "bpcharge" | "bpcharcmp" | "bpchar_larger" | "bpchar_smaller" | "namelt"
-        | "namele" | "namegt" | "namege" | "btnamecmp" => CollationUse::Order,
+        | "namele" | "namegt" | "namege" | "btnamecmp" | "array_lt" | "array_le" | "array_gt" | "array_ge" => {
+            CollationUse::Order
+        }
         // Which of these fold case is only known with their options.
         "lower"
         | "upper"
@@ -114,41 +118,13 @@ fn collation_use(symbol: &str) -> CollationUse {
     }
 }
 
-/// The text of these types is the same under all settings.
-fn has_plain_text(type_oid: u32) -> bool {
-    matches!(
-        type_oid,
-        oid::BOOL
-            | oid::INT2
-            | oid::INT4
-            | oid::INT8
-            | oid::NUMERIC
-            | oid::TEXT
-            | oid::VARCHAR
-            | oid::NAME
-            | oid::UNKNOWN
-            | oid::BPCHAR
-    )
-}
-
-/// Comparisons that ask for the labels in their order.
-fn is_enum_order(symbol: &str) -> bool {
-    matches!(symbol, "enum_lt" | "enum_le" | "enum_gt" | "enum_ge")
-}
-
-/// Functions of arrays of any element type.
-fn takes_arrays(symbol: &str) -> bool {
-    symbol.starts_with("array_") || matches!(symbol, "arraycontains" | "arraycontained" | "arrayoverlap")
-}
-
 impl ExprLowerer<'_, '_> {
     pub(super) fn function_call(&mut self, node: &Node) -> Result<Typed, LowerError> {
         if node.bool("funcretset")? {
             return self.target_set(node);
         }
         let args = node.list("args")?;
-        let (function, result, collation) =
-            (node.oid("funcid")?, node.oid("funcresulttype")?, node.oid("funccollid")?);
+        let (function, result, collation) = (node.oid("funcid")?, node.oid("funcresulttype")?, node.oid("funccollid")?);
         if let Some(body) = self.body_of_call(&BodyCall {
             function,
             args,
@@ -160,6 +136,9 @@ impl ExprLowerer<'_, '_> {
         }
         if node.bool("funcvariadic")? {
             return unsupported("VARIADIC call");
+        }
+        if let Some(json) = self.json_constructor(function, args, result)? {
+            return Ok(json);
         }
         let function = self.lowering.function(function, node.oid("inputcollid")?)?;
         let args = self.exprs_in_order(function, node)?;
@@ -184,77 +163,6 @@ impl ExprLowerer<'_, '_> {
         let args = self.exprs(args)?;
         let args = self.call_arguments(function, args)?;
         self.typed(Expr::Call { function, args }, result, collation)
-    }
-
-    /// The arguments of a call in the order they are declared in: named ones stand as they were written, and those left to
-    /// their defaults are not there.
-    fn exprs_in_order(&mut self, function: &Function, node: &Node) -> Result<Vec<Typed>, LowerError> {
-        let written = node.list("args")?;
-        let is_named = |arg: &Tree| arg.as_node().is_some_and(|arg| arg.label == "NAMEDARGEXPR");
-        let declared = self.lowering.function_entry(node.oid("funcid")?)?.argument_types.clone();
-        let zeros = function.symbol == "make_interval";
-        let is_short = zeros && written.len() < declared.len();
-        if !is_short && !written.iter().any(is_named) {
-            return self.exprs(written);
-        }
-        let mut places: Vec<Option<Typed>> = vec![None; declared.len()];
-        for (position, arg) in written.iter().enumerate() {
-            let place = match arg.as_node() {
-                Some(named) if is_named(arg) => usize::try_from(named.int("argnumber")?).ok(),
-                _ => Some(position),
-            };
-            let typed = self.exprs(std::slice::from_ref(arg))?.pop();
-            match place.and_then(|place| places.get_mut(place)) {
-                Some(free @ None) => *free = typed,
-                _ => return unsupported("named arguments in a strange order"),
-            }
-        }
-        let mut args = Vec::with_capacity(places.len());
-        for (place, type_oid) in places.into_iter().zip(declared) {
-            let zero = if type_oid == oid::FLOAT8 { Value::Float8(0.0) } else { Value::Int4(0) };
-            args.push(match place {
-                Some(given) => given,
-                None if zeros => self.typed(Expr::Const(zero), type_oid, 0)?,
-                None => return unsupported("a call that leaves an argument to its default"),
-            });
-        }
-        Ok(args)
-    }
-
-    /// The arguments of a call of `function`. Concatenation takes any type and casts it to text: refused for types
-    /// whose text depends on a setting.
-    fn call_arguments(&mut self, function: &Function, args: Vec<Typed>) -> Result<Vec<Expr>, LowerError> {
-        if takes_arrays(function.symbol) {
-            // Elements of other types are not compared here; an element beside an array has the array's type.
-            let is_known = |arg: &Typed| element_type(arg.kind.oid).is_some() || has_equality(arg.kind.oid);
-            if let Some(arg) = args.iter().find(|arg| !is_known(arg)) {
-                let name = self.lowering.type_name(arg.kind.oid);
-                return unsupported(format!("{} of type {name}", function.symbol));
-            }
-        }
-        if function.symbol.starts_with("textanycat(")
-            || function.symbol.starts_with("anytextcat(")
-            || matches!(function.symbol, "text_concat" | "text_concat_ws")
-        {
-            for arg in &args {
-                if !has_plain_text(arg.kind.oid) {
-                    let name = self.lowering.type_name(arg.kind.oid);
-                    return unsupported(format!("concatenation with a value of type {name}"));
-                }
-            }
-        }
-        let labels = match (is_enum_order(function.symbol), args.first()) {
-            (true, Some(arg)) => Some(self.lowering.labels(&arg.kind)),
-            (true, None) => Some(None),
-            (false, _) => None,
-        };
-        let mut args: Vec<Expr> = args.into_iter().map(|arg| arg.expr).collect();
-        match labels {
-            None => {}
-            Some(Some(labels)) => args.push(labels),
-            Some(None) => return unsupported("comparison of an enum that is not known"),
-        }
-        Ok(args)
     }
 
     fn arguments(&mut self, args: &[Tree]) -> Result<Vec<Expr>, LowerError> {

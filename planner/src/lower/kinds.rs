@@ -4,6 +4,7 @@
 use super::error::{LowerError, Unsupported};
 use super::{Lowering, unsupported};
 use crate::types::{Collation, ColumnType, oid};
+use crate::value::{bound_type, element_type};
 
 /// The variant of [`crate::Value`] that holds a type; casts without a function are only right within one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,15 @@ pub(super) enum Representation {
     TimestampTz,
     Interval,
     Uuid,
+    Jsonb,
+    Inet,
+    TimeTz,
+    /// Its binary image, the bytes of which are in the type's order.
+    Image(u32),
+    /// Of elements of this type.
+    Array(u32),
+    /// Of bounds of this type.
+    Range(u32),
     Opaque,
 }
 
@@ -45,7 +55,15 @@ pub(super) fn representation(type_oid: u32) -> Representation {
         oid::TIMESTAMPTZ => Representation::TimestampTz,
         oid::INTERVAL => Representation::Interval,
         oid::UUID => Representation::Uuid,
-        _ => Representation::Opaque,
+        oid::JSONB => Representation::Jsonb,
+        oid::INET | oid::CIDR => Representation::Inet,
+        oid::TIMETZ => Representation::TimeTz,
+        oid::OID | oid::MACADDR | oid::MACADDR8 => Representation::Image(type_oid),
+        _ => match (element_type(type_oid), bound_type(type_oid)) {
+            (Some(element), _) => Representation::Array(element),
+            (_, Some(bound)) => Representation::Range(bound),
+            (None, None) => Representation::Opaque,
+        },
     }
 }
 
@@ -123,6 +141,14 @@ impl Lowering<'_> {
             return Ok(());
         }
         unsupported(format!("{what} under collation {}", self.collation_name(collation)))
+    }
+
+    /// Refuses to order a type that the database's own collation decides the order of, where that is not known.
+    pub(super) fn check_type_order(&self, what: &str, kind: &ColumnType) -> Result<(), LowerError> {
+        if kind.oid == oid::JSONB && !self.catalog.default_collation_is_bytewise {
+            return unsupported(format!("{what} on type jsonb under the database's collation"));
+        }
+        Ok(())
     }
 
     /// A type's name as SQL spells it, for messages.

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod aggregate_kind;
+mod arguments;
 mod cast;
 mod constant;
 mod constant_json;
@@ -17,6 +18,7 @@ mod from;
 mod function;
 mod grouping;
 mod inline;
+mod json;
 mod kinds;
 mod lateral;
 mod mark;
@@ -92,7 +94,15 @@ enum Purpose {
 fn lower(tree: &str, catalog: &Catalog, purpose: Purpose) -> Result<Lowered, LowerError> {
     let tree = parse(tree)?;
     let Some(node) = statement(&tree) else { return unsupported("more or less than one statement") };
-    let mut lowering = Lowering { catalog, uses: PlanUses::default(), params: 0, depth: 0, purpose, immutable_bodies: 0, stored_values: false };
+    let mut lowering = Lowering {
+        catalog,
+        uses: PlanUses::default(),
+        params: 0,
+        depth: 0,
+        purpose,
+        immutable_bodies: 0,
+        stored_values: false,
+    };
     let query = lowering.query(node, None)?;
     let plan = match (purpose, query.plan) {
         (Purpose::Maintain, plan) => without_order(plan),

@@ -129,6 +129,7 @@ impl Lowering<'_> {
             return unsupported(format!("{what} on type {}", self.type_name(target.kind.oid)));
         }
         self.check_order(what, target.collation)?;
+        self.check_type_order(what, &target.kind)?;
         let descending = self.direction(what, item.sort_operator)?;
         let (expr, kind) = self.ordered(expr, &target.kind);
         Ok(SortKey { expr, kind, descending, nulls_first: item.nulls_first })

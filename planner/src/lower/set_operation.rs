@@ -14,7 +14,7 @@ use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan};
 use crate::query::RangeKind;
 use crate::tree::Node;
 use crate::types::{ColumnType, oid};
-use crate::value::Value;
+use crate::value::{Value, has_many_images};
 
 /// `SetOperation` of `src/include/nodes/parsenodes.h`.
 const UNION: i64 = 1;
@@ -76,7 +76,7 @@ impl Lowering<'_> {
             }
             let all = node.bool("all")?;
             // What is left of a class must look like a row of the left side, and the count does not say how that looked.
-            let varied = kinds.iter().find(|kind| looks_vary(kind.oid));
+            let varied = kinds.iter().find(|kind| has_many_images(kind.oid));
             if let (EXCEPT, true, Some(kind)) = (operation, all, varied) {
                 return unsupported(format!("EXCEPT ALL on type {}", self.type_name(kind.oid)));
             }
@@ -127,11 +127,6 @@ impl Lowering<'_> {
         }
         Ok(project(input, targets))
     }
-}
-
-/// Equal values of the type can look different: 1.0 and 1.00.
-fn looks_vary(type_oid: u32) -> bool {
-    matches!(type_oid, oid::NUMERIC | oid::FLOAT4 | oid::FLOAT8 | oid::BPCHAR | oid::INTERVAL)
 }
 
 /// INTERSECT or EXCEPT of two bags with the same columns.

@@ -16,7 +16,8 @@ fn equality(symbol: &'static str) -> Option<Equality> {
     let (same_type, left, right) = match symbol {
         "booleq" | "int2eq" | "int4eq" | "int8eq" | "float4eq" | "float8eq" | "numeric_eq" | "texteq" | "bpchareq"
         | "nameeq" | "byteaeq" | "date_eq" | "time_eq" | "timestamp_eq" | "timestamptz_eq" | "interval_eq"
-        | "uuid_eq" | "enum_eq" => (symbol, None, None),
+        | "uuid_eq" | "enum_eq" | "range_eq" | "array_eq" | "jsonb_eq" | "network_eq" | "timetz_eq" | "oideq"
+        | "macaddr_eq" | "macaddr8_eq" => (symbol, None, None),
         "int24eq" => ("int4eq", Some("i2toi4"), None),
         "int42eq" => ("int4eq", None, Some("i2toi4")),
         "int28eq" => ("int8eq", Some("int28"), None),

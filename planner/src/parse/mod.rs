@@ -6,12 +6,14 @@
 mod array;
 mod date_time;
 mod number;
+mod range;
 
 pub(crate) use date_time::round_to_precision;
 
 use crate::settings::Settings;
 use crate::types::oid;
-use crate::value::{EvalError, Numeric, Value, element_type};
+use crate::value::{EvalError, Inet, IpVersion, Numeric, Value, bound_type, element_type};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Reads a text image as the type's input function does, with the type modifier applied (-1 for none).
@@ -33,11 +35,33 @@ pub fn decode_text(type_oid: u32, typmod: i32, text: &str, settings: &Settings) 
         oid::TIME => Value::Time(date_time::time(text, typmod)?),
         oid::TIMESTAMP => Value::Timestamp(date_time::timestamp(text, typmod)?),
         oid::TIMESTAMPTZ => Value::TimestampTz(date_time::timestamptz(text, typmod, &settings.time_zone)?),
-        _ => match element_type(type_oid) {
-            Some(element) => array::array(element, typmod, text, settings)?,
-            None => return Err(EvalError::unsupported(format!("text input of type {type_oid}"))),
+        oid::INET => Value::Inet(inet(text)?),
+        oid::OID => match text.parse::<u32>() {
+            Ok(oid) if text.starts_with(|c: char| c.is_ascii_digit()) => Value::Opaque(oid.to_be_bytes().into()),
+            _ => return Err(EvalError::unsupported("oid input of an unusual form")),
+        },
+        _ => match (element_type(type_oid), bound_type(type_oid)) {
+            (Some(element), _) => array::array(element, typmod, text, settings)?,
+            (_, Some(element)) => range::range(element, text, settings)?,
+            (None, None) => return Err(EvalError::unsupported(format!("text input of type {type_oid}"))),
         },
     })
+}
+
+/// `inet_in` of whole addresses, perhaps with a number of bits. Shorter forms are left to Postgres.
+fn inet(text: &str) -> Result<Inet, EvalError> {
+    let left = || EvalError::unsupported("inet input of an unusual form");
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) if bits.bytes().all(|byte| byte.is_ascii_digit()) => (address, Some(bits)),
+        Some(_) => return Err(left()),
+        None => (text, None),
+    };
+    let (version, bytes) = match address.parse().map_err(|_| left())? {
+        IpAddr::V4(address) => (IpVersion::V4, address.octets().to_vec()),
+        IpAddr::V6(address) => (IpVersion::V6, address.octets().to_vec()),
+    };
+    let bits = bits.map_or(Ok(version.width()), |bits| bits.parse().map_err(|_| left()))?;
+    Inet::new(version, bits, &bytes).ok_or_else(left)
 }
 
 /// Offset of a length typmod.

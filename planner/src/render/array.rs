@@ -104,6 +104,7 @@ mod tests {
             element: oid::INT4,
             dimensions: [(2, 0), (2, 1)].into(),
             elements: [1, 2, 3, 4].map(Value::Int4).into(),
+            bitmap: false,
         };
         assert_eq!(text(square), "[0:1][1:2]={{1,2},{3,4}}");
     }

@@ -97,8 +97,21 @@ pub(super) fn timestamptz(micros: i64, zone: &Zone, out: &mut Vec<u8>) -> Result
     let era = day(days, out);
     out.push(b' ');
     time(clock, out);
+    east(i64::from(offset), out);
+    out.extend_from_slice(era);
+    Ok(())
+}
+
+/// `timetz_out`: a time of day and seconds west of Greenwich.
+pub(super) fn timetz(micros: i64, west: i32, out: &mut Vec<u8>) {
+    time(micros, out);
+    east(-i64::from(west), out);
+}
+
+/// Seconds east of Greenwich (`EncodeTimezone`).
+fn east(offset: i64, out: &mut Vec<u8>) {
     out.push(if offset < 0 { b'-' } else { b'+' });
-    let seconds = offset.unsigned_abs() as i64;
+    let seconds = offset.abs();
     pair(seconds / 3600, out);
     if seconds % 3600 != 0 {
         out.push(b':');
@@ -108,8 +121,6 @@ pub(super) fn timestamptz(micros: i64, zone: &Zone, out: &mut Vec<u8>) -> Result
         out.push(b':');
         pair(seconds % 60, out);
     }
-    out.extend_from_slice(era);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub enum JsonForm {
 }
 
 /// Appends the value as an element of an array or a member of an object. The planner lets only types pass whose JSON
-/// follows from their [`Value`] alone; an image of json or jsonb is known by the version byte of jsonb.
+/// follows from their [`Value`] alone; an opaque image is a json's.
 pub fn encode_json(value: &Value, form: JsonForm, settings: &Settings, out: &mut Vec<u8>) -> Result<(), Unrenderable> {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
@@ -28,7 +28,8 @@ pub fn encode_json(value: &Value, form: JsonForm, settings: &Settings, out: &mut
         Value::Float4(number) if number.is_finite() => float(value, form, settings, out)?,
         Value::Float8(number) if number.is_finite() => float(value, form, settings, out)?,
         Value::Array(elements) => array(elements, form, settings, out)?,
-        Value::Opaque(image) => out.extend_from_slice(image.strip_prefix(&[JSONB_VERSION]).unwrap_or(image)),
+        Value::Opaque(text) => out.extend_from_slice(text),
+        Value::Jsonb(text) => out.extend_from_slice(text.as_bytes()),
         _ => {
             let mut text = Vec::new();
             plain(value, settings, &mut text)?;
@@ -37,9 +38,6 @@ pub fn encode_json(value: &Value, form: JsonForm, settings: &Settings, out: &mut
     }
     Ok(())
 }
-
-/// First byte of a jsonb's binary image (`jsonb_send`); no json text begins with it.
-pub const JSONB_VERSION: u8 = 1;
 
 /// Appends the value's text as JSON has it, without quotes: as an object's key.
 pub fn encode_json_key(value: &Value, settings: &Settings, out: &mut Vec<u8>) -> Result<(), Unrenderable> {

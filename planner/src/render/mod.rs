@@ -6,8 +6,10 @@
 mod array;
 mod date_time;
 mod float;
+pub mod inet;
 mod interval;
 pub mod json;
+mod range;
 
 use crate::datetime::Zone;
 use crate::settings::Settings;
@@ -83,7 +85,7 @@ impl Renderer {
             Value::Float4(v) => float::float4(*v, self.extra_float_digits, out),
             Value::Float8(v) => float::float8(*v, self.extra_float_digits, out),
             Value::Numeric(v) => infallible(write!(out, "{v}")),
-            Value::Text(v) | Value::Bpchar(v) => out.extend_from_slice(v.as_bytes()),
+            Value::Text(v) | Value::Bpchar(v) | Value::Jsonb(v) => out.extend_from_slice(v.as_bytes()),
             Value::Bytea(v) => bytea(v, self.bytea_escape, out),
             Value::Date(v) => {
                 self.date_style.clone()?;
@@ -101,6 +103,9 @@ impl Renderer {
             Value::Interval(v) => interval::interval(v, self.interval_style.clone()?, out)?,
             Value::Uuid(v) => uuid(v, out),
             Value::Array(v) => array::array(self, v, out)?,
+            Value::Inet(v) => inet::encode_inet(v, kind.oid == oid::CIDR, out),
+            Value::TimeTz(micros, west) => date_time::timetz(*micros, *west, out),
+            Value::Range(v) => range::range(self, v, out)?,
             // The binary image of an enum is its label.
             Value::Opaque(v) if kind.collation == Collation::Labels => out.extend_from_slice(v),
             Value::Opaque(v) => opaque(v, kind.oid, out)?,
@@ -174,9 +179,17 @@ fn uuid(bytes: &[u8; 16], out: &mut Vec<u8>) {
 /// Types that travel as binary images but whose text is plain to see.
 fn opaque(bytes: &[u8], type_oid: u32, out: &mut Vec<u8>) -> Result<(), Unrenderable> {
     match (type_oid, bytes) {
-        // The binary image of json is its text; jsonb puts a version byte in front.
-        (oid::JSON, _) | (oid::JSONB, [1, ..]) => {
-            out.extend_from_slice(if type_oid == oid::JSONB { &bytes[1..] } else { bytes });
+        // The binary image of json is its text.
+        (oid::JSON, _) => {
+            out.extend_from_slice(bytes);
+            Ok(())
+        }
+        (oid::MACADDR | oid::MACADDR8, [first, rest @ ..]) => {
+            hex(&[*first], out);
+            for byte in rest {
+                out.push(b':');
+                hex(&[*byte], out);
+            }
             Ok(())
         }
         (oid::OID, [a, b, c, d]) => {

@@ -1,8 +1,9 @@
 //! Arrays of types with known operations (`src/include/utils/array.h`).
 
 use super::binary::{DecodeError, decode_binary, encode_binary};
-use super::{EncodeError, Value};
+use super::{EncodeError, Value, compare_nulls};
 use crate::types::oid;
+use std::cmp::Ordering;
 
 /// An array: dimensions and, row-major, elements that are NULL or of the one element type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +13,8 @@ pub struct Array {
     /// Length and lower bound per dimension; none for the empty array.
     pub dimensions: Box<[(i32, i32)]>,
     pub elements: Box<[Value]>,
+    /// It is held with a bitmap of NULLs although no element is NULL, as slices are; `array_send` tells.
+    pub bitmap: bool,
 }
 
 impl Array {
@@ -19,7 +22,28 @@ impl Array {
     pub fn list(element: u32, elements: Vec<Value>) -> Array {
         let length = i32::try_from(elements.len()).expect("a list is shorter than Postgres' longest array");
         let dimensions = if length == 0 { Box::default() } else { Box::from([(length, 1)]) };
-        Array { element, dimensions, elements: elements.into() }
+        Array { element, dimensions, elements: elements.into(), bitmap: false }
+    }
+
+    /// `array_cmp`: by the elements, NULL after all others, then by their number and the dimensions.
+    pub fn compare(&self, other: &Array) -> Ordering {
+        let pairs = self.elements.iter().zip(&other.elements);
+        let elements = pairs.map(|(a, b)| compare_nulls(a, b, false, false)).find(|order| order.is_ne());
+        let bounds = |array: &Array| {
+            let (lengths, lowers): (Vec<i32>, Vec<i32>) = array.dimensions.iter().copied().unzip();
+            (array.elements.len(), array.dimensions.len(), lengths, lowers)
+        };
+        elements.unwrap_or_else(|| bounds(self).cmp(&bounds(other)))
+    }
+
+    pub(super) fn is_canonical(&self) -> bool {
+        !self.bitmap && self.elements.iter().all(Value::is_canonical)
+    }
+
+    /// The representative of the arrays that are equal to this one.
+    pub(super) fn canonical(&self) -> Array {
+        let elements = self.elements.iter().map(Value::canonical).collect();
+        Array { element: self.element, dimensions: self.dimensions.clone(), elements, bitmap: false }
     }
 }
 
@@ -58,8 +82,7 @@ pub fn array_type(element: u32) -> Option<u32> {
 /// `MAXDIM` of `src/include/utils/array.h`.
 const MAX_DIMENSIONS: i32 = 6;
 
-/// What `array_recv` reads. An image that `array_send` would not make of the same value stays as it is
-/// ([`Value::Opaque`]), so that it is sent on unchanged.
+/// What `array_recv` reads.
 pub(super) fn decode(type_oid: u32, element: u32, bytes: &[u8]) -> Result<Value, DecodeError> {
     let malformed = || DecodeError::Malformed { type_oid };
     let mut rest = bytes;
@@ -100,16 +123,14 @@ pub(super) fn decode(type_oid: u32, element: u32, bytes: &[u8]) -> Result<Value,
     if !rest.is_empty() {
         return Err(malformed());
     }
-    if (has_nulls != 0) != elements.iter().any(Value::is_null) {
-        return Ok(Value::Opaque(bytes.into()));
-    }
-    Ok(Value::Array(Array { element, dimensions: dimensions.into(), elements: elements.into() }.into()))
+    let bitmap = has_nulls != 0 && !elements.iter().any(Value::is_null);
+    Ok(Value::Array(Array { element, dimensions: dimensions.into(), elements: elements.into(), bitmap }.into()))
 }
 
 /// What `array_send` writes.
 pub(super) fn encode(array: &Array, type_oid: u32, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     out.extend_from_slice(&(array.dimensions.len() as i32).to_be_bytes());
-    out.extend_from_slice(&i32::from(array.elements.iter().any(Value::is_null)).to_be_bytes());
+    out.extend_from_slice(&i32::from(array.bitmap || array.elements.iter().any(Value::is_null)).to_be_bytes());
     out.extend_from_slice(&array.element.to_be_bytes());
     for (size, lower) in &array.dimensions {
         out.extend_from_slice(&size.to_be_bytes());
@@ -145,7 +166,12 @@ mod tests {
         // A null bitmap without a null in it.
         let mut flagged = empty.clone();
         flagged[7] = 1;
-        assert_eq!(decode_binary(1009, &flagged), Ok(Value::Opaque(flagged.into())));
+        let kept = decode_binary(1009, &flagged).unwrap();
+        let mut again = Vec::new();
+        encode_binary(&kept, 1009, &mut again).unwrap();
+        assert_eq!(again, flagged);
+        assert_ne!(decode_binary(1009, &empty), Ok(kept.clone()));
+        assert_eq!(decode_binary(1009, &empty), Ok(kept.canonical()));
         image.truncate(image.len() - 1);
         assert!(decode_binary(1007, &image).is_err());
     }

@@ -1,6 +1,6 @@
 //! Binary images of values: what each type's `typsend` writes and `typrecv` reads.
 
-use super::{Interval, Numeric, Value, array};
+use super::{Inet, Interval, IpVersion, Numeric, Value, array, range};
 use crate::datetime::{MICROS_PER_DAY, is_infinite_date, is_infinite_timestamp, is_valid_date, is_valid_timestamp};
 use crate::types::oid;
 use std::sync::Arc;
@@ -26,6 +26,12 @@ pub struct EncodeError {
     /// The value's own variant, by name.
     pub value: &'static str,
 }
+
+/// `TZDISP_LIMIT`: a zone is nearer to Greenwich than that, in seconds.
+const SECONDS_OF_ZONES: i32 = 16 * 3600;
+
+/// First byte of a jsonb's binary image (`jsonb_send`).
+const JSONB_VERSION: u8 = 1;
 
 /// Reads a binary image. Types without known operations become [`Value::Opaque`].
 pub fn decode_binary(type_oid: u32, bytes: &[u8]) -> Result<Value, DecodeError> {
@@ -68,15 +74,40 @@ pub fn decode_binary(type_oid: u32, bytes: &[u8]) -> Result<Value, DecodeError> 
             }))
         }
         oid::UUID => Value::Uuid(Arc::new(fixed_width(type_oid, bytes)?)),
-        _ => match array::element_type(type_oid) {
-            Some(element) => array::decode(type_oid, element, bytes)?,
-            None => Value::Opaque(Arc::from(bytes)),
+        oid::INET | oid::CIDR => Value::Inet(inet(type_oid, bytes)?),
+        oid::TIMETZ => {
+            let [head @ .., a, b, c, d] = fixed_width::<12>(type_oid, bytes)?;
+            let (micros, west) = (i64::from_be_bytes(head), i32::from_be_bytes([a, b, c, d]));
+            in_range(type_oid, (0..=MICROS_PER_DAY).contains(&micros) && west.abs() < SECONDS_OF_ZONES)?;
+            Value::TimeTz(micros, west)
+        }
+        // As `jsonb_send` writes it; what clients send need not be in this form.
+        oid::JSONB => match bytes.split_first() {
+            Some((&JSONB_VERSION, image)) => Value::Jsonb(text(type_oid, image)?),
+            _ => return Err(DecodeError::Malformed { type_oid }),
+        },
+        _ => match (array::element_type(type_oid), range::bound_type(type_oid)) {
+            (Some(element), _) => array::decode(type_oid, element, bytes)?,
+            (_, Some(element)) => range::decode(type_oid, element, bytes)?,
+            (None, None) => Value::Opaque(Arc::from(bytes)),
         },
     })
 }
 
 fn fixed_width<const N: usize>(type_oid: u32, bytes: &[u8]) -> Result<[u8; N], DecodeError> {
     bytes.try_into().map_err(|_| DecodeError::Length { type_oid, length: bytes.len() })
+}
+
+/// What `network_send` writes: version, bits, whether it is a cidr, the length, the address.
+fn inet(type_oid: u32, bytes: &[u8]) -> Result<Inet, DecodeError> {
+    let found = match bytes {
+        [version, bits, is_cidr, length, address @ ..] if usize::from(*length) == address.len() => {
+            let version = IpVersion::of_code(*version).filter(|_| (*is_cidr != 0) == (type_oid == oid::CIDR));
+            version.and_then(|version| Inet::new(version, *bits, address))
+        }
+        _ => None,
+    };
+    found.ok_or(DecodeError::Malformed { type_oid })
 }
 
 fn timestamp(type_oid: u32, bytes: &[u8]) -> Result<i64, DecodeError> {
@@ -116,6 +147,20 @@ pub fn encode_binary(value: &Value, type_oid: u32, out: &mut Vec<u8>) -> Result<
         }
         Value::Uuid(v) => out.extend_from_slice(&v[..]),
         Value::Array(v) => array::encode(v, type_oid, out)?,
+        Value::Inet(v) => {
+            let is_cidr = u8::from(type_oid == oid::CIDR);
+            out.extend_from_slice(&[v.version.code(), v.bits, is_cidr, v.version.length() as u8]);
+            out.extend_from_slice(v.bytes());
+        }
+        Value::TimeTz(micros, west) => {
+            out.extend_from_slice(&micros.to_be_bytes());
+            out.extend_from_slice(&west.to_be_bytes());
+        }
+        Value::Jsonb(v) => {
+            out.push(JSONB_VERSION);
+            out.extend_from_slice(v.as_bytes());
+        }
+        Value::Range(v) => range::encode(v, out)?,
         Value::Null => return Err(EncodeError { type_oid, value: "NULL" }),
         Value::Error(_) => return Err(EncodeError { type_oid, value: "an error" }),
     }

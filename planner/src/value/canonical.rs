@@ -1,8 +1,16 @@
 //! Representatives of SQL equality: two non-null values of one type are equal in SQL exactly when their
 //! canonical images are identical. Grouping, DISTINCT and join keys hash these.
 
-use super::{Interval, Value};
+use super::{Interval, Value, element_type, jsonb};
+use crate::types::oid;
 use std::sync::Arc;
+
+/// Equal values of the type can look different: 1.0 and 1.00.
+pub fn has_many_images(type_oid: u32) -> bool {
+    let varies = [oid::NUMERIC, oid::FLOAT4, oid::FLOAT8, oid::BPCHAR, oid::INTERVAL, oid::NUMRANGE, oid::JSONB];
+    // An array may be held with a bitmap of NULLs that it needs not.
+    varies.contains(&type_oid) || element_type(type_oid).is_some()
+}
 
 impl Value {
     /// Whether this value is its own representative; true for all but a few images of a few types.
@@ -14,6 +22,9 @@ impl Value {
             Value::Float8(v) => v.to_bits() == canonical_f64(*v).to_bits(),
             Value::Bpchar(v) => !v.ends_with(' '),
             Value::Interval(v) => **v == v.canonical(),
+            Value::Array(v) => v.is_canonical(),
+            Value::Jsonb(v) => jsonb::canonical(v).is_none(),
+            Value::Range(v) => v.element != oid::NUMERIC || **v == v.canonical(),
             _ => true,
         }
     }
@@ -31,6 +42,12 @@ impl Value {
                 let canonical = v.canonical();
                 if canonical == **v { self.clone() } else { Value::Interval(Arc::new(canonical)) }
             }
+            Value::Jsonb(v) => match jsonb::canonical(v) {
+                Some(canonical) => Value::Jsonb(canonical.into()),
+                None => self.clone(),
+            },
+            Value::Array(v) if !v.is_canonical() => Value::Array(Arc::new(v.canonical())),
+            Value::Range(v) if v.element == oid::NUMERIC => Value::Range(Arc::new(v.canonical())),
             _ => self.clone(),
         }
     }

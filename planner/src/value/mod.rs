@@ -9,14 +9,20 @@ mod binary;
 mod canonical;
 mod error;
 mod identity;
+mod inet;
+mod jsonb;
 mod numeric;
 mod order;
+mod range;
 
 pub use array::{Array, array_type, element_type};
 pub use binary::{DecodeError, EncodeError, decode_binary, encode_binary};
+pub use canonical::has_many_images;
 pub use error::EvalError;
+pub use inet::{Inet, IpVersion};
 pub use numeric::{Numeric, NumericSpread, NumericSum, Spread};
 pub use order::{compare, compare_floats, compare_nulls, compare_sort_keys};
+pub use range::{Bounds, Place, Range, RangeBound, bound_type, of_flags, present};
 
 use std::sync::Arc;
 
@@ -49,6 +55,13 @@ pub enum Value {
     Interval(Arc<Interval>),
     Uuid(Arc<[u8; 16]>),
     Array(Arc<Array>),
+    Range(Arc<Range>),
+    /// inet and cidr.
+    Inet(Inet),
+    /// Microseconds since midnight and the zone's seconds west of Greenwich.
+    TimeTz(i64, i32),
+    /// A jsonb as `jsonb_out` prints it: members are unique and sorted, one space follows `:` and `,`.
+    Jsonb(Arc<str>),
     /// Binary image (`typsend`) of a type without known operations.
     Opaque(Arc<[u8]>),
     /// The evaluation of this value failed; deleting the rows it came from heals it.
@@ -96,7 +109,7 @@ impl Value {
         /// Strong and weak counts in front of every shared allocation.
         const ARC_HEADER: usize = 16;
         match self {
-            Value::Text(v) | Value::Bpchar(v) => ARC_HEADER + v.len(),
+            Value::Text(v) | Value::Bpchar(v) | Value::Jsonb(v) => ARC_HEADER + v.len(),
             Value::Bytea(v) | Value::Opaque(v) => ARC_HEADER + v.len(),
             Value::Interval(_) | Value::Uuid(_) => ARC_HEADER + 16,
             Value::Numeric(v) => v.heap_size(),
@@ -104,6 +117,7 @@ impl Value {
                 let own: usize = v.elements.iter().map(Value::heap_size).sum();
                 ARC_HEADER + size_of::<Array>() + size_of_val::<[Value]>(&v.elements) + own
             }
+            Value::Range(v) => ARC_HEADER + v.heap_size(),
             Value::Error(v) => ARC_HEADER + size_of::<EvalError>() + v.message.len(),
             _ => 0,
         }

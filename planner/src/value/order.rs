@@ -1,6 +1,6 @@
 //! SQL order: each type's default btree order, and ORDER BY over rows of keys.
 
-use super::Value;
+use super::{Value, jsonb};
 use crate::plan::SortKey;
 use std::cmp::Ordering;
 
@@ -25,6 +25,15 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
         (Bytea(a), Bytea(b)) | (Opaque(a), Opaque(b)) => a.cmp(b),
         (Interval(a), Interval(b)) => a.span().cmp(&b.span()),
         (Uuid(a), Uuid(b)) => a.cmp(b),
+        (Range(a), Range(b)) => a.compare(b),
+        (Array(a), Array(b)) => a.compare(b),
+        (Inet(a), Inet(b)) => a.compare(b),
+        // By the moment, then by the zone (`timetz_cmp_internal`).
+        (TimeTz(a, west), TimeTz(b, other)) => {
+            let moment = |micros: i64, west: i32| micros + i64::from(west) * 1_000_000;
+            moment(*a, *west).cmp(&moment(*b, *other)).then(west.cmp(other))
+        }
+        (Jsonb(a), Jsonb(b)) => jsonb::compare(a, b),
         (Error(a), Error(b)) => (a.sqlstate, &a.message).cmp(&(b.sqlstate, &b.message)),
         _ => rank(a).cmp(&rank(b)),
     }
@@ -98,8 +107,12 @@ fn rank(value: &Value) -> u8 {
         Uuid(_) => 15,
         Opaque(_) => 16,
         Array(_) => 17,
-        Null => 18,
-        Error(_) => 19,
+        Range(_) => 18,
+        Jsonb(_) => 19,
+        Inet(_) => 20,
+        TimeTz(..) => 21,
+        Null => 22,
+        Error(_) => 23,
     }
 }
 

@@ -35,9 +35,12 @@ const SINCE_15: &[&str] = &[
     "regexp_count_no_start",
 ];
 
-/// Arrays, jsonb and enums, for which nothing is generated here: `tests/tests/containers.rs` and `enums.rs` compare these.
+/// Arrays, jsonb, enums and ranges, whose functions are of many types: `tests/tests/containers.rs`, `enums.rs` and `ranges.rs`
+/// compare these.
 fn is_of_containers(symbol: &str) -> bool {
-    ["array", "json_", "jsonb_", "enum_"].iter().any(|kind| symbol.starts_with(kind))
+    ["array", "json_", "jsonb_", "enum_", "range_", "elem_contained_by_range"]
+        .iter()
+        .any(|kind| symbol.starts_with(kind))
 }
 
 /// A row of `pg_proc`.

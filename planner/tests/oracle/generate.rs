@@ -8,7 +8,7 @@ use std::sync::Arc;
 use weir_planner::Value;
 use weir_planner::datetime::{END_DATE, END_TIMESTAMP, MICROS_PER_DAY, MIN_DATE, MIN_TIMESTAMP};
 use weir_planner::types::oid;
-use weir_planner::value::Numeric;
+use weir_planner::value::{Inet, IpVersion, Numeric, Range, RangeBound, bound_type};
 
 /// Types whose values can be generated.
 pub const TYPES: &[u32] = &[
@@ -30,6 +30,18 @@ pub const TYPES: &[u32] = &[
     oid::INTERVAL,
     oid::NUMERIC,
     oid::UUID,
+    oid::OID,
+    oid::INET,
+    oid::CIDR,
+    oid::TIMETZ,
+    oid::MACADDR,
+    oid::MACADDR8,
+    oid::INT4RANGE,
+    oid::INT8RANGE,
+    oid::NUMRANGE,
+    oid::DATERANGE,
+    oid::TSRANGE,
+    oid::TSTZRANGE,
 ];
 
 fn pick<T: Copy>(rng: &mut StdRng, choices: &[T]) -> T {
@@ -60,8 +72,52 @@ pub fn value(rng: &mut StdRng, type_oid: u32) -> Value {
         oid::TIMESTAMPTZ => Value::TimestampTz(timestamp(rng)),
         oid::INTERVAL => interval(rng),
         oid::UUID => Value::Uuid(Arc::new(std::array::from_fn(|_| pick(rng, &[0, 1, 255, 0x7f, 0xab])))),
-        other => panic!("no generator for type {other}"),
+        oid::INET => Value::Inet(inet(rng)),
+        oid::CIDR => {
+            // No bits beyond the network's.
+            let mut network = inet(rng);
+            for (at, byte) in network.address.iter_mut().enumerate() {
+                let kept = usize::from(network.bits).saturating_sub(at * 8).min(8);
+                *byte &= (0xff00u32 >> kept) as u8;
+            }
+            Value::Inet(network)
+        }
+        oid::TIMETZ => {
+            let Value::Time(micros) = value(rng, oid::TIME) else { unreachable!("a time is a time") };
+            Value::TimeTz(micros, pick(rng, &[0, -3600, 3600, 12600, -49500, 57599, -57599, 1]))
+        }
+        oid::OID => Value::Opaque(pick(rng, &[0, 1, 2, 1 << 31, u32::MAX, 16384]).to_be_bytes().into()),
+        oid::MACADDR => Value::Opaque((0..6).map(|_| pick(rng, &[0, 1, 0x0a, 0x7f, 0xff])).collect()),
+        oid::MACADDR8 => Value::Opaque((0..8).map(|_| pick(rng, &[0, 1, 0x0a, 0x7f, 0xff])).collect()),
+        other => match bound_type(other) {
+            Some(bound) => range(rng, bound),
+            None => panic!("no generator for type {other}"),
+        },
     }
+}
+
+fn inet(rng: &mut StdRng) -> Inet {
+    let version = pick(rng, &[IpVersion::V4, IpVersion::V6]);
+    let mapped = rng.random_range(0..4) == 0;
+    let byte = |at: usize, rng: &mut StdRng| match at {
+        0..10 if mapped => 0,
+        10 | 11 if mapped => pick(rng, &[0, 255]),
+        _ => pick(rng, &[0, 0, 0, 1, 10, 192, 255]),
+    };
+    let bytes: Vec<u8> = (0..version.length()).map(|at| byte(at, rng)).collect();
+    let bits = if rng.random() { version.width() } else { rng.random_range(0..=version.width()) };
+    Inet::new(version, bits, &bytes).expect("as many bytes as the version has")
+}
+
+fn range(rng: &mut StdRng, element: u32) -> Value {
+    let mut bound = || match rng.random_range(0..6) {
+        0 => RangeBound::infinite(),
+        _ => RangeBound::new(Some(value(rng, element)), rng.random()),
+    };
+    let (lower, upper) = (bound(), bound());
+    let turned = Range::new(element, upper.clone(), lower.clone());
+    let made = Range::new(element, lower, upper).or(turned).unwrap_or_else(|_| Range::empty(element));
+    Value::Range(made.into())
 }
 
 /// An integer of any magnitude, often at an edge.

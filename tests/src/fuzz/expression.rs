@@ -57,6 +57,7 @@ impl Scope {
                     4 => format!("doubled({})", self.simple(kind, rng)),
                     0 => format!("({} + {})", self.simple(kind, rng), self.simple(kind, rng)),
                     1 => format!("({} * 2)", self.simple(kind, rng)),
+                    2 if rng.random_bool(0.4) => format!("upper({})", self.simple(Kind::Range, rng)),
                     2 => format!("length({})", self.simple(Kind::Text, rng)),
                     _ => format!("abs({})", self.simple(kind, rng)),
                 },
@@ -67,7 +68,10 @@ impl Scope {
                     2 => format!("exp({} / 10)::numeric(8,2)", self.simple(kind, rng)),
                     _ => format!("(-{})", self.simple(kind, rng)),
                 },
-                Kind::Text => match rng.random_range(0..7) {
+                Kind::Text => match rng.random_range(0..9) {
+                    7 => format!("({} ->> 'a')", self.simple(Kind::Json, rng)),
+                    8 if rng.random_bool(0.5) => format!("host({})", self.simple(Kind::Inet, rng)),
+                    8 => format!("jsonb_typeof({})", self.simple(Kind::Json, rng)),
                     6 => format!("shown({}, {})", self.simple(kind, rng), self.simple(Kind::Int4, rng)),
                     4 => format!("regexp_replace({}, '[ab]+|t$', 'x', 'g')", self.simple(kind, rng)),
                     5 => format!("substring({} from 'b| .')", self.simple(kind, rng)),
@@ -76,6 +80,31 @@ impl Scope {
                     1 => format!("upper({})", self.simple(kind, rng)),
                     _ if rng.random_bool(0.3) => format!("({})::text", self.simple(Kind::Mood, rng)),
                     _ => format!("({})::text", self.simple(Kind::Int4, rng)),
+                },
+                Kind::Json => match rng.random_range(0..5) {
+                    0 => format!("({} -> 'a')", self.simple(kind, rng)),
+                    1 => format!(
+                        "jsonb_build_object('k', {}, 'a', {})",
+                        self.simple(Kind::Int4, rng),
+                        self.simple(kind, rng)
+                    ),
+                    2 => format!(
+                        "jsonb_build_array({}, {}, 'x')",
+                        self.simple(Kind::Text, rng),
+                        self.simple(Kind::Date, rng)
+                    ),
+                    3 => format!("to_jsonb({})", self.simple(Kind::List, rng)),
+                    _ => format!("to_jsonb({})", self.simple(Kind::Timestamp, rng)),
+                },
+                Kind::List => match rng.random_range(0..3) {
+                    0 => format!("({})[{}:]", self.simple(kind, rng), rng.random_range(0..3)),
+                    1 => format!("({})[:{}]", self.simple(kind, rng), self.simple(Kind::Int4, rng)),
+                    _ => format!("({} || 2)", self.simple(kind, rng)),
+                },
+                Kind::Range => match rng.random_range(0..3) {
+                    0 => format!("({} * {})", self.simple(kind, rng), self.simple(kind, rng)),
+                    1 => format!("int4range({}, 5, '[]')", self.simple(Kind::Int4, rng)),
+                    _ => format!("range_merge({}, {})", self.simple(kind, rng), kind.literal(rng)),
                 },
                 Kind::Bool => format!("({})", self.condition(deeper, rng)),
                 Kind::Date if rng.random_bool(0.2) => {
@@ -118,8 +147,20 @@ impl Scope {
             1 => format!("{column} IS NOT NULL"),
             2 => format!("{column} IN ({}, {})", kind.literal(rng), kind.literal(rng)),
             3 => format!("{column} IS DISTINCT FROM {}", self.simple(kind, rng)),
+            4 | 6 if kind == Kind::Json => format!("{column} @> {}", kind.literal(rng)),
+            7 if kind == Kind::Inet => format!("{column} <<= {}", kind.literal(rng)),
+            7 if kind == Kind::Json => format!("{column} ? 'a'"),
+            4 if matches!(kind, Kind::Range | Kind::Inet | Kind::TimeTz) => {
+                format!("{column} BETWEEN {} AND {}", kind.literal(rng), kind.literal(rng))
+            }
+            4 if kind == Kind::List => format!("{column} @> {}", kind.literal(rng)),
             4 => format!("{column} {operator} ANY (ARRAY[{}, {}])", kind.literal(rng), self.simple(kind, rng)),
             5 => format!("{column} NOT IN ({}, {})", kind.literal(rng), self.simple(kind, rng)),
+            6..8 if kind == Kind::Range => {
+                let operator = ["@>", "&&", "<@", "<<", "-|-"][rng.random_range(0..5)];
+                format!("{column} {operator} {}", self.simple(kind, rng))
+            }
+            8 if kind == Kind::Range => format!("{column} @> {}", self.simple(Kind::Int4, rng)),
             6 if kind == Kind::Text => {
                 let operator = ["LIKE 'a%'", "~ '^a|b$'", "!~ '[^a-b]'", "SIMILAR TO '(a|b)+%'"];
                 format!("{column} {}", operator[rng.random_range(0..4)])

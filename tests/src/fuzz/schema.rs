@@ -21,6 +21,14 @@ pub enum Kind {
     Date,
     Timestamp,
     Uuid,
+    Inet,
+    TimeTz,
+    /// `jsonb` without fractions: equal values look alike.
+    Json,
+    /// `int4[]`, without NULLs in it: a slice that a NULL was cut off from looks different from its equals.
+    List,
+    /// `int4range`.
+    Range,
     /// An enum whose labels are not in the order of their bytes ([`MOOD`]).
     Mood,
     /// Of it there are only extremes.
@@ -38,7 +46,12 @@ pub const FUNCTIONS: &str = "CREATE FUNCTION doubled (n int) RETURNS int IMMUTAB
     CREATE FUNCTION above (n int, low int) RETURNS bool STABLE STRICT RETURN coalesce(doubled(n), 0) > low";
 
 impl Kind {
-    pub const STORED: [Kind; 11] = [
+    pub const STORED: [Kind; 16] = [
+        Kind::Inet,
+        Kind::TimeTz,
+        Kind::Json,
+        Kind::List,
+        Kind::Range,
         Kind::Int4,
         Kind::Int4,
         Kind::Int8,
@@ -66,6 +79,11 @@ impl Kind {
             Kind::Timestamp => "timestamp",
             Kind::Uuid => "uuid",
             Kind::Mood => "mood",
+            Kind::Range => "int4range",
+            Kind::List => "int4[]",
+            Kind::Inet => "inet",
+            Kind::TimeTz => "timetz",
+            Kind::Json => "jsonb",
             Kind::Oid => "oid",
         }
     }
@@ -77,7 +95,7 @@ impl Kind {
 
     /// `min` and `max` take it.
     pub fn has_extremes(self) -> bool {
-        self == Kind::Oid || self.is_plain() && !matches!(self, Kind::Bool | Kind::Uuid)
+        self == Kind::Oid || self.is_plain() && !matches!(self, Kind::Bool | Kind::Uuid | Kind::Range | Kind::Json)
     }
 
     pub fn is_integer(self) -> bool {
@@ -99,6 +117,37 @@ impl Kind {
             Kind::Date => format!("date '2024-02-{:02}'", 27 + small.clamp(0, 2)),
             Kind::Timestamp => format!("timestamp '2024-02-28 {:02}:00:00.5'", 22 + small.clamp(0, 1)),
             Kind::Mood => format!("'{}'::mood", ["sad", "ok", "happy", "b"].choose(rng).expect("not empty")),
+            Kind::Range => {
+                let bounds = ["[1,4)", "(,3]", "empty", "[2,)", "[1,2]", "(,)", "[4,5)"];
+                format!("'{}'::int4range", bounds.choose(rng).expect("not empty"))
+            }
+            Kind::List => {
+                let lists = ["{}", "{1}", "{1,2}", "{2,1}", "{3,1,2}", "[0:1]={1,2}"];
+                format!("'{}'::int4[]", lists.choose(rng).expect("not empty"))
+            }
+            Kind::Inet => {
+                let addresses = ["10.0.0.1", "10.0.0.0/8", "::1", "192.168.1.5/24", "fe80::/10"];
+                format!("'{}'::inet", addresses.choose(rng).expect("not empty"))
+            }
+            Kind::TimeTz => {
+                let times = ["12:00+00", "13:00+01", "12:00:00.5-03:30", "24:00+00"];
+                format!("'{}'::timetz", times.choose(rng).expect("not empty"))
+            }
+            Kind::Json => {
+                let documents = [
+                    "null",
+                    "1",
+                    "-2",
+                    "\"a\"",
+                    "true",
+                    "[]",
+                    "[1, \"b\"]",
+                    "{}",
+                    "{\"a\": 1, \"b\": [2]}",
+                    "{\"a\": \"Z\"}",
+                ];
+                format!("'{}'::jsonb", documents.choose(rng).expect("not empty"))
+            }
             Kind::Oid => format!("{}::oid", rng.random_range(0..5) * 1_000_000_000i64),
             Kind::Uuid => format!("uuid '00000000-0000-4000-8000-00000000000{}'", small.clamp(0, 3)),
         }

@@ -182,7 +182,11 @@ fn function(scope: &Scope, rng: &mut StdRng) -> (String, Vec<Kind>) {
 
 /// A call of a set-returning function.
 pub(super) fn sets(scope: &Scope, rng: &mut StdRng) -> (String, Kind) {
-    match rng.random_range(0..6) {
+    match rng.random_range(0..7) {
+        6 => {
+            let (a, b) = (scope.simple(Kind::Json, rng), scope.simple(Kind::Int4, rng));
+            (format!("jsonb_array_elements(jsonb_build_array({a}, {b}))"), Kind::Json)
+        }
         0 => (format!("generate_series(1, least({}, 4))", scope.simple(Kind::Int4, rng)), Kind::Int4),
         1 => (format!("generate_series({}, -1, -2)", scope.simple(Kind::Int8, rng)), Kind::Int8),
         2 => {
@@ -196,6 +200,12 @@ pub(super) fn sets(scope: &Scope, rng: &mut StdRng) -> (String, Kind) {
         }
         _ => {
             let kind = *Kind::STORED.choose(rng).expect("not empty");
+            // There are no arrays of them here.
+            let kind = if matches!(kind, Kind::Range | Kind::List | Kind::Json | Kind::Inet | Kind::TimeTz) {
+                Kind::Int4
+            } else {
+                kind
+            };
             let items: Vec<String> = (0..rng.random_range(1..4)).map(|_| scope.simple(kind, rng)).collect();
             // A type modifier is no longer known of an array's elements.
             let result = if kind == Kind::Fixed { Kind::Loose } else { kind };

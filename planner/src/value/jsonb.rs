@@ -1,0 +1,120 @@
+//! Equality and order of jsonb (`compareJsonbContainers` of jsonb_util.c), over its text.
+
+use super::Numeric;
+use crate::functions::jsonb::{Shape, shape, unescaped};
+use std::cmp::Ordering;
+
+/// `jsonb_cmp`, strings by their bytes. For historical reasons an empty array comes before all else at the top.
+pub(super) fn compare(a: &str, b: &str) -> Ordering {
+    match (a, b) {
+        ("[]", b) if !b.starts_with(['[', '{']) => Ordering::Less,
+        (a, "[]") if !a.starts_with(['[', '{']) => Ordering::Greater,
+        _ => nested(a, b),
+    }
+}
+
+fn nested(a: &str, b: &str) -> Ordering {
+    let kinds = rank(a).cmp(&rank(b));
+    if kinds.is_ne() {
+        return kinds;
+    }
+    match (shape(a), shape(b)) {
+        (Ok(Shape::Array(a)), Ok(Shape::Array(b))) => {
+            let elements = || a.iter().zip(&b).map(|(a, b)| nested(a, b)).find(|order| order.is_ne());
+            a.len().cmp(&b.len()).then_with(|| elements().unwrap_or(Ordering::Equal))
+        }
+        (Ok(Shape::Object(a)), Ok(Shape::Object(b))) => {
+            let member = |((ka, a), (kb, b)): (&(&str, &str), &(&str, &str))| scalar(ka, kb).then_with(|| nested(a, b));
+            let members = || a.iter().zip(&b).map(member).find(|order| order.is_ne());
+            a.len().cmp(&b.len()).then_with(|| members().unwrap_or(Ordering::Equal))
+        }
+        _ => scalar(a, b),
+    }
+}
+
+/// `jbvType`.
+fn rank(text: &str) -> u8 {
+    match text.as_bytes().first() {
+        Some(b'n') => 0,
+        Some(b'"') => 1,
+        Some(b't' | b'f') => 3,
+        Some(b'[') => 4,
+        Some(b'{') => 5,
+        _ => 2,
+    }
+}
+
+/// Of one kind.
+fn scalar(a: &str, b: &str) -> Ordering {
+    if a == b {
+        return Ordering::Equal;
+    }
+    if a.starts_with('"') {
+        return match (unescaped(a), unescaped(b)) {
+            (Ok(a), Ok(b)) => a.cmp(&b),
+            _ => a.cmp(b),
+        };
+    }
+    match (Numeric::parse(a), Numeric::parse(b)) {
+        (Ok(a), Ok(b)) => a.compare(&b),
+        // `false` before `true`.
+        _ => a.cmp(b),
+    }
+}
+
+/// The text that all equal values share: numbers without zeros at the end of their fractions. None where it is this one.
+pub(super) fn canonical(text: &str) -> Option<String> {
+    if !text.contains('.') {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' => string_length(rest),
+            '-' | '0'..='9' => rest.find(|c: char| c != '-' && c != '.' && !c.is_ascii_digit()).unwrap_or(rest.len()),
+            other => other.len_utf8(),
+        };
+        let (token, tail) = rest.split_at(length);
+        out.push_str(match first {
+            '-' | '0'..='9' if token.contains('.') => token.trim_end_matches('0').trim_end_matches('.'),
+            _ => token,
+        });
+        rest = tail;
+    }
+    (out != text).then_some(out)
+}
+
+/// Of the string that the text begins with, quotes included.
+fn string_length(text: &str) -> usize {
+    let (mut at, bytes) = (1, text.as_bytes());
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_and_representatives() {
+        let sorted =
+            ["[]", "null", r#""""#, r#""B""#, r#""a""#, "-1", "1.50", "false", "true", "[1]", "[[]]", "[1, 2]", "{}"];
+        for (at, a) in sorted.iter().enumerate() {
+            for (place, b) in sorted.iter().enumerate() {
+                assert_eq!(compare(a, b), at.cmp(&place), "{a} {b}");
+            }
+        }
+        assert_eq!(
+            canonical(r#"{"1.50": [1.50, 10.00, -0.5, "x\"1.0"]}"#).as_deref(),
+            Some(r#"{"1.50": [1.5, 10, -0.5, "x\"1.0"]}"#)
+        );
+        assert_eq!(canonical("[1.5, 20]"), None);
+    }
+}
