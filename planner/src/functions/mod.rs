@@ -33,6 +33,7 @@ mod like;
 mod make;
 mod network;
 mod numeric;
+mod order;
 mod ranges;
 mod regex;
 mod sets;
@@ -181,6 +182,16 @@ pub fn body_of_call() -> &'static Function {
 /// As [`body_of_call`], of a strict function.
 pub fn body_of_strict_call() -> &'static Function {
     &inline::STRICT_BODY
+}
+
+/// Where a row lies beside another in an order: no function of Postgres'.
+pub fn place_in_order() -> &'static Function {
+    &order::PLACE
+}
+
+/// NULL for a number of rows that can be fetched with ties: no function of Postgres'.
+pub fn row_count_of_ties() -> &'static Function {
+    &order::ROW_COUNT_OF_TIES
 }
 
 /// Every implemented set-returning function.

@@ -24,6 +24,9 @@ impl ExprLowerer<'_, '_> {
         if node.index("agglevelsup")? != 0 {
             return unsupported("aggregate of an outer query");
         }
+        if let Some(found) = self.ordered_set_of_parts(node, entry, &signature)? {
+            return Ok(found);
+        }
         // Hidden targets are there to be sorted by.
         let mut targets = Vec::new();
         for target in node.nodes("args")? {

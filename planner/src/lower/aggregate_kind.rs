@@ -56,12 +56,17 @@ pub(super) fn ordered_set_kind(entry: &FunctionEntry, input: Option<&ColumnType>
     if entry.schema != "pg_catalog" {
         return None;
     }
-    let one_fraction = entry.argument_types.first() == Some(&oid::FLOAT8);
-    match (entry.name.as_str(), representation(input?.oid)) {
-        ("percentile_cont", Representation::Float8 | Representation::Interval) if one_fraction => {
-            Some(AggregateKind::PercentileCont)
-        }
-        ("percentile_disc", _) if one_fraction => Some(AggregateKind::PercentileDisc),
+    if entry.name.starts_with("percentile") && entry.argument_types.first() != Some(&oid::FLOAT8) {
+        return None;
+    }
+    ordered_set_kind_of(&entry.name, input?)
+}
+
+/// The same, of one fraction.
+pub(super) fn ordered_set_kind_of(name: &str, input: &ColumnType) -> Option<AggregateKind> {
+    match (name, representation(input.oid)) {
+        ("percentile_cont", Representation::Float8 | Representation::Interval) => Some(AggregateKind::PercentileCont),
+        ("percentile_disc", _) => Some(AggregateKind::PercentileDisc),
         ("mode", _) => Some(AggregateKind::Mode),
         _ => None,
     }

@@ -23,6 +23,7 @@ mod kinds;
 mod lateral;
 mod mark;
 mod order;
+mod ordered_set;
 mod parts;
 mod relation;
 mod scalar;
@@ -30,6 +31,7 @@ mod select;
 mod set_operation;
 mod set_returning;
 mod sublink;
+mod ties;
 mod window;
 
 pub use constant::{DatumError, decode as decode_datum};

@@ -48,7 +48,9 @@ impl Lowering<'_> {
         if self.purpose == Purpose::Maintain && keys.is_empty() && (limit.is_some() || offset.is_some()) {
             return unsupported("LIMIT without ORDER BY");
         }
-        if level.carried.is_some() {
+        if query.with_ties {
+            plan = self.first_with_ties(plan, carried.len(), keys, limit, offset)?;
+        } else if level.carried.is_some() {
             plan = first_of_all(plan, carried.len(), keys, limit, offset)?;
         } else if !keys.is_empty() || limit.is_some() || offset.is_some() {
             let columns = plan.columns.clone();

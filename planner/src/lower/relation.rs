@@ -123,6 +123,7 @@ impl<'c> Lowering<'c> {
             sort: vec![],
             limit: None,
             offset: None,
+            with_ties: false,
             set_operation: None,
             ctes: vec![],
             has_aggregates: false,

@@ -37,6 +37,8 @@ pub struct Query<'t> {
     pub distinct_on: bool,
     pub sort: Vec<SortGroup>,
     pub limit: Option<&'t Node>,
+    /// FETCH FIRST … WITH TIES.
+    pub with_ties: bool,
     pub offset: Option<&'t Node>,
     /// Root of the tree of UNION, INTERSECT, EXCEPT, if this is one.
     pub set_operation: Option<&'t Node>,

@@ -6,6 +6,9 @@ use crate::tree::{AccessError, Node, Tree};
 /// `CMD_SELECT`.
 const SELECT: i64 = 1;
 
+/// `LIMIT_OPTION_WITH_TIES`.
+const WITH_TIES: i64 = 1;
+
 /// The one statement of a stored rule action or SQL function body, which is a list (of a list) of queries.
 /// None when there is not exactly one.
 pub fn statement(tree: &Tree) -> Option<&Node> {
@@ -44,6 +47,7 @@ impl<'t> Query<'t> {
             sort: sort_groups(node, "sortClause")?,
             limit: node.optional("limitCount")?,
             offset: node.optional("limitOffset")?,
+            with_ties: node.optional("limitCount")?.is_some() && node.int("limitOption")? == WITH_TIES,
             set_operation: node.optional("setOperations")?,
             ctes: node.nodes("cteList")?.into_iter().map(Cte::read).collect::<Result<_, _>>()?,
             has_windows: node.bool("hasWindowFuncs")?,
@@ -62,8 +66,6 @@ fn unsupported_clause(node: &Node) -> Result<Option<&'static str>, AccessError> 
         Some("WITH RECURSIVE")
     } else if !node.list("rowMarks")?.is_empty() || node.bool("hasForUpdate")? {
         Some("FOR UPDATE or FOR SHARE")
-    } else if node.int("limitOption")? == 1 {
-        Some("FETCH FIRST … WITH TIES")
     } else if node.bool("hasRowSecurity")? {
         Some("row-level security")
     } else {

@@ -72,7 +72,7 @@ const CASES: &[(&str, &str)] = &[
         "subquery in a join condition that depends on both sides",
     ),
     ("SELECT id FROM t LIMIT 3", "LIMIT without ORDER BY"),
-    ("SELECT id FROM t ORDER BY a FETCH FIRST 3 ROWS WITH TIES", "FETCH FIRST … WITH TIES"),
+    ("SELECT id FROM t ORDER BY a OFFSET 1 FETCH FIRST 3 ROWS WITH TIES", "OFFSET with FETCH FIRST … WITH TIES"),
     ("SELECT string_agg(b, ',') AS s FROM t", "aggregate string_agg(text,text) without ORDER BY"),
     (
         "SELECT percentile_cont(ARRAY[1.5]) WITHIN GROUP (ORDER BY c) AS s FROM t",
@@ -87,7 +87,7 @@ const CASES: &[(&str, &str)] = &[
         "SELECT regr_count(DISTINCT a, id) AS s FROM t",
         "DISTINCT in aggregate regr_count(double precision,double precision)",
     ),
-    ("SELECT rank(3) WITHIN GROUP (ORDER BY a) AS s FROM t", "ordered-set aggregate rank"),
+    ("SELECT dense_rank(3, 4) WITHIN GROUP (ORDER BY a, id) AS s FROM t", "hypothetical-set aggregate dense_rank"),
     ("SELECT array_agg(a) AS s FROM t", "aggregate array_agg(anynonarray) without ORDER BY"),
     (
         "SELECT stddev(a::float8) AS s FROM t",

@@ -215,7 +215,20 @@ impl Scope {
     fn ordered_set(&self, column: &str, kind: Kind, rng: &mut StdRng) -> (String, Kind) {
         let direction = ["", " DESC"][rng.random_range(0..2)];
         let fraction = ["0", "0.25", "0.5", "0.9", "1"][rng.random_range(0..5)];
-        match rng.random_range(0..3) {
+        match rng.random_range(0..6) {
+            3 if matches!(kind, Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Float) => {
+                let call = format!(
+                    "percentile_cont(ARRAY[{fraction}, 0.3, NULL]) WITHIN GROUP (ORDER BY {column}{direction})"
+                );
+                (call, Kind::Other)
+            }
+            4 if kind != Kind::Fixed => {
+                let name = ["rank", "dense_rank", "percent_rank", "cume_dist"][rng.random_range(0..4)];
+                let result = if name.ends_with('k') && name != "percent_rank" { Kind::Int8 } else { Kind::Float };
+                let nulls = ["", " NULLS FIRST"][rng.random_range(0..2)];
+                let own = if rng.random_bool(0.1) { format!("NULL::{}", kind.sql()) } else { kind.literal(rng) };
+                (format!("{name}({own}) WITHIN GROUP (ORDER BY {column}{direction}{nulls})"), result)
+            }
             0 if matches!(kind, Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Fixed | Kind::Float) => {
                 (format!("percentile_cont({fraction}) WITHIN GROUP (ORDER BY {column}{direction})"), Kind::Float)
             }

@@ -256,7 +256,12 @@ fn limit(query: &mut Query, rng: &mut StdRng) {
     let mut places: Vec<usize> = (1..=query.targets.len()).collect();
     places.shuffle(rng);
     query.order = places.iter().map(|place| format!("{place}{}", ["", " DESC"][rng.random_range(0..2)])).collect();
-    query.limit = Some(match rng.random_range(0..3) {
+    query.limit = Some(match rng.random_range(0..4) {
+        3 => {
+            // Fewer keys, so that there are ties.
+            query.order.truncate(1);
+            format!("FETCH FIRST {} ROWS WITH TIES", rng.random_range(0..4))
+        }
         0 => format!("LIMIT {}", rng.random_range(0..5)),
         1 => format!("LIMIT {} OFFSET {}", rng.random_range(0..5), rng.random_range(0..4)),
         _ => format!("OFFSET {}", rng.random_range(0..4)),
