@@ -57,12 +57,13 @@ impl Engine {
         let existing: Vec<NodeId> = nodes.iter().copied().filter(|node| !fresh.contains(node)).collect();
         let mut changes = vec![];
         self.step_nodes(&existing, &mut changes);
+        changes.retain(|(changed, _)| *changed != id);
         if let Some(Relation::Quarantined { reason, .. }) = self.relations.get(&id) {
             let reason = reason.clone();
             self.relations.remove(&id);
+            self.unreported = changes;
             return Err(EngineError::Quarantined { relation: id, reason });
         }
-        changes.retain(|(changed, _)| *changed != id);
         self.graph.published = self.published_sources(plan, content, &changes);
         let filled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.fill(&fresh, &fresh_slots, root)));
         self.graph.published.clear();
@@ -79,7 +80,14 @@ impl Engine {
             Err(panic) => format!("operator failed: {}", panic_text(panic.as_ref())),
         };
         self.uninstall(id);
+        self.unreported = changes;
         Err(EngineError::Quarantined { relation: id, reason: failure })
+    }
+
+    /// What a view that could not be added has brought to the present on the way: views that share nodes with it. To be
+    /// asked after every refusal.
+    pub fn take_unreported(&mut self) -> Vec<(RelationId, ViewChange)> {
+        std::mem::take(&mut self.unreported)
     }
 
     /// Published rows of the views a plan reads that would otherwise be computed anew from their own sources.

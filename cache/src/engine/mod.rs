@@ -116,6 +116,8 @@ pub struct Engine {
     schedule: refresh::Schedule,
     /// Accounted bytes above which views are given up.
     budget_bytes: Option<usize>,
+    /// What a view that could not be added has brought to the present and nobody has been told.
+    unreported: Vec<(RelationId, ViewChange)>,
 }
 
 /// What the engine knows by name.

@@ -34,7 +34,7 @@ impl Thread {
         }
         // Candidates depend on no setting, so the defaults will do.
         let how = How::Maintained { plan: Arc::new(plan.clone()), settings: Settings::default() };
-        self.add_view(NewView { id, columns: plan.columns.clone(), sources, how }).map(|_| ())
+        self.add_view(NewView { id, generation: 0, columns: plan.columns.clone(), sources, how }).map(|_| ())
     }
 
     /// Drops the hidden views over a relation that is about to go or can no longer be answered.

@@ -246,7 +246,7 @@ impl Keeper {
             }
             Notice::Refreshed(progress) => schedule::refreshed(self, progress),
             Notice::RefreshDone { position } => self.shared.ledger.close(position),
-            Notice::Quarantined { id, reason } => self.quarantined(id, &reason).await?,
+            Notice::Quarantined { id, generation, reason } => self.quarantined(id, generation, &reason).await?,
             Notice::EngineFailed { reason } => self.engine_failed(&reason).await?,
         }
         Ok(())

@@ -61,6 +61,8 @@ pub(super) enum Notice {
     },
     Quarantined {
         id: RelationId,
+        /// Of the view that was given up.
+        generation: u64,
         reason: String,
     },
     /// The engine thread has thrown everything away.

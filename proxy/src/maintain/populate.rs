@@ -189,7 +189,7 @@ impl Keeper {
             };
             view.phase = Phase::Adding;
             let generation = view.generation;
-            let new = NewView { id, columns: view.columns.clone(), sources: view.sources.clone(), how };
+            let new = NewView { id, generation, columns: view.columns.clone(), sources: view.sources.clone(), how };
             let (done, answer) = oneshot::channel();
             let _ = self.work.send(Work::AddView { view: new, done });
             let notices = self.notices.clone();
@@ -274,8 +274,14 @@ impl Keeper {
         Ok(())
     }
 
-    pub(super) async fn quarantined(&mut self, id: RelationId, reason: &str) -> Result<(), KeeperError> {
-        let Some(view) = self.views.get_mut(&id) else { return Ok(()) };
+    pub(super) async fn quarantined(
+        &mut self,
+        id: RelationId,
+        generation: u64,
+        reason: &str,
+    ) -> Result<(), KeeperError> {
+        // What has been built again since is another view.
+        let Some(view) = self.views.get_mut(&id).filter(|view| view.generation == generation) else { return Ok(()) };
         view.phase = Phase::Out("quarantined");
         Status::Error(reason.to_owned()).write(&self.client, view.row.pgt_id).await?;
         self.publish_registry();

@@ -324,7 +324,7 @@ impl Thread {
 
     pub(super) fn add_view(&mut self, new: NewView) -> Result<Progress, String> {
         let started = Instant::now();
-        let NewView { id, columns, sources, how } = new;
+        let NewView { id, generation, columns, sources, how } = new;
         let mut rows = Delta::new();
         if let How::Maintained { plan, settings } = &how {
             self.set_clock();
@@ -333,8 +333,11 @@ impl Thread {
             self.publish();
             let content = PublishedContent(self.published.load());
             self.engine.set_clock(self.clock);
-            let changes = self.engine.add_view_under(id, plan, &content, settings);
-            let changes = changes.map_err(|error| error.to_string())?;
+            let (changes, refusal) = match self.engine.add_view_under(id, plan, &content, settings) {
+                Ok(changes) => (changes, None),
+                // What others have got on the way is theirs all the same.
+                Err(error) => (self.engine.take_unreported(), Some(error.to_string())),
+            };
             for (changed, change) in changes {
                 if changed == id {
                     rows.extend(change.delta);
@@ -343,10 +346,15 @@ impl Thread {
                     self.views.account(changed, &change.delta);
                 }
             }
+            if let Some(refusal) = refusal {
+                return Err(refusal);
+            }
         }
         self.publisher.add(id, columns);
         self.publisher.apply(id, &rows);
-        self.views.add(View::new(id, sources, &how));
+        let mut view = View::new(id, sources, &how);
+        view.generation = generation;
+        self.views.add(view);
         self.server_clock.want(self.views.is_any_timed(&self.engine));
         if matches!(how, How::Maintained { .. }) && !self.engine.is_in_error(id) {
             self.publisher.stamp_during(id, self.frontier, self.engine.clock_span(id));
@@ -413,7 +421,9 @@ impl Thread {
                 self.publisher.remove(table);
                 self.views.withhold(table);
                 self.reported.insert(table, reason.clone());
-                let _ = self.notices.send(Notice::Quarantined { id: table, reason });
+                if let Some(generation) = self.views.generation(table) {
+                    let _ = self.notices.send(Notice::Quarantined { id: table, generation, reason });
+                }
             }
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct View {
     evaluated: Option<Evaluated>,
     /// Not to be published any more.
     withheld: bool,
+    /// As in [`super::work::NewView`].
+    pub(super) generation: u64,
 }
 
 /// State of a table whose rows come from Postgres.
@@ -88,6 +90,7 @@ impl View {
             unpublished: (0, 0),
             evaluated,
             withheld: false,
+            generation: 0,
         }
     }
 
@@ -109,6 +112,11 @@ pub(super) struct Upkeep {
 impl Upkeep {
     pub(super) fn contains(&self, id: RelationId) -> bool {
         self.views.iter().any(|view| view.id == id)
+    }
+
+    /// Which of the views that have had this id is there.
+    pub(super) fn generation(&self, id: RelationId) -> Option<u64> {
+        self.views.iter().find(|view| view.id == id).map(|view| view.generation)
     }
 
     pub(super) fn is_evaluated(&self, id: RelationId) -> bool {

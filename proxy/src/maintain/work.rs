@@ -73,6 +73,8 @@ pub(super) enum Work {
 /// A stream table to be maintained.
 pub(super) struct NewView {
     pub id: RelationId,
+    /// Tells it from other views that have had this id; 0: hidden.
+    pub generation: u64,
     pub columns: Vec<ColumnType>,
     /// Relations it reads directly (base tables and stream tables).
     pub sources: Vec<RelationId>,

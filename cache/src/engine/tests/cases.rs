@@ -134,6 +134,26 @@ fn a_panic_while_a_view_is_filled_leaves_nothing_behind() {
     bench.view(VIEW, &fragile(TABLE));
 }
 
+#[test]
+fn a_view_that_is_refused_takes_no_change_of_another_along() {
+    let mut bench = bench();
+    let sums = || {
+        let input = scan(TABLE, int_columns(2));
+        let sum = aggregate_call(AggregateKind::SumInt, Some(1), &input);
+        aggregate(input, vec![0], vec![sum])
+    };
+    bench.view(VIEW, &sums());
+    bench.commit(TABLE, vec![insert(ints(&[666, 1]))]);
+    // It shares the sums with the other one, which it brings to the present before it fails.
+    let fragile = project(sums(), vec![call(&PANIC, vec![column(0)])], int_columns(1));
+    let refused = bench.engine.add_view(RelationId(READER), &fragile, &bench.published);
+    assert!(matches!(refused, Err(EngineError::Quarantined { .. })));
+    let changes = bench.engine.take_unreported();
+    bench.published.apply(changes);
+    assert_eq!(bench.published.rows(VIEW), vec![ints(&[666, 1])]);
+    assert!(!bench.engine.is_stale(RelationId(VIEW)));
+}
+
 fn total(engine: &Engine) -> usize {
     engine.memory().iter().map(|(_, bytes)| bytes).sum()
 }
