@@ -58,7 +58,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1_000)]
     ticks: u32,
     /// Seconds of writing of `risk`.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 60)]
     risk_seconds: u32,
     /// Stream tables of `many`, and the base tables below them.
     #[arg(long, default_value_t = 500)]

@@ -97,8 +97,8 @@ pub(super) fn risk(output: &Path, runs: &[KeepingUp], rate: u32, transactions: u
          `alert_summary` at `latest` four times a second. A transaction changes the rows of its user and of its merchant in \
          `risk_scores`: with the seed's 30 users and 15 merchants a tenth of them. *Caught up* is from the last commit until all \
          nine tables had it. They keep up when the writers reach the rate (to 2 %), the reads of the last third of the run come \
-         no later than those of the first (the median, to a half: the table grows by a fifth), and catching up takes at most \
-         five seconds. The engine's share of a processor is no part of it: one refresh takes in all that waits, and under a \
+         no later than those of the first (the median, to a half, beyond what the table has grown by: a queue that grows would \
+         show as five times the first), and catching up takes at most five seconds. The engine's share of a processor is no part of it: one refresh takes in all that waits, and under a \
          reader that asks at `latest` oftener than a refresh takes, the next one follows at once.\n\n\
          | users × merchants | inserts | rate | read at `latest`, p50 | of the first third | of the last third | longest | caught up after | keeping up | refreshes | rows changed | engine thread, share of a processor | Weir | resident memory |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"

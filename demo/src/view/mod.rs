@@ -70,7 +70,7 @@ impl Source {
         let mut lines = vec![
             layout::title(
                 &format!("weir demo: {}", stack.scenario.name),
-                &format!("{} commits written, {} s", writer.commits(), running.as_secs()),
+                &format!("{} events written, {} s", writer.commits(), running.as_secs()),
                 size.0,
             ),
             format!(
