@@ -1,6 +1,7 @@
 //! Traversal of expressions: which columns one reads, and copies with parts replaced.
 
 use crate::expr::Expr;
+use crate::functions::lookup;
 
 impl Expr {
     /// The direct sub-expressions, in evaluation order.
@@ -101,6 +102,15 @@ impl Expr {
             Expr::And(args) => args.into_iter().flat_map(Expr::into_conjuncts).collect(),
             other => vec![other],
         }
+    }
+
+    /// A call that the planner itself puts in.
+    ///
+    /// # Panics
+    /// Where no function of that symbol is registered: a mistake of whoever wrote the symbol down.
+    pub(crate) fn call(symbol: &str, args: Vec<Expr>) -> Expr {
+        let function = lookup(symbol).unwrap_or_else(|| panic!("{symbol} is no registered function"));
+        Expr::Call { function, args }
     }
 
     /// The AND of these; None for none.

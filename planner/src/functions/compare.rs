@@ -1,5 +1,5 @@
-//! Comparison operators of numbers, booleans and strings. Text compares by bytes: the planner admits order
-//! only under collations that do.
+//! Comparison operators of numbers, booleans and strings, and of types held as their binary images (oid, macaddr). Text
+//! compares by bytes: the planner admits order only under collations that do.
 
 use super::define::strict_functions;
 use crate::value::Value::*;
@@ -131,6 +131,24 @@ strict_functions! {
     "byteale" (Bytea(a), Bytea(b)) => Ok(Bool(a <= b));
     "byteagt" (Bytea(a), Bytea(b)) => Ok(Bool(a > b));
     "byteage" (Bytea(a), Bytea(b)) => Ok(Bool(a >= b));
+    "oideq" (Opaque(a), Opaque(b)) => Ok(Bool(a == b));
+    "oidne" (Opaque(a), Opaque(b)) => Ok(Bool(a != b));
+    "oidlt" (Opaque(a), Opaque(b)) => Ok(Bool(a < b));
+    "oidle" (Opaque(a), Opaque(b)) => Ok(Bool(a <= b));
+    "oidgt" (Opaque(a), Opaque(b)) => Ok(Bool(a > b));
+    "oidge" (Opaque(a), Opaque(b)) => Ok(Bool(a >= b));
+    "macaddr_eq" (Opaque(a), Opaque(b)) => Ok(Bool(a == b));
+    "macaddr_ne" (Opaque(a), Opaque(b)) => Ok(Bool(a != b));
+    "macaddr_lt" (Opaque(a), Opaque(b)) => Ok(Bool(a < b));
+    "macaddr_le" (Opaque(a), Opaque(b)) => Ok(Bool(a <= b));
+    "macaddr_gt" (Opaque(a), Opaque(b)) => Ok(Bool(a > b));
+    "macaddr_ge" (Opaque(a), Opaque(b)) => Ok(Bool(a >= b));
+    "macaddr8_eq" (Opaque(a), Opaque(b)) => Ok(Bool(a == b));
+    "macaddr8_ne" (Opaque(a), Opaque(b)) => Ok(Bool(a != b));
+    "macaddr8_lt" (Opaque(a), Opaque(b)) => Ok(Bool(a < b));
+    "macaddr8_le" (Opaque(a), Opaque(b)) => Ok(Bool(a <= b));
+    "macaddr8_gt" (Opaque(a), Opaque(b)) => Ok(Bool(a > b));
+    "macaddr8_ge" (Opaque(a), Opaque(b)) => Ok(Bool(a >= b));
     "timetz_eq" (a @ TimeTz(..), b @ TimeTz(..)) => Ok(Bool(compare(a, b).is_eq()));
     "timetz_ne" (a @ TimeTz(..), b @ TimeTz(..)) => Ok(Bool(compare(a, b).is_ne()));
     "timetz_lt" (a @ TimeTz(..), b @ TimeTz(..)) => Ok(Bool(compare(a, b).is_lt()));

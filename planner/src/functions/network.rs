@@ -1,4 +1,4 @@
-//! Network addresses (network.c), and the comparisons of types that are held as their binary images (oid.c, mac.c, mac8.c).
+//! Network addresses: inet and cidr (network.c).
 
 use super::define::strict_functions;
 use crate::render::inet::{encode_address, encode_inet};
@@ -33,22 +33,4 @@ strict_functions! {
     "network_family" (Inet(a)) => Ok(Int4(if a.bytes().len() == 4 { 4 } else { 6 }));
     "network_host" (Inet(a)) => text(|out| encode_address(a, out));
     "network_show" (Inet(a)) => text(|out| encode_inet(a, true, out));
-    "oideq" (Opaque(a), Opaque(b)) => Ok(Bool(a == b));
-    "oidne" (Opaque(a), Opaque(b)) => Ok(Bool(a != b));
-    "oidlt" (Opaque(a), Opaque(b)) => Ok(Bool(a < b));
-    "oidle" (Opaque(a), Opaque(b)) => Ok(Bool(a <= b));
-    "oidgt" (Opaque(a), Opaque(b)) => Ok(Bool(a > b));
-    "oidge" (Opaque(a), Opaque(b)) => Ok(Bool(a >= b));
-    "macaddr_eq" (Opaque(a), Opaque(b)) => Ok(Bool(a == b));
-    "macaddr_ne" (Opaque(a), Opaque(b)) => Ok(Bool(a != b));
-    "macaddr_lt" (Opaque(a), Opaque(b)) => Ok(Bool(a < b));
-    "macaddr_le" (Opaque(a), Opaque(b)) => Ok(Bool(a <= b));
-    "macaddr_gt" (Opaque(a), Opaque(b)) => Ok(Bool(a > b));
-    "macaddr_ge" (Opaque(a), Opaque(b)) => Ok(Bool(a >= b));
-    "macaddr8_eq" (Opaque(a), Opaque(b)) => Ok(Bool(a == b));
-    "macaddr8_ne" (Opaque(a), Opaque(b)) => Ok(Bool(a != b));
-    "macaddr8_lt" (Opaque(a), Opaque(b)) => Ok(Bool(a < b));
-    "macaddr8_le" (Opaque(a), Opaque(b)) => Ok(Bool(a <= b));
-    "macaddr8_gt" (Opaque(a), Opaque(b)) => Ok(Bool(a > b));
-    "macaddr8_ge" (Opaque(a), Opaque(b)) => Ok(Bool(a >= b));
 }

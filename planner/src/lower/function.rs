@@ -123,43 +123,30 @@ impl ExprLowerer<'_, '_> {
         if node.bool("funcretset")? {
             return self.target_set(node);
         }
-        let args = node.list("args")?;
-        let (function, result, collation) = (node.oid("funcid")?, node.oid("funcresulttype")?, node.oid("funccollid")?);
-        if let Some(body) = self.body_of_call(&BodyCall {
-            function,
-            args,
-            result,
-            collation,
-            input_collation: node.oid("inputcollid")?,
-        })? {
+        let call = BodyCall::of(node, node.oid("funcid")?, "func")?;
+        if let Some(body) = self.body_of_call(&call)? {
             return Ok(body);
         }
+        let BodyCall { function, args, result, collation, input_collation } = call;
         if node.bool("funcvariadic")? {
             return unsupported("VARIADIC call");
         }
         if let Some(json) = self.json_constructor(function, args, result)? {
             return Ok(json);
         }
-        let function = self.lowering.function(function, node.oid("inputcollid")?)?;
+        let function = self.lowering.function(function, input_collation)?;
         let args = self.exprs_in_order(function, node)?;
         let args = self.call_arguments(function, args)?;
         self.typed(Expr::Call { function, args }, result, collation)
     }
 
     pub(super) fn operator_call(&mut self, node: &Node) -> Result<Typed, LowerError> {
-        let args = node.list("args")?;
-        let (function, result, collation) =
-            (self.function_of_operator(node)?, node.oid("opresulttype")?, node.oid("opcollid")?);
-        if let Some(body) = self.body_of_call(&BodyCall {
-            function,
-            args,
-            result,
-            collation,
-            input_collation: node.oid("inputcollid")?,
-        })? {
+        let call = BodyCall::of(node, self.function_of_operator(node)?, "op")?;
+        if let Some(body) = self.body_of_call(&call)? {
             return Ok(body);
         }
-        let function = self.lowering.function(function, node.oid("inputcollid")?)?;
+        let BodyCall { function, args, result, collation, input_collation } = call;
+        let function = self.lowering.function(function, input_collation)?;
         let args = self.exprs(args)?;
         let args = self.call_arguments(function, args)?;
         self.typed(Expr::Call { function, args }, result, collation)

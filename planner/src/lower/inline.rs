@@ -1,5 +1,6 @@
-//! Users' functions in SQL, put in the place of their calls (`inline_function` of clauses.c). Only those whose body Postgres
-//! keeps analysed (RETURN, BEGIN ATOMIC): a body of text means something else under another search path.
+//! Users' functions in SQL, put in the place of their calls (`inline_function` of clauses.c): those whose body Postgres keeps
+//! analysed (RETURN, BEGIN ATOMIC). A body of text means something else under another search path; it is here only where
+//! whoever analyses a read has had it analysed as the reader means it.
 //!
 //! Whether Postgres puts the body in place or calls the function does not matter for what such a body can be, but for which
 //! errors show: in place, what the body does not come to is not evaluated; called, all arguments are. Where the two could
@@ -45,6 +46,19 @@ pub(super) struct BodyCall<'n> {
     pub result: u32,
     pub collation: u32,
     pub input_collation: u32,
+}
+
+impl<'n> BodyCall<'n> {
+    /// The call of this function that a node is; `prefix` as its fields have it (`func`, `op`).
+    pub fn of(node: &'n Node, function: u32, prefix: &str) -> Result<BodyCall<'n>, AccessError> {
+        Ok(BodyCall {
+            function,
+            args: node.list("args")?,
+            result: node.oid(&format!("{prefix}resulttype"))?,
+            collation: node.oid(&format!("{prefix}collid"))?,
+            input_collation: node.oid("inputcollid")?,
+        })
+    }
 }
 
 impl ExprLowerer<'_, '_> {

@@ -11,7 +11,6 @@ use super::select::{filter, project};
 use super::sublink::{ALL, EXISTS, reaches_out};
 use super::unsupported;
 use crate::expr::Expr;
-use crate::functions::lookup;
 use crate::optimize::split_equalities;
 use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan};
 use crate::tree::Node;
@@ -166,6 +165,5 @@ fn count(filter: Option<Expr>) -> AggregateCall {
 }
 
 fn compare(symbol: &str, left: Expr, right: i64) -> Expr {
-    let function = lookup(symbol).expect("comparisons of bigint are registered");
-    Expr::Call { function, args: vec![left, Expr::Const(Value::Int8(right))] }
+    Expr::call(symbol, vec![left, Expr::Const(Value::Int8(right))])
 }

@@ -6,7 +6,6 @@ use super::kinds::has_order;
 use super::select::{filter, project};
 use super::{Level, LoweredQuery, Lowering, Purpose, unsupported};
 use crate::expr::Expr;
-use crate::functions::lookup;
 use crate::optimize::simplified;
 use crate::plan::{Node as PlanNode, Plan, SortKey, WindowCall, WindowKind};
 use crate::query::{Query, SortGroup};
@@ -205,10 +204,7 @@ fn numbered_between(
     let number = Expr::Column(plan.columns.len());
     let functions = vec![WindowCall::plain(WindowKind::RowNumber, partition, order, bigint)];
     let numbered = Plan { node: PlanNode::Window { input: Box::new(plan), functions }, columns };
-    let compare = |symbol: &str, bound: i64| Expr::Call {
-        function: lookup(symbol).expect("comparisons of bigint are registered"),
-        args: vec![number.clone(), Expr::Const(Value::Int8(bound))],
-    };
+    let compare = |symbol: &str, bound: i64| Expr::call(symbol, vec![number.clone(), Expr::Const(Value::Int8(bound))]);
     let conditions = match (after, last) {
         (None, Some(1)) => vec![compare("int8eq", 1)],
         _ => {

@@ -7,7 +7,7 @@ use super::expr::{ExprLowerer, Typed};
 use super::unsupported;
 use crate::catalog::FunctionEntry;
 use crate::expr::Expr;
-use crate::functions::{lookup, place_in_order};
+use crate::functions::place_in_order;
 use crate::optimize::simplified;
 use crate::plan::{AggregateCall, AggregateKind, SortKey};
 use crate::query::SortGroup;
@@ -88,7 +88,7 @@ impl ExprLowerer<'_, '_> {
             return unsupported(format!("ordered-set {signature} of no fraction"));
         }
         let count = call(AggregateKind::Count, vec![value.expr.clone()], ColumnType::new(oid::INT8), vec![]);
-        let none = of("int8eq", vec![self.parts.aggregate(count), Expr::Const(Value::Int8(0))]);
+        let none = Expr::call("int8eq", vec![self.parts.aggregate(count), Expr::Const(Value::Int8(0))]);
         let expr = Expr::Case {
             branches: vec![(none, Expr::Const(Value::Null))],
             otherwise: Box::new(Expr::Array { element, items }),
@@ -113,7 +113,7 @@ impl ExprLowerer<'_, '_> {
             places.extend([key.expr.clone(), self.lowering.ordered(own.expr, &target.kind).0]);
         }
         let place = Expr::Call { function: place_in_order(), args: places };
-        let before = of("int4lt", vec![place.clone(), Expr::Const(Value::Int4(0))]);
+        let before = Expr::call("int4lt", vec![place.clone(), Expr::Const(Value::Int4(0))]);
         let rows_where = |condition: Option<Expr>| {
             let conditions: Vec<Expr> = filter.iter().cloned().chain(condition).collect();
             AggregateCall {
@@ -130,20 +130,23 @@ impl ExprLowerer<'_, '_> {
         let expr = match (name, &keys[..]) {
             ("rank", _) => {
                 let count = self.parts.aggregate(rows_where(Some(before)));
-                of("int8pl", vec![count, one])
+                Expr::call("int8pl", vec![count, one])
             }
             ("percent_rank", _) => {
                 let count = self.parts.aggregate(rows_where(Some(before)));
                 let all = self.parts.aggregate(rows_where(None));
-                let quotient = of("float8div", vec![of("i8tod", vec![count]), of("i8tod", vec![all.clone()])]);
-                let none = of("int8eq", vec![all, Expr::Const(Value::Int8(0))]);
+                let quotient = Expr::call(
+                    "float8div",
+                    vec![Expr::call("i8tod", vec![count]), Expr::call("i8tod", vec![all.clone()])],
+                );
+                let none = Expr::call("int8eq", vec![all, Expr::Const(Value::Int8(0))]);
                 Expr::Case { branches: vec![(none, Expr::Const(Value::Float8(0.0)))], otherwise: Box::new(quotient) }
             }
             ("cume_dist", _) => {
-                let until = of("int4le", vec![place, Expr::Const(Value::Int4(0))]);
-                let count = of("int8pl", vec![self.parts.aggregate(rows_where(Some(until))), one.clone()]);
-                let all = of("int8pl", vec![self.parts.aggregate(rows_where(None)), one]);
-                of("float8div", vec![of("i8tod", vec![count]), of("i8tod", vec![all])])
+                let until = Expr::call("int4le", vec![place, Expr::Const(Value::Int4(0))]);
+                let count = Expr::call("int8pl", vec![self.parts.aggregate(rows_where(Some(until))), one.clone()]);
+                let all = Expr::call("int8pl", vec![self.parts.aggregate(rows_where(None)), one]);
+                Expr::call("float8div", vec![Expr::call("i8tod", vec![count]), Expr::call("i8tod", vec![all])])
             }
             ("dense_rank", [key]) => {
                 self.lowering.check_equality(signature, &key.kind, 0)?;
@@ -157,10 +160,10 @@ impl ExprLowerer<'_, '_> {
                     ..rows_where(Some(before))
                 };
                 // All NULLs are one more.
-                let nulls = of("int8gt", vec![self.parts.aggregate(nulls), Expr::Const(Value::Int8(0))]);
+                let nulls = Expr::call("int8gt", vec![self.parts.aggregate(nulls), Expr::Const(Value::Int8(0))]);
                 let more = |count| Expr::Const(Value::Int8(count));
                 let nulls = Expr::Case { branches: vec![(nulls, more(2))], otherwise: Box::new(more(1)) };
-                of("int8pl", vec![self.parts.aggregate(values), nulls])
+                Expr::call("int8pl", vec![self.parts.aggregate(values), nulls])
             }
             _ => return unsupported(format!("hypothetical-set {signature} over several keys")),
         };
@@ -185,8 +188,4 @@ impl ExprLowerer<'_, '_> {
         let targets = targets.into_iter().map(|(_, target)| target).collect();
         Ok(Sorted { targets, keys, filter: filter.map(|filter| filter.expr) })
     }
-}
-
-fn of(symbol: &str, args: Vec<Expr>) -> Expr {
-    Expr::Call { function: lookup(symbol).expect("arithmetic is registered"), args }
 }

@@ -159,19 +159,15 @@ fn counted(sides: [Plan; 2], kinds: &[ColumnType], intersect: bool, all: bool) -
     let counts = Plan { node: PlanNode::Aggregate { input: Box::new(both), keys, aggregates }, columns };
     let (left, right) = (Expr::Column(width), Expr::Column(width + 1));
     let zero = Expr::Const(Value::Int8(0));
-    let call = |symbol: &str, args: Vec<Expr>| Expr::Call {
-        function: lookup(symbol).expect("comparisons and differences of bigint are registered"),
-        args,
-    };
     if !all {
-        let there = call("int8gt", vec![left, zero.clone()]);
-        let other = call(if intersect { "int8gt" } else { "int8eq" }, vec![right, zero]);
+        let there = Expr::call("int8gt", vec![left, zero.clone()]);
+        let other = Expr::call(if intersect { "int8gt" } else { "int8eq" }, vec![right, zero]);
         return project(filter(counts, Expr::And(vec![there, other])), (0..width).map(column).collect());
     }
     let times = if intersect {
         Expr::MinMax { greatest: false, args: vec![left, right] }
     } else {
-        call("int8mi", vec![left, right])
+        Expr::call("int8mi", vec![left, right])
     };
     let mut targets: Vec<(Expr, ColumnType)> = (0..width).map(column).collect();
     targets.push((times, bigint));

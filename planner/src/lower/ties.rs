@@ -4,7 +4,7 @@ use super::error::LowerError;
 use super::select::{filter, project};
 use super::{Lowering, Purpose, unsupported};
 use crate::expr::Expr;
-use crate::functions::{lookup, row_count_of_ties};
+use crate::functions::row_count_of_ties;
 use crate::optimize::simplified;
 use crate::plan::{Node as PlanNode, Plan, SortKey, WindowCall, WindowKind};
 use crate::types::{ColumnType, oid};
@@ -37,8 +37,7 @@ impl Lowering<'_> {
         let rank = Expr::Column(kinds.len());
         let columns = kinds.iter().cloned().chain([bigint]).collect();
         let ranked = Plan { node: PlanNode::Window { input: Box::new(plan), functions }, columns };
-        let le = lookup("int8le").expect("comparisons of bigint are registered");
-        let plan = project(filter(ranked, Expr::Call { function: le, args: vec![rank, count.clone()] }), kept);
+        let plan = project(filter(ranked, Expr::call("int8le", vec![rank, count.clone()])), kept);
         if !is_read {
             return Ok(plan);
         }

@@ -125,11 +125,11 @@ impl Relay {
         below.chain(&prepared.bodies).copied().collect()
     }
 
-    /// Whether this session may execute all of these functions.
+    /// Whether this session may execute all of these functions. One that is gone (NULL) it may not.
     async fn may_execute(&mut self, functions: &[u32]) -> Result<bool, SessionError> {
         let list: Vec<String> = functions.iter().map(u32::to_string).collect();
         let sql = format!(
-            "SELECT pg_catalog.bool_and(pg_catalog.has_function_privilege(f, 'EXECUTE')) \
+            "SELECT pg_catalog.bool_and(coalesce(pg_catalog.has_function_privilege(f, 'EXECUTE'), false)) \
              FROM pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) AS f",
             list.join(",")
         );
