@@ -70,6 +70,8 @@ impl Histogram {
 pub struct Metrics {
     /// Statements answered from memory.
     pub answered: Counter,
+    /// Executions on threads of their own, because they look at many rows.
+    pub executed_elsewhere: Counter,
     /// Statements that mention a stream table and were forwarded, by reason.
     pub forwarded_by_reason: DashMap<&'static str, AtomicU64>,
     /// Statements that mention no stream table.
@@ -116,6 +118,11 @@ impl Metrics {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let plain = [
             ("weir_statements_answered_total", "Statements answered from memory.", self.answered.get()),
+            (
+                "weir_reads_executed_elsewhere_total",
+                "Reads from memory that looked at so many rows that they were executed beside the sessions' threads.",
+                self.executed_elsewhere.get(),
+            ),
             ("weir_statements_passed_total", "Statements that mention no stream table.", self.passed_through.get()),
             ("weir_client_connections_total", "Client connections accepted.", get(&self.connections)),
             ("weir_subscriptions_total", "Subscriptions begun.", get(&self.subscriptions)),

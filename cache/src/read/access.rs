@@ -20,6 +20,9 @@ const RANGE_FRACTION: usize = 8;
 /// A scan of which less than this fraction passed wishes for an index.
 const WISH_FRACTION: usize = 16;
 
+/// Rows of a scan that are accounted for together. A read of the first few rows ends within the first.
+const VISITS_TOGETHER: usize = 1024;
+
 pub(super) type RowIds = SmallVec<[RowId; 8]>;
 /// Keys to look up, each with a value per column of the index.
 type Keys = SmallVec<[SmallVec<[Value; 2]>; 1]>;
@@ -53,9 +56,11 @@ impl<'a> Run<'a> {
             }
             return Continue(());
         }
-        self.visit(version.distinct())?;
         let mut passed = 0;
-        for (id, row, count) in version.scan() {
+        for (at, (id, row, count)) in version.scan().enumerate() {
+            if at % VISITS_TOGETHER == 0 {
+                self.visit(VISITS_TOGETHER)?;
+            }
             if self.row_passes(scan, row)? {
                 passed += 1;
                 f(row, count, id)?;

@@ -5,12 +5,12 @@ use super::compile::compile;
 use super::op::{Lazy, Op, Scan, Sort};
 use super::rewrite::substitute;
 use super::rows::{Flat, Rows};
-use super::run::{Flow, Run, Stop};
+use super::run::{Budget, Flow, Run, Stop};
 use crate::Snapshot;
 use smallvec::SmallVec;
 use std::ops::ControlFlow::{self, Break, Continue};
 use weir_planner::eval::{EvalContext, Tuple};
-use weir_planner::{Expr, Plan, RelationId, Row, Value};
+use weir_planner::{Expr, Plan, RelationId, Row};
 
 /// A plan with everything done that does not depend on rows or parameters: columns resolved, conditions split and
 /// pushed down, candidates for indexes recognised. Cheap to share between sessions (`Arc`), never changes.
@@ -52,7 +52,17 @@ impl Compiled {
     /// The rows at this snapshot. The caller has made sure that the tables are right at one position
     /// ([`Snapshot::common_position`]). On any error the statement is forwarded.
     pub fn execute<'a>(&'a self, snapshot: &'a Snapshot, context: &'a EvalContext) -> Result<Rows<'a>, ReadError> {
-        let run = Run::new(snapshot, context);
+        self.execute_within(Budget::WHOLE, snapshot, context)
+    }
+
+    /// As [`Compiled::execute`], as long as the budget allows.
+    pub fn execute_within<'a>(
+        &'a self,
+        budget: Budget<'a>,
+        snapshot: &'a Snapshot,
+        context: &'a EvalContext,
+    ) -> Result<Rows<'a>, ReadError> {
+        let run = Run::new(snapshot, context, budget);
         match &self.op {
             Op::Scan(scan) => self.answer(&run, run.scan_rows(scan)),
             Op::Sort(sort) if matches!(sort.input, Op::Scan(_)) => self.answer(&run, run.sorted_rows(sort)),
@@ -76,7 +86,7 @@ impl Compiled {
     fn answer<'a>(
         &'a self,
         run: &Run<'a>,
-        found: ControlFlow<Stop, SmallVec<[&'a [Value]; 2]>>,
+        found: ControlFlow<Stop, SmallVec<[&'a Row; 2]>>,
     ) -> Result<Rows<'a>, ReadError> {
         let found = result(found)?;
         if let Some(columns) = &self.columns {
@@ -94,14 +104,14 @@ impl Compiled {
 
 impl<'a> Run<'a> {
     /// The rows of a scan, as often as they occur.
-    fn scan_rows(&self, scan: &Scan) -> ControlFlow<Stop, SmallVec<[&'a [Value]; 2]>> {
+    fn scan_rows(&self, scan: &Scan) -> ControlFlow<Stop, SmallVec<[&'a Row; 2]>> {
         let mut found = SmallVec::new();
         self.scan(scan, &mut |row, count, _| self.take(row, count, &mut found))?;
         Continue(found)
     }
 
     /// The rows of a sort over a scan.
-    fn sorted_rows(&self, sort: &Sort) -> ControlFlow<Stop, SmallVec<[&'a [Value]; 2]>> {
+    fn sorted_rows(&self, sort: &Sort) -> ControlFlow<Stop, SmallVec<[&'a Row; 2]>> {
         let Op::Scan(scan) = &sort.input else { unreachable!("only called for a sort over a scan") };
         let window = self.limits(sort)?;
         let rows = self.sort_scan(scan, &sort.keys, window)?;
@@ -110,9 +120,9 @@ impl<'a> Run<'a> {
         Continue(found)
     }
 
-    fn take(&self, row: &'a Row, count: u64, found: &mut SmallVec<[&'a [Value]; 2]>) -> Flow {
+    fn take(&self, row: &'a Row, count: u64, found: &mut SmallVec<[&'a Row; 2]>) -> Flow {
         self.hold(count)?;
-        found.extend(std::iter::repeat_n(&row[..], count as usize));
+        found.extend(std::iter::repeat_n(row, count as usize));
         Continue(())
     }
 }

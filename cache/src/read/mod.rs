@@ -22,7 +22,7 @@ mod window;
 pub use compiled::Compiled;
 pub use hot::{Heat, Hidden};
 pub use rows::{RowRef, Rows};
-pub use run::{MAX_HELD_ROWS, MAX_VISITED_ROWS};
+pub use run::{Budget, MAX_HELD_ROWS, MAX_VISITED_ROWS};
 
 use crate::Snapshot;
 use weir_planner::eval::EvalContext;
@@ -39,6 +39,10 @@ pub enum ReadError {
     Unsupported(String),
     #[error("the read would exceed its row budget")]
     TooLarge,
+    #[error("the read takes longer than this thread may be held up")]
+    TooLong,
+    #[error("nobody waits for the answer any more")]
+    Stopped,
 }
 
 /// Rows in answer order. Compiles the plan first: statements that are executed again keep a [`Compiled`].

@@ -13,14 +13,28 @@ pub struct Rows<'a> {
 #[derive(Debug)]
 enum Body<'a> {
     /// Stored rows; `columns` maps answer columns to stored ones.
-    Stored { rows: SmallVec<[&'a [Value]; 2]>, columns: &'a [usize] },
+    Stored { rows: SmallVec<[&'a Row; 2]>, columns: &'a [usize] },
+    /// The same, of which nothing is borrowed.
+    Kept { rows: Vec<Row>, columns: Vec<usize> },
     /// Row after row.
     Computed(Flat),
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn stored(rows: SmallVec<[&'a [Value]; 2]>, columns: &'a [usize]) -> Rows<'a> {
+    pub(super) fn stored(rows: SmallVec<[&'a Row; 2]>, columns: &'a [usize]) -> Rows<'a> {
         Rows { body: Body::Stored { rows, columns } }
+    }
+
+    /// For whoever lets go of the snapshot or the compiled read before the rows: stored ones are shared, not copied.
+    pub fn into_kept<'b>(self) -> Rows<'b> {
+        let body = match self.body {
+            Body::Stored { rows, columns } => {
+                Body::Kept { rows: rows.into_iter().cloned().collect(), columns: columns.to_vec() }
+            }
+            Body::Kept { rows, columns } => Body::Kept { rows, columns },
+            Body::Computed(flat) => Body::Computed(flat),
+        };
+        Rows { body }
     }
 
     pub(super) fn computed(values: Flat) -> Rows<'a> {
@@ -30,6 +44,7 @@ impl<'a> Rows<'a> {
     pub fn len(&self) -> usize {
         match &self.body {
             Body::Stored { rows, .. } => rows.len(),
+            Body::Kept { rows, .. } => rows.len(),
             Body::Computed(flat) => flat.len(),
         }
     }
@@ -41,6 +56,7 @@ impl<'a> Rows<'a> {
     pub fn get(&self, index: usize) -> Option<RowRef<'_>> {
         match &self.body {
             Body::Stored { rows, columns } => rows.get(index).map(|row| RowRef { values: row, columns: Some(columns) }),
+            Body::Kept { rows, columns } => rows.get(index).map(|row| RowRef { values: row, columns: Some(columns) }),
             Body::Computed(flat) => (index < flat.len()).then(|| RowRef { values: flat.row(index), columns: None }),
         }
     }

@@ -7,6 +7,7 @@ use super::rows::Flat;
 use crate::Snapshot;
 use std::cell::Cell;
 use std::ops::ControlFlow::{self, Break, Continue};
+use std::sync::atomic::{AtomicBool, Ordering};
 use weir_planner::eval::{EvalContext, Tuple, set_rows};
 use weir_planner::{Expr, Value};
 
@@ -16,6 +17,34 @@ pub const MAX_HELD_ROWS: usize = 1_000_000;
 
 /// Tuples a read may look at in nested loops and scans: some ten seconds of work, which no reader expects of memory.
 pub const MAX_VISITED_ROWS: usize = 200_000_000;
+
+/// What one execution may cost, and who may end it.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget<'b> {
+    /// Tuples it may look at.
+    visits: usize,
+    /// Set by whoever does not wait for the answer any more.
+    stop: Option<&'b AtomicBool>,
+}
+
+impl<'b> Budget<'b> {
+    /// [`MAX_VISITED_ROWS`], and nobody ends it.
+    pub const WHOLE: Budget<'static> = Budget { visits: MAX_VISITED_ROWS, stop: None };
+
+    /// For a thread that others wait for: no more than `visits` tuples, then [`ReadError::TooLong`].
+    pub const fn short(visits: usize) -> Budget<'static> {
+        Budget { visits, stop: None }
+    }
+
+    /// [`Budget::WHOLE`], ended with [`ReadError::Stopped`] soon after `stop` has been set.
+    pub fn until(stop: &'b AtomicBool) -> Budget<'b> {
+        Budget { visits: MAX_VISITED_ROWS, stop: Some(stop) }
+    }
+
+    fn exceeded(&self) -> ReadError {
+        if self.visits < MAX_VISITED_ROWS { ReadError::TooLong } else { ReadError::TooLarge }
+    }
+}
 
 /// Why an operator stops early.
 #[derive(Debug)]
@@ -38,6 +67,7 @@ pub(super) type Sink<'f> = &'f mut dyn FnMut(Tuple<'_>, u64) -> Flow;
 pub(super) struct Run<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) context: &'a EvalContext,
+    budget: Budget<'a>,
     held: Cell<usize>,
     visited: Cell<usize>,
 }
@@ -47,8 +77,8 @@ pub(super) fn fail<T>(error: ReadError) -> ControlFlow<Stop, T> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, context: &'a EvalContext) -> Run<'a> {
-        Run { snapshot, context, held: Cell::new(0), visited: Cell::new(0) }
+    pub(super) fn new(snapshot: &'a Snapshot, context: &'a EvalContext, budget: Budget<'a>) -> Run<'a> {
+        Run { snapshot, context, budget, held: Cell::new(0), visited: Cell::new(0) }
     }
 
     /// Accounts for rows about to be held.
@@ -63,7 +93,13 @@ impl<'a> Run<'a> {
     pub(super) fn visit(&self, tuples: usize) -> Flow {
         let visited = self.visited.get() + tuples;
         self.visited.set(visited);
-        if visited > MAX_VISITED_ROWS { fail(ReadError::TooLarge) } else { Continue(()) }
+        if visited > self.budget.visits {
+            return fail(self.budget.exceeded());
+        }
+        match self.budget.stop {
+            Some(stop) if stop.load(Ordering::Relaxed) => fail(ReadError::Stopped),
+            _ => Continue(()),
+        }
     }
 
     /// The value of an expression; an error ends the read.

@@ -3,6 +3,7 @@
 
 use super::attempt::Refusal;
 use super::batch::Op;
+use super::elsewhere::{AT_HOME, Elsewhere, Execution, compiled, is_too_long};
 use super::parameters;
 use super::reason;
 use super::relay::Relay;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use weir_cache::Snapshot;
-use weir_cache::read::ReadError;
+use weir_cache::read::{ReadError, Rows};
 use weir_planner::eval::EvalContext;
 use weir_planner::render::Renderer;
 use weir_planner::value::{Value, encode_binary};
@@ -32,6 +33,7 @@ pub(super) struct Memory<'a> {
     pub(super) renderer: &'a Renderer,
     /// Settings and clock are set; parameters are filled in per execution.
     pub(super) evaluation: &'a mut EvalContext,
+    pub(super) elsewhere: &'a mut Elsewhere,
 }
 
 /// A simple query has its literals for parameters, and parameters and results in text.
@@ -54,6 +56,8 @@ pub(super) fn refusal_of(error: ReadError) -> &'static str {
     match error {
         ReadError::Eval(_) => reason::EVALUATION,
         ReadError::TooLarge => reason::TOO_LARGE,
+        ReadError::TooLong => reason::NOT_AT_HOME,
+        ReadError::Stopped => reason::CANCELLED,
         ReadError::NotPublished(_) => reason::OUT_OF_SERVICE,
         ReadError::Unsupported(_) => reason::READ_UNSUPPORTED,
     }
@@ -187,7 +191,7 @@ impl Portal<'_> {
     /// suspended, too, and its next Execute finds nothing.
     fn execute(
         &mut self,
-        resolved: &Resolved,
+        resolved: &Arc<Resolved>,
         limit: usize,
         memory: &mut Memory<'_>,
         out: &mut Vec<u8>,
@@ -238,12 +242,12 @@ impl Formats<'_> {
     }
 }
 
-fn formats(given: &[i16], columns: usize) -> Result<Formats<'_>, Refusal> {
+fn formats(given: &[i16], columns: usize) -> Result<Formats<'_>, &'static str> {
     let counted = matches!(given.len(), 0 | 1) || given.len() == columns;
     if counted && given.iter().all(|format| matches!(format, 0 | 1)) {
         Ok(Formats(given))
     } else {
-        Err(reason::FORMATS.into())
+        Err(reason::FORMATS)
     }
 }
 
@@ -266,30 +270,60 @@ fn describe(resolved: &Resolved, result_formats: &[i16], out: &mut Vec<u8>) -> R
 /// DataRows: their number, and true when finding them took so long that another way would be worth having. `ends` is told
 /// where each row ends in `out`.
 fn rows(
-    resolved: &Resolved,
+    resolved: &Arc<Resolved>,
     bind: &Bind<'_>,
     memory: &mut Memory<'_>,
     out: &mut Vec<u8>,
-    mut ends: Option<&mut Vec<usize>>,
+    ends: Option<&mut Vec<usize>>,
 ) -> Result<(usize, bool), Refusal> {
-    let columns = &resolved.prepared.columns;
-    let types = &resolved.compiled.plan().columns;
-    let formats = formats(&bind.result_formats, columns.len())?;
+    formats(&bind.result_formats, resolved.prepared.columns.len())?;
     fill_parameters(resolved, bind, memory)?;
     let hidden = resolved.hidden(memory);
+    let is_plain = hidden.is_none();
+    if let Some(made) = memory.elsewhere.next() {
+        out.extend_from_slice(&made.bytes);
+        if let Some(ends) = ends {
+            ends.extend_from_slice(&made.ends);
+        }
+        let (count, took) = (made.ends.len(), made.took);
+        return Ok((count, is_plain && resolved.note_cost(took, memory)));
+    }
     let started = Instant::now();
-    let compiled = hidden.as_ref().and_then(|read| read.compiled.as_ref()).unwrap_or(&resolved.compiled);
-    let rows = compiled.execute(memory.snapshot, memory.evaluation).map_err(refusal_of)?;
-    let is_slow = hidden.is_none() && resolved.note_cost(started.elapsed(), memory);
+    let found = compiled(resolved, hidden.as_ref()).execute_within(AT_HOME, memory.snapshot, memory.evaluation);
+    let rows = match found {
+        Err(error) if is_too_long(&error) => {
+            let evaluation = memory.evaluation.clone();
+            let execution = Execution { resolved: resolved.clone(), hidden: hidden.clone(), evaluation };
+            return Err(memory.elsewhere.want(execution, bind.result_formats.clone()));
+        }
+        found => found.map_err(refusal_of)?,
+    };
+    let is_slow = is_plain && resolved.note_cost(started.elapsed(), memory);
+    write(resolved, &rows, &bind.result_formats, memory.renderer, out, ends)?;
+    Ok((rows.len(), is_slow))
+}
+
+/// The DataRows of an answer.
+pub(super) fn write(
+    resolved: &Resolved,
+    rows: &Rows<'_>,
+    result_formats: &[i16],
+    renderer: &Renderer,
+    out: &mut Vec<u8>,
+    mut ends: Option<&mut Vec<usize>>,
+) -> Result<(), &'static str> {
+    let columns = &resolved.prepared.columns;
+    let types = &resolved.compiled.plan().columns;
+    let formats = formats(result_formats, columns.len())?;
     for row in rows.iter() {
         let message = DataRow::begin(out, columns.len());
         for (i, column) in columns.iter().enumerate() {
             match row.value(i) {
                 Value::Null => message.null(out),
-                Value::Error(_) => return Err(reason::EVALUATION.into()),
-                value if formats.of(i) == 0 => message
-                    .value(out, |out| memory.renderer.encode(value, &types[i], out))
-                    .map_err(|_| reason::RENDERING)?,
+                Value::Error(_) => return Err(reason::EVALUATION),
+                value if formats.of(i) == 0 => {
+                    message.value(out, |out| renderer.encode(value, &types[i], out)).map_err(|_| reason::RENDERING)?
+                }
                 value => message
                     .value(out, |out| encode_binary(value, column.type_oid, out))
                     .map_err(|_| reason::RENDERING)?,
@@ -300,8 +334,8 @@ fn rows(
             ends.push(out.len());
         }
         if out.len() > MAX_ANSWER_BYTES {
-            return Err(reason::TOO_LARGE.into());
+            return Err(reason::TOO_LARGE);
         }
     }
-    Ok((rows.len(), is_slow))
+    Ok(())
 }

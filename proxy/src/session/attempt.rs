@@ -4,6 +4,7 @@
 use super::answer::{Memory, resolved_of};
 use super::batch::{self, Op};
 use super::copy::CopyOut;
+use super::elsewhere::Elsewhere;
 use super::environment::Probed;
 use super::frontend::Mode;
 use super::reason::{self, Route};
@@ -132,15 +133,25 @@ impl Relay {
             let mut out = std::mem::take(&mut self.answer);
             let mut evaluation = std::mem::take(&mut self.state.evaluation);
             evaluation.now_micros = shown.moment.unwrap_or_else(|| probed.now_micros());
-            let maintain = &self.context.maintain;
-            let memory = Memory {
-                snapshot: &snapshot,
-                moment: shown.moment,
-                maintain,
-                renderer: &probed.renderer,
-                evaluation: &mut evaluation,
+            let mut elsewhere = Elsewhere::default();
+            let said = loop {
+                let memory = Memory {
+                    snapshot: &snapshot,
+                    moment: shown.moment,
+                    maintain: &self.context.maintain,
+                    renderer: &probed.renderer,
+                    evaluation: &mut evaluation,
+                    elsewhere: &mut elsewhere,
+                };
+                let said = self.say(&ops, &resolved, Some(memory), &mut out);
+                let Some(missing) = elsewhere.missing.take() else { break said };
+                // Boxed: no session is to be as large as one that waits for this.
+                match Box::pin(self.make(missing, &snapshot, &probed)).await {
+                    Ok(made) => elsewhere.add(made),
+                    Err(refusal) => break Err(refusal),
+                }
+                out.clear();
             };
-            let said = self.say(&ops, &resolved, Some(memory), &mut out);
             self.answer = out;
             self.state.evaluation = evaluation;
             if let (Some(at), Some(statement)) = (said?, copied) {

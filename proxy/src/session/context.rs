@@ -12,6 +12,7 @@ use crate::published::Published;
 use crate::registry::Registry;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use tokio::sync::Semaphore;
 use weir_cache::Position;
 
 pub struct SessionContext {
@@ -25,6 +26,8 @@ pub struct SessionContext {
     pub(super) cancels: Cancels,
     pub(super) positions: Positions,
     pub(super) privileges: Privileges,
+    /// One for each core: how many reads are executed beside the sessions' threads.
+    pub(super) places_elsewhere: Semaphore,
     /// Open client connections.
     pub(super) clients: AtomicUsize,
 }
@@ -52,6 +55,7 @@ impl SessionContext {
             cancels: Cancels::default(),
             positions,
             privileges: Privileges::default(),
+            places_elsewhere: Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
             clients: AtomicUsize::new(0),
         }
     }

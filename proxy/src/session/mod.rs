@@ -12,6 +12,7 @@ mod cancel;
 mod context;
 mod conversation;
 mod copy;
+mod elsewhere;
 mod environment;
 mod exchange;
 mod expected;

@@ -83,6 +83,10 @@ pub const RENDERING: &str = "result not rendered";
 pub const EVALUATION: &str = "evaluation failed";
 /// The answer exceeds `MAX_ANSWER_BYTES` or the read's row budget.
 pub const TOO_LARGE: &str = "answer too large";
+/// More tuples than a session's thread looks at; the execution is repeated elsewhere, so no statement is forwarded for it.
+pub const NOT_AT_HOME: &str = "too long for the session's thread";
+/// The session's statement_timeout has passed, and what is said then is Postgres' to say.
+pub const STATEMENT_TIMEOUT: &str = "statement timeout";
 /// The cache cannot evaluate this plan as a read.
 pub const READ_UNSUPPORTED: &str = "read not supported in memory";
 /// It would keep the block open, and what a subscription asks again and again is asked outside of one.

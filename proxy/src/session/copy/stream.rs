@@ -8,6 +8,7 @@ use crate::session::answer::{Memory, fill_parameters, refusal_of, simple};
 use crate::session::attempt::Refusal;
 use crate::session::batch::{self, Names};
 use crate::session::cancel::Heed;
+use crate::session::elsewhere::{AT_HOME, Elsewhere, Execution, compiled, is_too_long};
 use crate::session::environment::Probed;
 use crate::session::freshness::Shown;
 use crate::session::frontend::Mode;
@@ -90,9 +91,6 @@ impl Relay {
         check(&form.options, form.needs_conforming_strings, &probed)?;
         let timeout = probed.statement_timeout;
         let deadline = (!timeout.is_zero()).then(|| Instant::now() + timeout);
-        let cancel = self.cancel.clone();
-        let mut heed = cancel.heed();
-
         let context = self.context.clone();
         let mut memory = Memory {
             snapshot: &snapshot,
@@ -100,13 +98,29 @@ impl Relay {
             maintain: &context.maintain,
             renderer: &probed.renderer,
             evaluation,
+            elsewhere: &mut Elsewhere::default(),
         };
         fill_parameters(&resolved, &simple(&literals), &mut memory)?;
         let hidden = resolved.hidden(&memory);
         let started = Instant::now();
-        let compiled = hidden.as_ref().and_then(|read| read.compiled.as_ref()).unwrap_or(&resolved.compiled);
-        let rows = compiled.execute(&snapshot, memory.evaluation).map_err(refusal_of)?;
+        let evaluation = &*memory.evaluation;
+        let found = compiled(&resolved, hidden.as_ref()).execute_within(AT_HOME, &snapshot, evaluation);
+        let rows = match found {
+            Err(error) if is_too_long(&error) => {
+                let (resolved, hidden) = (resolved.clone(), hidden.clone());
+                let execution = Execution { resolved, hidden, evaluation: evaluation.clone() };
+                let snapshot = snapshot.clone();
+                let found = self.elsewhere(&probed, move |budget| {
+                    let found = execution.compiled().execute_within(budget, &snapshot, &execution.evaluation);
+                    found.map(Rows::into_kept::<'static>)
+                });
+                Box::pin(found).await?.map_err(refusal_of)?.into_kept()
+            }
+            found => found.map_err(refusal_of)?,
+        };
         let is_slow = hidden.is_none() && resolved.note_cost(started.elapsed(), &memory);
+        let cancel = self.cancel.clone();
+        let mut heed = cancel.heed();
         let columns: &[ResultColumn] = &resolved.prepared.columns;
         let types = &resolved.compiled.plan().columns;
         let mut writer = Writer::new(&form.options, columns, types, probed.renderer.clone())?;
