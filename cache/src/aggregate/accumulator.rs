@@ -86,6 +86,15 @@ impl Accumulator {
         Accumulator { state: State::Distinct { values: Box::default(), over: Box::new(plain) }, failures: None }
     }
 
+    /// The state of an empty group that rows only come to.
+    pub fn of_read(call: &AggregateCall) -> Accumulator {
+        let mut empty = Accumulator::new(call);
+        if let State::Ordered(values) = &mut empty.state {
+            **values = OrderedValues::outermost(call.kind == AggregateKind::Max);
+        }
+        empty
+    }
+
     /// Adds a row `weight` times, or takes it back when negative: evaluates the call's filter and argument over it.
     #[inline]
     pub fn update(&mut self, call: &AggregateCall, row: Tuple<'_>, weight: i64, context: &EvalContext) {
@@ -120,6 +129,20 @@ impl Accumulator {
             }
             Value::Error(error) => self.fail(error.clone(), weight),
             _ => self.add_value(value, weight),
+        }
+    }
+
+    /// Adds `count` numbers that are not NULL: integers, or mantissas of this display scale, whose sum is `total`. For counts, sums
+    /// and averages, not over different values.
+    pub fn add_total(&mut self, count: i64, total: i128, dscale: u16) {
+        match &mut self.state {
+            State::Count(known) => *known += count,
+            State::Integer { count: known, sum } => {
+                *known += count;
+                *sum += total;
+            }
+            State::Numeric(sum) => sum.add_total(count, total, dscale),
+            _ => self.unexpected(&Value::Int8(count), count),
         }
     }
 

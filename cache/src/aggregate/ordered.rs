@@ -15,6 +15,8 @@ pub(crate) struct OrderedValues {
     counts: BTreeMap<ByOrder, i64>,
     /// The last change, not yet in the tree: an update that leaves this argument alone takes it back at once.
     held: Option<(Value, i64)>,
+    /// Nothing is taken back: only the greatest (true) or least values are kept.
+    outermost: Option<bool>,
 }
 
 /// A value in [`image_order`].
@@ -56,6 +58,11 @@ pub(crate) fn image_order(a: &Value, b: &Value) -> Ordering {
 }
 
 impl OrderedValues {
+    /// For values that are only added, of which the least or the greatest is asked for.
+    pub fn outermost(greatest: bool) -> OrderedValues {
+        OrderedValues { outermost: Some(greatest), ..OrderedValues::default() }
+    }
+
     #[inline]
     pub fn add(&mut self, value: &Value, weight: i64) {
         match &mut self.held {
@@ -74,6 +81,16 @@ impl OrderedValues {
 
     fn flush(&mut self) {
         let Some((value, weight)) = self.held.take() else { return };
+        if let Some(greatest) = self.outermost
+            && let Some((known, _)) = self.counts.first_key_value()
+        {
+            // Those that are kept are equal, and perhaps of several looks.
+            match compare(&value, &known.0) {
+                Ordering::Equal => {}
+                order if order.is_gt() == greatest => self.counts.clear(),
+                _ => return,
+            }
+        }
         let key = ByOrder(value);
         if let Some(count) = self.counts.get_mut(&key) {
             *count += weight;

@@ -1,11 +1,13 @@
 //! How a scan finds its rows: by a hash index, by a range of an ordered index, or by looking at all.
 
 use super::ReadError;
+use super::chunked::LEAST_ROWS;
 use super::comparison::{Comparison, Operator, Values, as_column_type};
+use super::mask::offsets;
 use super::op::Scan;
 use super::run::{Flow, Run, Stop, fail};
 use crate::TableVersion;
-use crate::snapshot::{IndexSpec, OrderedColumn, RowId};
+use crate::snapshot::{CHUNK_ROWS, IndexSpec, OrderedColumn, RowId};
 use smallvec::SmallVec;
 use std::ops::ControlFlow::{self, Continue};
 use weir_planner::eval::Tuple;
@@ -19,9 +21,6 @@ const MAX_LOOKUPS: usize = 1024;
 const RANGE_FRACTION: usize = 8;
 /// A scan of which less than this fraction passed wishes for an index.
 const WISH_FRACTION: usize = 16;
-
-/// Rows of a scan that are accounted for together. A read of the first few rows ends within the first.
-const VISITS_TOGETHER: usize = 1024;
 
 pub(super) type RowIds = SmallVec<[RowId; 8]>;
 /// Keys to look up, each with a value per column of the index.
@@ -57,19 +56,36 @@ impl<'a> Run<'a> {
             return Continue(());
         }
         let mut passed = 0;
-        for (at, (id, row, count)) in version.scan().enumerate() {
-            if at % VISITS_TOGETHER == 0 {
-                self.visit(VISITS_TOGETHER)?;
+        if version.distinct() >= LEAST_ROWS && !scan.filters.is_empty() {
+            let tests = self.tests(scan);
+            for chunk in version.all_chunks() {
+                self.visit(CHUNK_ROWS)?;
+                for offset in offsets(&self.mask(&tests, chunk)?) {
+                    let (row, id) = chunk.entry(offset);
+                    passed += 1;
+                    f(row, chunk.count(offset), *id)?;
+                }
             }
-            if self.row_passes(scan, row)? {
-                passed += 1;
-                f(row, count, id)?;
+        } else {
+            for (at, (id, row, count)) in version.scan().enumerate() {
+                if at % CHUNK_ROWS == 0 {
+                    self.visit(CHUNK_ROWS)?;
+                }
+                if self.row_passes(scan, row)? {
+                    passed += 1;
+                    f(row, count, id)?;
+                }
             }
         }
+        self.wish_if_few(scan, version, passed);
+        Continue(())
+    }
+
+    /// A scan of which few rows passed would rather have gone by an index.
+    pub(super) fn wish_if_few(&self, scan: &Scan, version: &TableVersion, passed: usize) {
         if passed * WISH_FRACTION < version.distinct() {
             wish_for_lookup(scan, version);
         }
-        Continue(())
     }
 
     #[inline]

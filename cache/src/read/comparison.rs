@@ -74,6 +74,41 @@ pub(super) fn operator(symbol: &str) -> Option<Operator> {
     }
 }
 
+/// How numbers are compared that lie side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NumberOperator {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A conjunct that compares its one column with an expression without columns, by the types' own order.
+pub(super) fn number_comparison(conjunct: &Expr) -> Option<(NumberOperator, &Expr)> {
+    let Expr::Call { function, args } = conjunct else { return None };
+    let is_fixed = |expr: &Expr| super::rewrite::column_range(expr).is_none();
+    let (value, is_flipped) = match &args[..] {
+        [Expr::Column(_), value] if is_fixed(value) => (value, false),
+        [value, Expr::Column(_)] if is_fixed(value) => (value, true),
+        _ => return None,
+    };
+    let is_unequal = function.symbol.strip_suffix("ne").is_some_and(|family| FAMILIES.contains(&family));
+    if is_unequal {
+        return Some((NumberOperator::NotEqual, value));
+    }
+    let operator = operator(function.symbol)?;
+    let operator = match if is_flipped { operator.flipped() } else { operator } {
+        Operator::Equal => NumberOperator::Equal,
+        Operator::Less => NumberOperator::Less,
+        Operator::LessOrEqual => NumberOperator::LessOrEqual,
+        Operator::Greater => NumberOperator::Greater,
+        Operator::GreaterOrEqual => NumberOperator::GreaterOrEqual,
+    };
+    Some((operator, value))
+}
+
 /// A condition `column operator value`, or `column = ANY (values)`.
 #[derive(Clone, Debug)]
 pub(super) struct Comparison {

@@ -6,17 +6,20 @@
 
 mod access;
 mod aggregate;
+mod chunked;
 mod comparison;
 mod compile;
 mod compiled;
 pub mod hot;
 mod join;
 mod keys;
+mod mask;
 mod op;
 mod rewrite;
 mod rows;
 mod run;
 mod sort;
+mod totals;
 mod window;
 
 pub use compiled::Compiled;

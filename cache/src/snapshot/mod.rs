@@ -5,6 +5,7 @@
 //! evaluates expressions (`read` does) or knows why rows changed (`engine` does).
 
 mod chunk;
+mod columns;
 mod demand;
 mod difference;
 mod directory;
@@ -20,6 +21,8 @@ mod table;
 mod tree;
 mod version;
 
+pub(crate) use chunk::{CHUNK_ROWS, Chunk, Mask};
+pub(crate) use columns::{Codes, Column, Kind, MAX_CODES, Numbers};
 pub use demand::{DEMANDS_TO_BUILD, INDEX_MIN_ROWS};
 pub use difference::Difference;
 pub(crate) use directory::RowId;

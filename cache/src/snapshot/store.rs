@@ -84,6 +84,10 @@ impl Store {
         (0..self.chunks()).flat_map(|number| self.iter_chunk(number))
     }
 
+    pub(crate) fn each_chunk(&self) -> impl Iterator<Item = &Chunk> + '_ {
+        (0..self.chunks()).map(|number| self.chunk(number))
+    }
+
     pub(super) fn iter_chunk(&self, number: usize) -> impl Iterator<Item = (RowId, &Row, u64)> + '_ {
         let chunk = self.chunk(number);
         chunk.live().map(move |offset| {

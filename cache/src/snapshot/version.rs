@@ -1,5 +1,6 @@
 //! What readers hold: immutable versions of tables and the snapshot of all of them.
 
+use super::chunk::Chunk;
 use super::demand::{DemandBoard, INDEX_MIN_ROWS};
 use super::directory::RowId;
 use super::index::{Index, IndexSpec};
@@ -120,6 +121,11 @@ impl TableVersion {
     /// Live rows with their multiplicity, in slot order.
     pub(crate) fn scan(&self) -> impl Iterator<Item = (RowId, &Row, u64)> + '_ {
         self.contents.store.iter()
+    }
+
+    /// The chunks whose live rows a scan meets.
+    pub(crate) fn all_chunks(&self) -> impl Iterator<Item = &Chunk> + '_ {
+        self.contents.store.each_chunk()
     }
 
     /// A hash index whose columns are all among `columns` (ascending): the one with the most columns.

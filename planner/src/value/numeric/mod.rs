@@ -113,6 +113,12 @@ impl Numeric {
         }
     }
 
+    /// Mantissa and display scale of a finite value whose mantissa fits.
+    #[inline]
+    pub fn mantissa(&self) -> Option<(i128, u16)> {
+        if let View::Small(mantissa, dscale) = self.view() { Some((mantissa, dscale)) } else { None }
+    }
+
     #[inline]
     pub fn is_nan(&self) -> bool {
         matches!(self.0, Repr::NaN)

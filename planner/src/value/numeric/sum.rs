@@ -110,6 +110,17 @@ impl NumericSum {
         self.add_mantissa(value as i128, 0, weight);
     }
 
+    /// Adds `count` values of one display scale whose mantissas have this sum.
+    pub fn add_total(&mut self, count: i64, total: i128, dscale: u16) {
+        if count == 0 {
+            return;
+        }
+        let bucket = self.bucket(dscale);
+        bucket.count += count;
+        bucket.total.add(total, 1);
+        self.drop_empty(dscale);
+    }
+
     /// Adds everything the other state holds.
     pub fn merge(&mut self, other: &NumericSum) {
         for theirs in &other.buckets {
