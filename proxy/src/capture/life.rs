@@ -65,9 +65,16 @@ impl Life {
     ) -> Result<Life, CaptureError> {
         let control = Standing::new(config.clone(), "catalogue");
         slot::wait_for_publication(&control, publication).await?;
-        let mut connection = startup::connect(config).await?;
-        let slot = slot::create(&mut connection, &control).await?;
-        slot::start(&mut connection, &slot, publication).await?;
+        let (connection, slot) = loop {
+            let published = slot::published(&control, publication).await?;
+            let mut connection = startup::connect(config).await?;
+            let slot = slot::create(&mut connection, &control).await?;
+            slot::start(&mut connection, &slot, publication).await?;
+            if slot::published(&control, publication).await? == published {
+                break (connection, slot);
+            }
+            tracing::info!("tables came into the publication while the stream was being opened: it is opened again");
+        };
         tracing::info!(slot, "the replication stream is open");
 
         let watched = WatchList::default();

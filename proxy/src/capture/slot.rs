@@ -26,6 +26,23 @@ pub(super) async fn wait_for_publication(control: &Standing, publication: &str) 
     Ok(())
 }
 
+/// What the publication consists of, for comparison. Of a table that comes into it between the beginning of a slot's creation and
+/// the slot's start the walsender may send nothing until the publication changes once more (seen with 15.18: neither rows nor
+/// TRUNCATEs of it were in the stream, which then said nothing of them).
+pub(super) async fn published(control: &Standing, publication: &str) -> Result<String, CaptureError> {
+    let client = control.client().await?;
+    let row = client
+        .query_one(
+            "SELECT coalesce((SELECT string_agg(concat_ws(' ', r.oid, r.xmin), ',' ORDER BY r.oid)
+                 FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname = $1), '') || ';' ||
+               coalesce((SELECT string_agg(concat_ws(' ', inhrelid, inhparent, xmin), ',' ORDER BY inhrelid, inhparent)
+                 FROM pg_inherits), '')",
+            &[&publication],
+        )
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
 /// Creates the slot. Takes as long as the oldest writing transaction of the cluster is open (also a prepared one); the log
 /// says which. Everything else serves meanwhile.
 pub(super) async fn create(connection: &mut Connection, control: &Standing) -> Result<String, CaptureError> {
