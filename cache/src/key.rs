@@ -31,6 +31,11 @@ impl KeySpec {
         KeySpec { exprs }
     }
 
+    /// Nothing has to be evaluated for the key.
+    pub fn is_columns(&self) -> bool {
+        self.exprs.iter().all(|expr| matches!(expr, Expr::Column(_)))
+    }
+
     /// Calls `f` with the canonical key of the row. A single plain column is borrowed from the row, not copied.
     #[inline]
     pub fn with_key<R>(&self, row: &[Value], context: &EvalContext, f: impl FnOnce(&[Value], KeyState) -> R) -> R {

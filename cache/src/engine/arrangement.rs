@@ -2,9 +2,12 @@
 //! that node's present, and shared by every join that looks up by the same key expressions.
 
 use super::bag::{Bag, Identity};
+use super::intake::{CHUNK_CHANGES, WORTH_APPROACHING};
 use super::memory::{ENTRY_BYTES, row_bytes};
 use crate::Delta;
 use crate::key::{KeyMap, KeySpec, KeyState};
+use smallvec::SmallVec;
+use std::hint::black_box;
 use weir_planner::eval::EvalContext;
 use weir_planner::{Row, Value};
 
@@ -31,8 +34,23 @@ impl Arrangement {
     }
 
     pub fn apply(&mut self, delta: &Delta, context: &EvalContext) {
-        for (row, weight) in delta {
-            self.add(row, *weight, context);
+        for chunk in delta.chunks(CHUNK_CHANGES) {
+            self.approach(chunk, context);
+            for (row, weight) in chunk {
+                self.add(row, *weight, context);
+            }
+        }
+    }
+
+    /// Touches what these rows will be put beside, as [`super::table::Table::approach`] does.
+    fn approach(&self, rows: &[(Row, i64)], context: &EvalContext) {
+        if rows.len() == 1 || self.index.len() < WORTH_APPROACHING || !self.key.is_columns() {
+            return;
+        }
+        let bag = |(row, _): &(Row, i64)| self.key.with_key(row, context, |key, _| self.index.get(key));
+        let bags: SmallVec<[&Bag; CHUNK_CHANGES]> = rows.iter().filter_map(bag).collect();
+        for bag in bags {
+            black_box(bag.iter().next().is_some_and(|(_, weight)| *weight == 0));
         }
     }
 

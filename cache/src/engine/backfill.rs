@@ -180,7 +180,7 @@ impl Engine {
             let mut chunk = Delta::with_capacity(BACKFILL_CHUNK_ROWS);
             let mut run = |chunk: &mut Delta| {
                 let mut batches = vec![vec![]; inputs.len()];
-                batches[port] = vec![Arc::new(Batch { rows: std::mem::take(chunk), consolidated: false })];
+                batches[port] = vec![Arc::new(Batch { rows: std::mem::take(chunk), consolidated: false, pass: false })];
                 let mut out = Output::default();
                 operator.step(&batches, &step_context, &mut out);
                 errors += out.errors;

@@ -173,6 +173,11 @@ impl HashedBag {
         }
     }
 
+    /// A row that may have this hash.
+    pub fn candidate(&self, hash: u64) -> Option<&Row> {
+        self.table.find(hash, |_| true).map(|(row, _)| row)
+    }
+
     /// Takes the row equal to this image out once; None when it is not there.
     pub fn take(&mut self, row: &Row, hash: u64) -> Option<Row> {
         let mut entry = self.table.find_entry(hash, |(own, _)| same(own, row)).ok()?;

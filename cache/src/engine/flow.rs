@@ -3,6 +3,7 @@
 use super::graph::{Body, Graph, NodeId};
 use super::operator::{Batch, Output, StepContext};
 use super::pending::Pending;
+use crate::Delta;
 use crate::clock::ClockSpan;
 use std::sync::Arc;
 use weir_planner::Row;
@@ -10,17 +11,21 @@ use weir_planner::Row;
 impl Graph {
     /// A delta of a node's output: updates its arrangements and queues it at its consumers.
     pub fn emit(&mut self, id: NodeId, batch: Arc<Batch>) {
+        self.update_arrangements(id, &batch.rows);
         let node = self.node_mut(id);
-        for slot in node.slots.iter_mut().flatten() {
-            if slot.arrangement.filled {
-                slot.arrangement.apply(&batch.rows, &slot.context);
-            }
-        }
         let consumers = std::mem::take(&mut node.consumers);
         for &(consumer, port) in &consumers {
             self.node_mut(consumer).pending[port].push(batch.clone());
         }
         self.node_mut(id).consumers = consumers;
+    }
+
+    pub(super) fn update_arrangements(&mut self, id: NodeId, delta: &Delta) {
+        for slot in self.node_mut(id).slots.iter_mut().flatten() {
+            if slot.arrangement.filled {
+                slot.arrangement.apply(delta, &slot.context);
+            }
+        }
     }
 
     /// True when the node has input it has not stepped through.

@@ -1,7 +1,8 @@
 //! Operators that look at one row at a time and keep nothing: filter, projection, union all, constants.
 
 use super::graph::NodeId;
-use super::operator::{Batch, Operator, Output, StepContext, evaluate, evaluate_row, is_consolidated, rows};
+use super::operator::{Batch, Operator, Output, StepContext, evaluate_row, is_consolidated, rows};
+use crate::Delta;
 use std::sync::Arc;
 use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::{Expr, Row, Value};
@@ -15,8 +16,8 @@ impl Filter {
     /// True: pass; false: drop; None: undecided.
     #[inline]
     fn passes(&self, row: &Row, context: &EvalContext) -> Option<bool> {
-        match evaluate(&self.predicate, Tuple::single(row), context) {
-            Value::Bool(pass) => Some(pass),
+        match &*self.predicate.eval_ref(Tuple::single(row), context) {
+            Value::Bool(pass) => Some(*pass),
             Value::Error(_) => None,
             _ => Some(false),
         }
@@ -26,13 +27,35 @@ impl Filter {
 impl Operator for Filter {
     fn step(&mut self, inputs: &[Vec<Arc<Batch>>], context: &StepContext<'_>, out: &mut Output) {
         out.consolidated = is_consolidated(&inputs[0]);
-        for (row, weight) in rows(&inputs[0]) {
-            match self.passes(row, context.eval) {
-                Some(true) => out.rows.push((row.clone(), weight)),
-                Some(false) => {}
-                None => out.errors += weight,
+        for batch in &inputs[0] {
+            if batch.pass {
+                out.rows.extend_from_slice(&batch.rows);
+                continue;
+            }
+            for (row, weight) in &batch.rows {
+                match self.passes(row, context.eval) {
+                    Some(true) => out.rows.push((row.clone(), *weight)),
+                    Some(false) => {}
+                    None => out.errors += weight,
+                }
             }
         }
+    }
+
+    fn is_filter(&self) -> bool {
+        true
+    }
+
+    fn select(&self, rows: &Delta, context: &EvalContext, into: &mut Delta) -> bool {
+        let mut pass = true;
+        for (row, weight) in rows {
+            let passes = self.passes(row, context);
+            pass &= passes.is_some();
+            if passes != Some(false) {
+                into.push((row.clone(), *weight));
+            }
+        }
+        pass
     }
 
     fn content(&self, inputs: &[NodeId], context: &StepContext<'_>, f: &mut dyn FnMut(&Row, i64)) -> i64 {

@@ -25,6 +25,7 @@ mod distinct;
 mod flow;
 mod graph;
 mod images;
+mod intake;
 mod join;
 mod map;
 mod memory;
@@ -51,6 +52,7 @@ mod tests;
 use crate::Delta;
 use crate::clock::ClockSpan;
 use graph::{Body, Graph, NodeId};
+use intake::CHUNK_CHANGES;
 use operator::Batch;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -189,16 +191,25 @@ impl Engine {
     pub fn apply(&mut self, table: RelationId, changes: Vec<TableChange>) -> Result<(), EngineError> {
         let node = self.table_node(table)?;
         let single = changes.len() == 1;
-        let mut delta = Delta::with_capacity(changes.len());
+        let mut changes = changes.into_iter();
+        let mut intake = self.graph.begin_intake(node);
+        let mut chunk = Delta::new();
         let mut result = Ok(());
-        if let Body::Table(stored) = &mut self.graph.node_mut(node).body {
-            for change in changes {
-                if let Err(error) = stored.change(table, change, &mut delta) {
+        while let Body::Table(stored) = &mut self.graph.node_mut(node).body
+            && !changes.as_slice().is_empty()
+        {
+            stored.approach(changes.as_slice().chunks(CHUNK_CHANGES).next().unwrap_or_default());
+            for change in changes.by_ref().take(CHUNK_CHANGES) {
+                if let Err(error) = stored.change(table, change, &mut chunk) {
                     result = result.and(Err(error));
                 }
             }
+            if single && is_void(&chunk) {
+                return result;
+            }
+            self.graph.take_in(&mut chunk, &mut intake);
         }
-        self.emit_from_table(node, delta, single);
+        self.graph.end_intake(intake, single);
         result
     }
 
@@ -210,22 +221,10 @@ impl Engine {
             Body::Table(stored) => stored.replace(rows),
             Body::Operator(_) => return Err(EngineError::UnknownRelation(id)),
         };
-        self.emit_from_table(node, delta.clone(), true);
+        if !is_void(&delta) {
+            self.graph.emit(node, Arc::new(Batch { rows: delta.clone(), consolidated: true, pass: false }));
+        }
         Ok(ViewChange { delta, in_error: false })
-    }
-
-    fn emit_from_table(&mut self, node: NodeId, mut delta: Delta, mut consolidated: bool) {
-        // One changed row that was updated to itself is the only way a single change repeats a row.
-        if let [(old, removed), (new, added)] = delta.as_slice()
-            && removed + added == 0
-            && old == new
-        {
-            delta.clear();
-            consolidated = true;
-        }
-        if !delta.is_empty() {
-            self.graph.emit(node, Arc::new(Batch { rows: delta, consolidated }));
-        }
     }
 
     /// Installs a view and evaluates it over the present state of its sources; returns its rows as a delta.
@@ -326,5 +325,14 @@ impl Engine {
             Relation::View(view) => Some((*id, view)),
             _ => None,
         })
+    }
+}
+
+/// Nothing has changed: a row that was updated to itself is the only way a single change repeats a row.
+fn is_void(delta: &Delta) -> bool {
+    match delta.as_slice() {
+        [] => true,
+        [(old, removed), (new, added)] => removed + added == 0 && old == new,
+        _ => false,
     }
 }

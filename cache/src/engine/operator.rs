@@ -13,6 +13,8 @@ pub(crate) struct Batch {
     pub rows: Delta,
     /// No row appears twice and no weight is zero.
     pub consolidated: bool,
+    /// Every row is known to pass the filter that is its only reader.
+    pub pass: bool,
 }
 
 /// What a step reads besides its input deltas.
@@ -56,6 +58,17 @@ pub(crate) trait Operator: Send {
     /// Calls `f` with every row of the present output, possibly in pieces of one row. Returns the number of rows
     /// whose existence is undecided at this node. Stateless operators derive it from their inputs' content.
     fn content(&self, inputs: &[NodeId], context: &StepContext<'_>, f: &mut dyn FnMut(&Row, i64)) -> i64;
+
+    /// True when the operator looks at each row alone and does nothing at all about some: [`Operator::select`] says which.
+    fn is_filter(&self) -> bool {
+        false
+    }
+
+    /// Appends those of the rows that are of consequence here; true when each of them is known to pass.
+    fn select(&self, rows: &Delta, _context: &EvalContext, into: &mut Delta) -> bool {
+        into.extend_from_slice(rows);
+        false
+    }
 
     /// True when the operator keeps what it needs of its input; a backfill must then run the input through `step`.
     fn is_stateful(&self) -> bool {

@@ -36,12 +36,13 @@ impl Pending {
             return;
         }
         let mut rows: Delta = Vec::with_capacity(self.rows);
+        let pass = self.batches.iter().all(|batch| batch.pass);
         for batch in self.batches.drain(..) {
             rows.extend_from_slice(&batch.rows);
         }
         crate::delta::consolidate(&mut rows);
         self.rows = rows.len();
-        self.batches.push(Arc::new(Batch { rows, consolidated: true }));
+        self.batches.push(Arc::new(Batch { rows, consolidated: true, pass }));
     }
 
     /// Everything queued so far.

@@ -96,7 +96,7 @@ impl Engine {
         if rows.is_empty() {
             return;
         }
-        let batch = Arc::new(Batch { rows, consolidated });
+        let batch = Arc::new(Batch { rows, consolidated, pass: false });
         self.graph.emit(node, batch.clone());
         for &view in views {
             changes.push((view, ViewChange { delta: batch.rows.clone(), in_error: false }));

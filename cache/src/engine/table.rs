@@ -1,10 +1,13 @@
 //! Base tables and given relations: the rows themselves, as a bag.
 
 use super::bag::HashedBag;
+use super::intake::{CHUNK_CHANGES, WORTH_APPROACHING};
 use super::memory::{ENTRY_BYTES, row_bytes};
 use super::{EngineError, TableChange};
 use crate::Delta;
 use crate::delta::{hash_columns, hash_values};
+use smallvec::SmallVec;
+use std::hint::black_box;
 use weir_planner::{RelationId, Row, Value};
 
 /// A stored relation.
@@ -38,6 +41,31 @@ impl Table {
         let size = row_bytes(row) as isize * weight as isize;
         self.row_bytes = self.row_bytes.saturating_add_signed(size);
         self.rows.add(row, weight, Table::hash(key, row), |other| Table::hash(key, other))
+    }
+
+    /// Touches what these changes will look up, all of it before any of it is needed: the processor then waits for memory once
+    /// instead of for each row.
+    pub fn approach(&self, changes: &[TableChange]) {
+        /// Values in a cache line, nearly.
+        const STRIDE: usize = 2;
+        // Of rows without a key the hash alone costs more.
+        if changes.len() == 1 || self.rows.len() < WORTH_APPROACHING || self.key.is_none() {
+            return;
+        }
+        let touch = |row: &Row| row.iter().step_by(STRIDE).for_each(|value| _ = black_box(value.is_null()));
+        let mut stored: SmallVec<[&Row; CHUNK_CHANGES]> = SmallVec::new();
+        for change in changes {
+            let TableChange::Row { old, new } = change else { continue };
+            old.iter().chain(new).for_each(touch);
+        }
+        for change in changes {
+            let TableChange::Row { old, new } = change else { continue };
+            stored.extend(old.iter().filter_map(|old| self.rows.candidate(Table::hash(&self.key, old))));
+            if let Some(new) = new {
+                black_box(self.rows.candidate(Table::hash(&self.key, new)).is_some());
+            }
+        }
+        stored.into_iter().for_each(touch);
     }
 
     /// Applies one change and appends what it did. A row to delete that is not present is an error and changes nothing.
