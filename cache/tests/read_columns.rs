@@ -90,8 +90,7 @@ impl Generator {
             },
         };
         let operator = *["eq", "ne", "lt", "le", "gt", "ge"].choose(&mut self.rng).expect("some");
-        let operator =
-            if family == "text_" { ["lt", "le", "gt", "ge"][self.rng.random_range(0..4)] } else { operator };
+        let operator = if family == "text_" { ["lt", "le", "gt", "ge"][self.rng.random_range(0..4)] } else { operator };
         match self.rng.random_range(0..12) {
             // Another width, another scale, no column at all, and what may fail.
             0 if COLUMNS[at] == oid::INT4 => {
