@@ -27,7 +27,7 @@ help:
 	@echo "make test-browser                          the dashboards in a headless Chromium"
 	@echo "make docker-check                          is demo/docker-compose.yml what Compose understands"
 	@echo "make bench                                 the measurements in bench/results"
-	@echo "make bench-scenarios                       finance, risk_scores, 500 tables, windows, memory, Nexmark, capture"
+	@echo "make bench-scenarios                       finance, risk_scores, 500 tables, windows, memory, Nexmark, scans, capture"
 	@echo "make bench-tpch                            refreshes of TPC-H's 22 queries against the queries themselves"
 
 prepare:
@@ -107,4 +107,4 @@ bench-tpch: prepare
 
 bench-scenarios: prepare
 	cargo build --release -p weir-proxy -p weir-bench
-	WEIR_BINARY=$(abspath $(TARGET))/release/weir $(TARGET)/release/weir-bench --parts finance,risk,many,order,memory,nexmark,capture
+	WEIR_BINARY=$(abspath $(TARGET))/release/weir $(TARGET)/release/weir-bench --parts finance,risk,many,order,memory,nexmark,scans,capture

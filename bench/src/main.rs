@@ -45,7 +45,7 @@ struct Arguments {
     #[arg(long, default_value_t = 2)]
     repetitions: u32,
     /// What to measure; by default everything that reads the data set: neither `tpch` nor `finance`, `risk`, `many`, `order`,
-    /// `memory`, `nexmark`.
+    /// `memory`, `nexmark`, `scans`.
     #[arg(long, alias = "only", value_delimiter = ',')]
     parts: Vec<Part>,
     /// Queries of TPC-H to measure (q01 …); all by default.
@@ -96,6 +96,8 @@ enum Part {
     Memory,
     /// Nexmark's queries, events a second.
     Nexmark,
+    /// Reads of every row of a large stream table.
+    Scans,
     /// What capture from the WAL and by triggers costs writers.
     Capture,
 }
@@ -113,6 +115,7 @@ impl Part {
                 | Part::Order
                 | Part::Memory
                 | Part::Nexmark
+                | Part::Scans
                 | Part::Capture
         )
     }
@@ -142,6 +145,9 @@ fn main() -> std::io::Result<()> {
     }
     if arguments.parts.contains(&Part::Nexmark) {
         scenarios::nexmark::measure(&arguments.output)?;
+    }
+    if arguments.parts.contains(&Part::Scans) {
+        scenarios::scans::measure(&arguments.output)?;
     }
     if wants(Part::Capture) {
         capture::measure(arguments.repetitions.max(20), &arguments.output)?;

@@ -1,5 +1,5 @@
 //! What the scenarios promise, measured: a price tick through the finance chain, `risk_scores` beside a thousand inserts a
-//! second, five hundred stream tables in one Weir, order, memory per row, Nexmark's streams of events.
+//! second, five hundred stream tables in one Weir, order, memory per row, Nexmark's streams of events, scans of a large table.
 //!
 //! Each part has a server and a Weir of its own; `report` writes them to one page each, so that one can be repeated alone.
 
@@ -10,6 +10,7 @@ pub mod nexmark;
 pub mod order;
 mod report;
 pub mod risk;
+pub mod scans;
 
 use weir_tests::weir::TestWeir;
 

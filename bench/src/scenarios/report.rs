@@ -6,6 +6,7 @@ use super::memory::Grown;
 use super::nexmark::Stream;
 use super::order::Point;
 use super::risk::KeepingUp;
+use super::scans::Scan;
 use crate::latencies::Latencies;
 use crate::plot::{self, Series};
 use crate::report::{mebibytes, micros};
@@ -207,6 +208,31 @@ pub(super) fn nexmark(output: &Path, streams: &[Stream], (first, batch): (u64, u
         text.push('\n');
     }
     write(output, "nexmark.md", text)
+}
+
+pub(super) fn scans(output: &Path, scans: &[Scan], rows: u32) -> std::io::Result<()> {
+    let mut text = format!(
+        "# Scans of a large stream table\n\n\
+         Written by `weir-bench --parts scans`: {rows} rows of eight columns, one client, each read with another constant every \
+         time, in turns. Postgres reads the same rows from an ordinary table, with as many parallel workers as it chooses. *First* \
+         is the first from memory, which makes the columns that the others find.\n\n\
+         | read | Postgres p50 | p99 | memory p50 | p99 | ratio | first |\n\
+         |---|---|---|---|---|---|---|\n"
+    );
+    for scan in scans {
+        let of = |latencies: &Latencies, share| micros(latencies.quantile(share));
+        text += &format!(
+            "| {} | {} | {} | {} | {} | {:.2} | {} |\n",
+            scan.name,
+            of(&scan.postgres, 0.5),
+            of(&scan.postgres, 0.99),
+            of(&scan.memory, 0.5),
+            of(&scan.memory, 0.99),
+            scan.memory.quantile(0.5) / scan.postgres.quantile(0.5),
+            seconds(scan.first)
+        );
+    }
+    write(output, "scans.md", text)
 }
 
 pub(super) fn memory(output: &Path, shapes: &[Grown], rows: u64) -> std::io::Result<()> {
