@@ -8,7 +8,7 @@ export WEIR_BINARY
 # Thousands of rounds per major would take a day.
 unset WEIR_LONG
 
-SUITES='capture maintain planning consistency errors failure hidden_views literals partitions read_your_writes session transactions wire_forward'
+SUITES='capture maintain planning consistency errors failure hidden_views large_reads literals opening partitions read_your_writes session transactions wire_forward'
 selection=
 for suite in $SUITES; do selection="$selection --test $suite"; done
 

@@ -6,9 +6,7 @@ use weir_tests::weir::TestWeir;
 
 /// A counter of `/metrics`.
 pub fn metric(weir: &TestWeir, name: &str) -> f64 {
-    let answer = http(weir, "/metrics");
-    let sample = answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-    sample.unwrap_or_else(|| panic!("/metrics has no {name}"))
+    weir.counter(name)
 }
 
 /// The whole answer to GET `path`.

@@ -213,6 +213,13 @@ impl TestWeir {
         answer
     }
 
+    /// A counter of `/metrics`.
+    pub fn counter(&self, name: &str) -> f64 {
+        let metrics = self.metrics();
+        let sample = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        sample.unwrap_or_else(|| panic!("/metrics has no {name}"))
+    }
+
     /// What Weir has logged so far, over all its restarts.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log_path).unwrap_or_default()).into_owned()

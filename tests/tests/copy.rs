@@ -41,9 +41,7 @@ impl Stack {
     }
 
     fn counter(&self, name: &str) -> usize {
-        let metrics = self.weir.metrics();
-        let value = metrics.lines().find(|line| line.starts_with(name)).and_then(|line| line.rsplit(' ').next());
-        value.map_or(0, |value| value.parse::<f64>().expect("a number") as usize)
+        self.weir.counter(name) as usize
     }
 }
 
@@ -312,9 +310,8 @@ fn a_long_answer_is_broken_off() {
             client.execute("COMMIT");
             client.execute("BEGIN");
         }
-        let key = client.greeting.iter().find(|message| message.tag == b'K').expect("a key").body.clone();
+        let cancel = client.cancel_request();
         begin(&mut client);
-        let cancel = [&16_u32.to_be_bytes()[..], &80_877_102_u32.to_be_bytes(), &key].concat();
         let mut connection = std::net::TcpStream::connect(stack.weir.address()).expect("Weir listens");
         std::io::Write::write_all(&mut connection, &cancel).expect("the request is sent");
         let _closed = std::io::Read::read(&mut connection, &mut [0]);

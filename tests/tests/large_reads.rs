@@ -36,10 +36,11 @@ impl Stack {
         weir.wait_until_live(&["sold"]);
         // The index of the point reads below is there before anything is measured.
         let started = Instant::now();
-        while !client.query("SELECT amount FROM sold WHERE id = 17").rows.is_empty() && !indexed(&weir) {
+        let stack = Stack { server, weir };
+        while !stack.is_indexed(&mut client) {
             assert!(started.elapsed() < PATIENCE, "no index of sold.id");
         }
-        Stack { server, weir }
+        stack
     }
 
     fn pair(&self) -> (RawClient, RawClient) {
@@ -47,22 +48,15 @@ impl Stack {
     }
 
     fn executed_elsewhere(&self) -> u64 {
-        counter(&self.weir, "weir_reads_executed_elsewhere_total")
+        self.weir.counter("weir_reads_executed_elsewhere_total") as u64
     }
-}
 
-/// A few point reads in a row are executed on their session's thread.
-fn indexed(weir: &TestWeir) -> bool {
-    let mut client = RawClient::superuser(&weir.address());
-    let before = counter(weir, "weir_reads_executed_elsewhere_total");
-    (0..3).for_each(|_| drop(client.query("SELECT amount FROM sold WHERE id = 17")));
-    client.last_route().starts_with("memory") && counter(weir, "weir_reads_executed_elsewhere_total") == before
-}
-
-fn counter(weir: &TestWeir, name: &str) -> u64 {
-    let text = weir.metrics();
-    let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_else(|| panic!("{name} in\n{text}"))
+    /// A few point reads in a row are executed on their session's thread.
+    fn is_indexed(&self, client: &mut RawClient) -> bool {
+        let before = self.executed_elsewhere();
+        (0..3).for_each(|_| drop(client.query("SELECT amount FROM sold WHERE id = 17")));
+        client.last_route().starts_with("memory") && self.executed_elsewhere() == before
+    }
 }
 
 /// Looks at `rows` times [`ROWS`] pairs. `salt` keeps it from being maintained as a part that comes again.
@@ -195,8 +189,7 @@ fn answers_made_elsewhere_are_postgres_answers() {
 fn a_long_read_ends_with_a_cancel_request_or_the_statement_timeout() {
     let stack = Stack::start();
     let (mut client, _) = stack.pair();
-    let key = client.greeting.iter().find(|message| message.tag == b'K').expect("a key").body.clone();
-    let cancel = [&16_u32.to_be_bytes()[..], &80_877_102_u32.to_be_bytes(), &key].concat();
+    let cancel = client.cancel_request();
     // Its text has been analysed; a parameter's value makes it long.
     let sql = "SELECT count(*) FROM sold a JOIN sold b ON a.kind < b.kind WHERE a.id <= $1";
     let started = Instant::now();
@@ -210,7 +203,9 @@ fn a_long_read_ends_with_a_cancel_request_or_the_statement_timeout() {
     let before = stack.executed_elsewhere();
     std::thread::scope(|scope| {
         let canceller = scope.spawn(|| {
+            let started = Instant::now();
             while stack.executed_elsewhere() == before {
+                assert!(started.elapsed() < PATIENCE, "nothing is executed elsewhere");
                 std::thread::sleep(Duration::from_millis(2));
             }
             let mut connection = std::net::TcpStream::connect(stack.weir.address()).expect("Weir listens");
@@ -229,9 +224,13 @@ fn a_long_read_ends_with_a_cancel_request_or_the_statement_timeout() {
     assert_eq!(error_code(&told).as_deref(), Some("57014"));
     assert!(stack.weir.metrics().contains("reason=\"statement timeout\"} 1"), "{}", stack.weir.metrics());
     client.execute("SET statement_timeout = 0");
-    // Nobody waits, nothing runs: the places are free for others.
-    let started = Instant::now();
-    while !client.query("SELECT count(*) FROM sold WHERE kind <> 5").scalar().starts_with("59") {
-        assert!(started.elapsed() < PATIENCE);
+    // What nobody waits for ends: its place is free for the next, which all threads' sessions need.
+    for salt in 1000..1004 {
+        let before = stack.executed_elsewhere();
+        let started = Instant::now();
+        while stack.executed_elsewhere() == before {
+            client.execute(&long(1, salt));
+            assert!(started.elapsed() < PATIENCE, "{}", client.last_route());
+        }
     }
 }

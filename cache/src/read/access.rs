@@ -3,11 +3,10 @@
 use super::ReadError;
 use super::chunked::LEAST_ROWS;
 use super::comparison::{Comparison, Operator, Values, as_column_type};
-use super::mask::offsets;
 use super::op::Scan;
 use super::run::{Flow, Run, Stop, fail};
 use crate::TableVersion;
-use crate::snapshot::{CHUNK_ROWS, IndexSpec, OrderedColumn, RowId};
+use crate::snapshot::{CHUNK_ROWS, IndexSpec, OrderedColumn, RowId, offsets};
 use smallvec::SmallVec;
 use std::ops::ControlFlow::{self, Continue};
 use weir_planner::eval::Tuple;

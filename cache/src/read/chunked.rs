@@ -6,9 +6,9 @@ use super::keys::KeySet;
 use super::mask::Test;
 use super::op::Scan;
 use super::run::{Flow, Run, Stop};
-use super::totals::{Totals, fill_offsets};
+use super::totals::Totals;
 use crate::TableVersion;
-use crate::snapshot::{CHUNK_ROWS, Chunk, Codes, Column, Kind, MAX_CODES};
+use crate::snapshot::{CHUNK_ROWS, Chunk, Codes, Column, Kind, MAX_CODES, offsets as set_offsets};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::ops::ControlFlow::{self, Continue};
@@ -56,7 +56,10 @@ impl Run<'_> {
         let mut passed = 0;
         for chunk in version.all_chunks() {
             self.visit(CHUNK_ROWS)?;
-            fill_offsets(&self.mask(&tests, chunk)?, &mut offsets);
+            let mask = self.mask(&tests, chunk)?;
+            offsets.clear();
+            // A chunk has fewer slots than 2^16.
+            offsets.extend(set_offsets(&mask).map(|offset| offset as u16));
             passed += offsets.len();
             let known = groups.keys.len();
             members.clear();

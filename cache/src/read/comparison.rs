@@ -77,36 +77,39 @@ pub(super) fn operator(symbol: &str) -> Option<Operator> {
 /// How numbers are compared that lie side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NumberOperator {
-    Equal,
+    Is(Operator),
     NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
 }
 
 /// A conjunct that compares its one column with an expression without columns, by the types' own order.
 pub(super) fn number_comparison(conjunct: &Expr) -> Option<(NumberOperator, &Expr)> {
     let Expr::Call { function, args } = conjunct else { return None };
-    let is_fixed = |expr: &Expr| super::rewrite::column_range(expr).is_none();
-    let (value, is_flipped) = match &args[..] {
-        [Expr::Column(_), value] if is_fixed(value) => (value, false),
-        [value, Expr::Column(_)] if is_fixed(value) => (value, true),
-        _ => return None,
-    };
-    let is_unequal = function.symbol.strip_suffix("ne").is_some_and(|family| FAMILIES.contains(&family));
-    if is_unequal {
+    if function.symbol.strip_suffix("ne").is_some_and(|family| FAMILIES.contains(&family)) {
+        let (_, value, _) = sides(args)?;
         return Some((NumberOperator::NotEqual, value));
     }
-    let operator = operator(function.symbol)?;
-    let operator = match if is_flipped { operator.flipped() } else { operator } {
-        Operator::Equal => NumberOperator::Equal,
-        Operator::Less => NumberOperator::Less,
-        Operator::LessOrEqual => NumberOperator::LessOrEqual,
-        Operator::Greater => NumberOperator::Greater,
-        Operator::GreaterOrEqual => NumberOperator::GreaterOrEqual,
-    };
-    Some((operator, value))
+    let (_, operator, value) = column_and_value(function.symbol, args)?;
+    Some((NumberOperator::Is(operator), value))
+}
+
+/// What a comparison says of its column: operator and value.
+fn column_and_value<'e>(symbol: &str, args: &'e [Expr]) -> Option<(usize, Operator, &'e Expr)> {
+    let operator = operator(symbol)?;
+    let (column, value, is_flipped) = sides(args)?;
+    Some((column, if is_flipped { operator.flipped() } else { operator }, value))
+}
+
+/// A column and what it is compared with, the same for all rows; true when the column stands on the right.
+fn sides(args: &[Expr]) -> Option<(usize, &Expr, bool)> {
+    match args {
+        [Expr::Column(column), value] if is_fixed(value) => Some((*column, value, false)),
+        [value, Expr::Column(column)] if is_fixed(value) => Some((*column, value, true)),
+        _ => None,
+    }
+}
+
+fn is_fixed(expr: &Expr) -> bool {
+    super::rewrite::column_range(expr).is_none()
 }
 
 /// A condition `column operator value`, or `column = ANY (values)`.
@@ -141,21 +144,10 @@ impl Values {
 
 /// Recognises a conjunct that an index can answer.
 pub(super) fn comparison(conjunct: &Expr) -> Option<Comparison> {
-    let is_fixed = |expr: &Expr| super::rewrite::column_range(expr).is_none();
     match conjunct {
         Expr::Call { function, args } => {
-            let operator = operator(function.symbol)?;
-            match &args[..] {
-                [Expr::Column(column), value] if is_fixed(value) => {
-                    Some(Comparison { column: *column, operator, values: Values::List(vec![value.clone()]) })
-                }
-                [value, Expr::Column(column)] if is_fixed(value) => Some(Comparison {
-                    column: *column,
-                    operator: operator.flipped(),
-                    values: Values::List(vec![value.clone()]),
-                }),
-                _ => None,
-            }
+            let (column, operator, value) = column_and_value(function.symbol, args)?;
+            Some(Comparison { column, operator, values: Values::List(vec![value.clone()]) })
         }
         Expr::ScalarArray { function, any: true, left, list } if list.iter().all(is_fixed) => {
             let Expr::Column(column) = **left else { return None };

@@ -1,11 +1,11 @@
 //! Conditions asked of a chunk's columns: a bit for each row that passes. Numbers are compared side by side; a condition over
 //! one column whose values repeat is evaluated once for each of them; all else is evaluated row by row.
 
-use super::comparison::{NumberOperator, number_comparison};
+use super::comparison::{NumberOperator, Operator, number_comparison};
 use super::op::Scan;
 use super::rewrite::column_range;
 use super::run::{Run, Stop};
-use crate::snapshot::{Chunk, Codes, Column, Kind, Mask, Numbers};
+use crate::snapshot::{Chunk, Codes, Column, Kind, Mask, Numbers, offsets};
 use std::ops::ControlFlow::{self, Continue};
 use weir_planner::eval::Tuple;
 use weir_planner::{Expr, Value};
@@ -47,10 +47,10 @@ impl Run<'_> {
                     keep(&mut mask, |offset| passing[usize::from(codes.codes[offset])]);
                 }
                 _ => {
-                    for offset in offsets(&chunk.mask()) {
-                        let bit = 1 << (offset % 64);
-                        if mask[offset / 64] & bit != 0 && !self.passes(test.expr, Tuple::single(chunk.row(offset)))? {
-                            mask[offset / 64] &= !bit;
+                    let asked = mask;
+                    for offset in offsets(&asked) {
+                        if !self.passes(test.expr, Tuple::single(chunk.row(offset)))? {
+                            mask[offset / 64] &= !(1 << (offset % 64));
                         }
                     }
                 }
@@ -76,31 +76,10 @@ impl Run<'_> {
     }
 }
 
-/// The offsets of a mask, ascending.
-#[inline]
-pub(super) fn offsets(mask: &Mask) -> impl Iterator<Item = usize> + '_ {
-    mask.iter().enumerate().flat_map(|(word, &bits)| {
-        let mut rest = bits;
-        std::iter::from_fn(move || {
-            let bit = rest.trailing_zeros() as usize;
-            (rest != 0).then(|| {
-                rest &= rest - 1;
-                word * 64 + bit
-            })
-        })
-    })
-}
-
 fn keep(mask: &mut Mask, passes: impl Fn(usize) -> bool) {
-    for (word, bits) in mask.iter_mut().enumerate() {
-        let mut rest = *bits;
-        while rest != 0 {
-            let bit = rest.trailing_zeros();
-            rest &= rest - 1;
-            if !passes(word * 64 + bit as usize) {
-                *bits &= !(1 << bit);
-            }
-        }
+    let asked = *mask;
+    for offset in offsets(&asked).filter(|offset| !passes(*offset)) {
+        mask[offset / 64] &= !(1 << (offset % 64));
     }
 }
 
@@ -119,12 +98,12 @@ fn bound(kind: Kind, value: &Value) -> Option<i64> {
 
 fn keep_numbers(mask: &mut Mask, numbers: &Numbers, operator: NumberOperator, bound: i64) {
     match operator {
-        NumberOperator::Equal => keep_where(mask, numbers, |value| value == bound),
         NumberOperator::NotEqual => keep_where(mask, numbers, |value| value != bound),
-        NumberOperator::Less => keep_where(mask, numbers, |value| value < bound),
-        NumberOperator::LessOrEqual => keep_where(mask, numbers, |value| value <= bound),
-        NumberOperator::Greater => keep_where(mask, numbers, |value| value > bound),
-        NumberOperator::GreaterOrEqual => keep_where(mask, numbers, |value| value >= bound),
+        NumberOperator::Is(Operator::Equal) => keep_where(mask, numbers, |value| value == bound),
+        NumberOperator::Is(Operator::Less) => keep_where(mask, numbers, |value| value < bound),
+        NumberOperator::Is(Operator::LessOrEqual) => keep_where(mask, numbers, |value| value <= bound),
+        NumberOperator::Is(Operator::Greater) => keep_where(mask, numbers, |value| value > bound),
+        NumberOperator::Is(Operator::GreaterOrEqual) => keep_where(mask, numbers, |value| value >= bound),
     }
 }
 

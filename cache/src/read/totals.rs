@@ -1,7 +1,6 @@
 //! What `count`, `sum`, `avg`, `min` and `max` of a plain column make of a chunk's columns, before it goes into the groups'
 //! accumulators.
 
-use super::mask;
 use crate::aggregate::Accumulator;
 use crate::snapshot::{Chunk, Column, Kind, Numbers};
 use weir_planner::plan::{AggregateCall, AggregateKind};
@@ -138,11 +137,4 @@ impl Totals {
 
 fn pairs<'m>(offsets: &'m [u16], members: &'m [u32]) -> impl Iterator<Item = (usize, usize)> + 'm {
     offsets.iter().zip(members).map(|(offset, member)| (usize::from(*offset), *member as usize))
-}
-
-/// The offsets of a mask, into a buffer that is used again.
-pub(super) fn fill_offsets(mask: &crate::snapshot::Mask, out: &mut Vec<u16>) {
-    out.clear();
-    // A chunk has fewer slots than 2^16.
-    out.extend(mask::offsets(mask).map(|offset| offset as u16));
 }

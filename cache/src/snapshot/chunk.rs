@@ -13,6 +13,22 @@ const WORDS: usize = CHUNK_ROWS / 64;
 /// A bit for each slot.
 pub(crate) type Mask = [u64; WORDS];
 
+/// The slots whose bits are set, ascending.
+#[inline]
+pub(crate) fn offsets(mask: &Mask) -> impl Iterator<Item = usize> + '_ {
+    mask.iter().enumerate().flat_map(|(word, &bits)| {
+        let mut rest = bits;
+        std::iter::from_fn(move || {
+            if rest == 0 {
+                return None;
+            }
+            let bit = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            Some(word * 64 + bit)
+        })
+    })
+}
+
 /// The rows and their ids. Slots are filled from the front, each exactly once, while older versions are being read: those do not
 /// look past their own bitmap.
 #[derive(Debug)]
@@ -117,17 +133,7 @@ impl Chunk {
     /// Offsets of live slots, ascending.
     #[inline]
     pub(super) fn live(&self) -> impl Iterator<Item = usize> + '_ {
-        self.live.iter().enumerate().flat_map(|(word, &bits)| {
-            let mut rest = bits;
-            std::iter::from_fn(move || {
-                if rest == 0 {
-                    return None;
-                }
-                let bit = rest.trailing_zeros() as usize;
-                rest &= rest - 1;
-                Some(word * 64 + bit)
-            })
-        })
+        offsets(&self.live)
     }
 
     /// Offsets of live slots without those that `other` shows just so: both look at the same slots and count each once.

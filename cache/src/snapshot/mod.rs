@@ -21,7 +21,7 @@ mod table;
 mod tree;
 mod version;
 
-pub(crate) use chunk::{CHUNK_ROWS, Chunk, Mask};
+pub(crate) use chunk::{CHUNK_ROWS, Chunk, Mask, offsets};
 pub(crate) use columns::{Codes, Column, Kind, MAX_CODES, Numbers};
 pub use demand::{DEMANDS_TO_BUILD, INDEX_MIN_ROWS};
 pub use difference::Difference;

@@ -3,7 +3,7 @@
 
 use super::attempt::Refusal;
 use super::batch::Op;
-use super::elsewhere::{AT_HOME, Elsewhere, Execution, compiled, is_too_long};
+use super::elsewhere::{AT_HOME, Elsewhere, Execution, compiled};
 use super::parameters;
 use super::reason;
 use super::relay::Relay;
@@ -291,7 +291,7 @@ fn rows(
     let started = Instant::now();
     let found = compiled(resolved, hidden.as_ref()).execute_within(AT_HOME, memory.snapshot, memory.evaluation);
     let rows = match found {
-        Err(error) if is_too_long(&error) => {
+        Err(ReadError::TooLong) => {
             let evaluation = memory.evaluation.clone();
             let execution = Execution { resolved: resolved.clone(), hidden: hidden.clone(), evaluation };
             return Err(memory.elsewhere.want(execution, bind.result_formats.clone()));

@@ -27,7 +27,7 @@ pub struct SessionContext {
     pub(super) positions: Positions,
     pub(super) privileges: Privileges,
     /// One for each core: how many reads are executed beside the sessions' threads.
-    pub(super) places_elsewhere: Semaphore,
+    pub(super) places_elsewhere: Arc<Semaphore>,
     /// Open client connections.
     pub(super) clients: AtomicUsize,
 }
@@ -44,6 +44,7 @@ impl SessionContext {
     ) -> SessionContext {
         let positions = Positions::start(config.upstream.clone());
         let secrets = Secrets::new(config.upstream.clone(), config.login_superusers);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         SessionContext {
             config,
             registry,
@@ -55,7 +56,7 @@ impl SessionContext {
             cancels: Cancels::default(),
             positions,
             privileges: Privileges::default(),
-            places_elsewhere: Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
+            places_elsewhere: Arc::new(Semaphore::new(cores)),
             clients: AtomicUsize::new(0),
         }
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use weir_cache::Snapshot;
-use weir_cache::read::{Budget, Compiled, ReadError};
+use weir_cache::read::{Budget, Compiled};
 use weir_planner::eval::EvalContext;
 
 /// What a session's thread does of one execution itself: as many tuples as it looks at in a millisecond or two.
@@ -92,6 +92,7 @@ impl Drop for StopOnDrop {
 }
 
 impl Relay {
+    /// Finds and writes the rows of an execution.
     pub(super) async fn make(
         &self,
         Missing { execution, formats }: Missing,
@@ -121,8 +122,13 @@ impl Relay {
         let flag = stop.0.clone();
         self.context.metrics.executed_elsewhere.add(1);
         let done = async {
-            let _place = self.context.places_elsewhere.acquire().await;
-            tokio::task::spawn_blocking(move || work(Budget::until(&flag))).await
+            let place = self.context.places_elsewhere.clone().acquire_owned().await;
+            // The place is the work's, which goes on for a moment when nobody waits for it any more.
+            let work = move || {
+                let _place = place;
+                work(Budget::until(&flag))
+            };
+            tokio::task::spawn_blocking(work).await
         };
         let timeout = probed.statement_timeout;
         let in_time = async {
@@ -142,9 +148,4 @@ impl Relay {
             }
         }
     }
-}
-
-/// Whether another thread would have gone on.
-pub(super) fn is_too_long(error: &ReadError) -> bool {
-    matches!(error, ReadError::TooLong)
 }

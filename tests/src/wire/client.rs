@@ -196,6 +196,14 @@ impl RawClient {
         self.send(&buffer).and_then(|()| self.receive_until(b'Z')).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// A cancel request for this session, to be sent on a connection of its own.
+    pub fn cancel_request(&self) -> Vec<u8> {
+        let key = self.greeting.iter().find(|message| message.tag == b'K').expect("a session has a key");
+        // `CANCEL_REQUEST_CODE` in `src/include/libpq/pqcomm.h`.
+        let code: u32 = (1234 << 16) | 5678;
+        [&(key.body.len() as u32 + 8).to_be_bytes()[..], &code.to_be_bytes(), &key.body].concat()
+    }
+
     /// What `SHOW weir.last_route` says of the statement before.
     pub fn last_route(&mut self) -> String {
         let table = self.query("SHOW weir.last_route");

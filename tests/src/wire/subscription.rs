@@ -51,10 +51,7 @@ impl Subscription {
 
     /// A cancel request for this session, to be sent on a connection of its own.
     pub fn cancel_request(&self) -> Vec<u8> {
-        let key = self.client.greeting.iter().find(|message| message.tag == b'K').expect("a session has a key");
-        // `CANCEL_REQUEST_CODE` in `src/include/libpq/pqcomm.h`.
-        let code: u32 = (1234 << 16) | 5678;
-        [&(key.body.len() as u32 + 8).to_be_bytes()[..], &code.to_be_bytes(), &key.body].concat()
+        self.client.cancel_request()
     }
 
     /// The session, for a subscription that has ended.

@@ -235,3 +235,9 @@ impl Bench {
         self.engine.is_in_error(RelationId(view))
     }
 }
+
+/// Rows of a table whose 12 / second column is below 7.
+pub fn dividing_filter(table: u32) -> Plan {
+    let predicate = call(&LESS, vec![call(&DIVIDE, vec![int(12), column(1)]), int(7)]);
+    filter(scan(table, int_columns(2)), predicate)
+}

@@ -8,7 +8,7 @@ use crate::session::answer::{Memory, fill_parameters, refusal_of, simple};
 use crate::session::attempt::Refusal;
 use crate::session::batch::{self, Names};
 use crate::session::cancel::Heed;
-use crate::session::elsewhere::{AT_HOME, Elsewhere, Execution, compiled, is_too_long};
+use crate::session::elsewhere::{AT_HOME, Elsewhere, Execution, compiled};
 use crate::session::environment::Probed;
 use crate::session::freshness::Shown;
 use crate::session::frontend::Mode;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use weir_cache::Snapshot;
-use weir_cache::read::Rows;
+use weir_cache::read::{ReadError, Rows};
 use weir_planner::eval::EvalContext;
 
 /// An answer of at most so many bytes is written once and held whole.
@@ -106,7 +106,7 @@ impl Relay {
         let evaluation = &*memory.evaluation;
         let found = compiled(&resolved, hidden.as_ref()).execute_within(AT_HOME, &snapshot, evaluation);
         let rows = match found {
-            Err(error) if is_too_long(&error) => {
+            Err(ReadError::TooLong) => {
                 let (resolved, hidden) = (resolved.clone(), hidden.clone());
                 let execution = Execution { resolved, hidden, evaluation: evaluation.clone() };
                 let snapshot = snapshot.clone();
