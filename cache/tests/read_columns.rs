@@ -29,8 +29,10 @@ const COLUMNS: [u32; 12] = [
     oid::FLOAT8,
     oid::INT4,
 ];
-/// Numerics of one display scale, and of several with NaN among them.
+/// Numerics of one display scale in a chunk, which is another in the next; the other numerics have several, and NaN and zeros
+/// among them.
 const ONE_SCALE: usize = 3;
+const MANY_SCALES: usize = 4;
 /// Texts of which there are few.
 const FEW: usize = 5;
 /// Never NULL, so that the chunks differ in whether they have NULLs.
@@ -39,6 +41,8 @@ const PLANS: usize = 60;
 
 struct Generator {
     rng: StdRng,
+    /// Rows made so far: those that come together are alike in some way.
+    made: usize,
 }
 
 impl Generator {
@@ -51,11 +55,17 @@ impl Generator {
             oid::INT2 => Value::Int2(rng.random_range(-3..20)),
             oid::INT4 => Value::Int4(*[0, 1, 7, -7, 1000, i32::MAX, i32::MIN].choose(rng).expect("some")),
             oid::INT8 => Value::Int8(*[0, 5, -5, i64::MAX, i64::MIN, 1 << 40].choose(rng).expect("some")),
-            oid::NUMERIC if column == ONE_SCALE => Value::Numeric(Numeric::new(rng.random_range(-50..400), 2)),
+            oid::NUMERIC if column == ONE_SCALE => {
+                let dscale = 1 + (self.made / 3_000 % 2) as u16;
+                Value::Numeric(Numeric::new(rng.random_range(-50..400), dscale))
+            }
             oid::NUMERIC => match rng.random_range(0..40) {
                 0 => Value::Numeric(Numeric::NAN),
                 1 => Value::Numeric(Numeric::INFINITY),
-                n => Value::Numeric(Numeric::new(10 * i128::from(n), (n % 3) as u16)),
+                n => {
+                    let dscale = rng.random_range(0..3);
+                    Value::Numeric(Numeric::new(i128::from(n - 10) * 10_i128.pow(dscale), dscale as u16))
+                }
             },
             oid::TEXT if column == FEW => Value::text(["x", "y", "", "zz", "y "].choose(rng).expect("some")),
             oid::TEXT => Value::text(&format!("t{}", rng.random_range(0..5000))),
@@ -67,6 +77,7 @@ impl Generator {
     }
 
     fn row(&mut self) -> Row {
+        self.made += 1;
         row((0..COLUMNS.len()).map(|column| self.value(column)).collect::<Vec<_>>())
     }
 
@@ -99,6 +110,10 @@ impl Generator {
             1 if at == ONE_SCALE => {
                 let bound = Numeric::new(self.rng.random_range(-500..4000), 3);
                 return call(&format!("numeric_{operator}"), [column(at), Expr::Const(Value::Numeric(bound))]);
+            }
+            1 | 2 if at == MANY_SCALES => {
+                let one = |n| Expr::Const(Value::Numeric(Numeric::new(n, 0)));
+                return call("numeric_gt", [call("numeric_div", [one(1), column(at)]), one(0)]);
             }
             2 if COLUMNS[at] == oid::INT4 => {
                 let quotient = call("int4div", [Expr::Const(Value::Int4(700)), column(at)]);
@@ -198,7 +213,7 @@ fn columns_answer_as_rows_do() {
     let rounds: u64 = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let (mut answered, mut failed) = (0, 0);
     for round in 0..rounds {
-        let mut generator = Generator { rng: StdRng::seed_from_u64(seed.wrapping_add(round)) };
+        let mut generator = Generator { rng: StdRng::seed_from_u64(seed.wrapping_add(round)), made: 0 };
         let mut publisher = Publisher::new();
         publisher.add(TABLE, types(&COLUMNS));
         let size = generator.rng.random_range(9_000..14_000);

@@ -129,3 +129,30 @@ fn settled<'v>(mut outermost: impl Iterator<Item = &'v ByOrder>) -> Result<Value
         (Some(value), _) => Ok(value.0.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_planner::Numeric;
+
+    /// Every sequence of four of these values: what keeps the outermost only says what keeps all says.
+    #[test]
+    fn the_outermost_values_decide_as_all_values_do() {
+        let values = ["1", "1.0", "2", "2.00", "NaN"].map(|text| Value::Numeric(Numeric::parse(text).unwrap()));
+        let (mut settled, mut undecided) = (0, 0);
+        for sequence in 0..values.len().pow(4) {
+            let at = |place: u32| &values[sequence / values.len().pow(place) % values.len()];
+            for greatest in [false, true] {
+                let mut all = OrderedValues::default();
+                let mut outermost = OrderedValues::outermost(greatest);
+                (0..4).for_each(|place| {
+                    [&mut all, &mut outermost].map(|state| state.add(at(place), 1)).into_iter().collect()
+                });
+                let [want, found] = [&mut all, &mut outermost].map(|s| if greatest { s.max() } else { s.min() });
+                assert_eq!(found, want, "{sequence}");
+                if want.is_ok() { settled += 1 } else { undecided += 1 }
+            }
+        }
+        assert!(settled > 100 && undecided > 100, "{settled} {undecided}");
+    }
+}
