@@ -14,7 +14,9 @@ use weir_tests::wire::{Message, RawClient, Table, bind};
 const ROWS: u32 = 60_000;
 /// Connections whose point reads are watched: more than there are threads for sessions.
 const WATCHED: usize = 8;
-const POINT_READS: usize = 40;
+const POINT_READS: usize = 20;
+/// Between two rounds of them: together they last longer than a long read.
+const PAUSE: Duration = Duration::from_millis(30);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Stack {
@@ -77,6 +79,7 @@ fn a_long_read_delays_nobody() {
         assert!(client.last_route().starts_with("memory"));
     }
     let is_over = AtomicBool::new(false);
+    let before = stack.executed_elsewhere();
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let mut client = RawClient::superuser(&stack.weir.address());
@@ -95,23 +98,24 @@ fn a_long_read_delays_nobody() {
             shortest
         });
         let started = Instant::now();
-        while stack.executed_elsewhere() < 3 {
+        while stack.executed_elsewhere() < before + 2 {
             assert!(started.elapsed() < PATIENCE, "nothing is executed elsewhere\n{}", stack.weir.log());
         }
-        let medians: Vec<Duration> = watched
-            .iter_mut()
-            .map(|client| {
-                let mut waits: Vec<Duration> = (0..POINT_READS)
-                    .map(|_| {
-                        let started = Instant::now();
-                        assert_eq!(client.query("SELECT kind FROM sold WHERE id = 17").scalar(), "17");
-                        started.elapsed()
-                    })
-                    .collect();
-                waits.sort();
-                waits[POINT_READS / 2]
-            })
-            .collect();
+        let mut waits: Vec<Vec<Duration>> = vec![Vec::new(); WATCHED];
+        for _ in 0..POINT_READS {
+            for (client, waits) in watched.iter_mut().zip(&mut waits) {
+                let started = Instant::now();
+                assert_eq!(client.query("SELECT kind FROM sold WHERE id = 17").scalar(), "17");
+                waits.push(started.elapsed());
+            }
+            std::thread::sleep(PAUSE);
+        }
+        assert!(stack.executed_elsewhere() > before + 2, "a long read has begun meanwhile");
+        let median = |waits: &mut Vec<Duration>| {
+            waits.sort();
+            waits[POINT_READS / 2]
+        };
+        let medians: Vec<Duration> = waits.iter_mut().map(median).collect();
         is_over.store(true, Ordering::Relaxed);
         let long = reader.join().expect("the reader ends");
         let longest = medians.iter().max().expect("somebody was watched");

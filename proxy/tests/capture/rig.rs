@@ -123,6 +123,25 @@ impl Rig {
         assert_eq!(self.model.shed.get(&table), None);
     }
 
+    /// Captures a table that is ready, until it has joined: anew whenever the capture has to begin anew. (A walsender may
+    /// break over transactions that were under way when its slot was created: "could not map filenode … to relation OID",
+    /// seen with TRUNCATEs on 15.18.)
+    pub async fn capture_until_joined(&mut self, table: &str) -> RelationId {
+        loop {
+            let lives = self.model.restarts;
+            let id = match self.method {
+                Method::Wal => self.watch_published(table).await,
+                Method::Trigger => self.watch(table).await,
+            };
+            let settled = |model: &Model| model.joined.contains(&id) || model.shed.contains_key(&id);
+            self.until("the table to join", |model| model.restarts > lives || settled(model)).await;
+            if self.model.restarts == lives {
+                assert_eq!(self.model.shed.get(&id), None);
+                return id;
+            }
+        }
+    }
+
     /// Applies everything committed before this call.
     pub async fn catch_up(&mut self) {
         let row = self.client.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await.expect("a position");

@@ -70,7 +70,8 @@ impl Writer {
         let quick = "SET lock_timeout = '50ms'; SET synchronous_commit = ";
         let setting = if self.random.random_bool(0.3) { "off" } else { "on" };
         self.client.batch_execute(&format!("{quick}{setting}")).await.expect("settings");
-        while !stop.load(Ordering::Relaxed) {
+        // Without its server (the test has failed) a writer would spin for ever.
+        while !stop.load(Ordering::Relaxed) && !self.client.is_closed() {
             // Deadlocks, lock timeouts and duplicate keys are part of the game.
             match self.transaction().await {
                 Ok(true) => drop(committed.fetch_add(1, Ordering::Relaxed)),
