@@ -77,13 +77,15 @@ fn each_member<'a>(
     call: &AggregateCall,
     mut f: impl FnMut(&'a [u8], &'a [u8]),
 ) -> Result<(), EvalError> {
-    let mut has_null_key = false;
-    listed.for_each(call.distinct, |arguments| match arguments {
-        [Value::Opaque(key), value] => f(key, part(value)),
-        _ => has_null_key = true,
-    })?;
-    // Postgres raises an error, in the words of its version.
-    if has_null_key { Err(EvalError::unsupported("a JSON object with a NULL key")) } else { Ok(()) }
+    // Postgres raises an error, in the words of its version, also where the order of rows is open.
+    if listed.has_null() {
+        return Err(EvalError::unsupported("a JSON object with a NULL key"));
+    }
+    listed.for_each(call.distinct, |arguments| {
+        if let [Value::Opaque(key), value] = arguments {
+            f(key, part(value));
+        }
+    })
 }
 
 fn image(text: Vec<u8>, binary: bool) -> Result<Value, EvalError> {

@@ -120,6 +120,12 @@ impl ListedValues {
         }
     }
 
+    /// The first argument of some row is NULL.
+    pub(super) fn has_null(&self) -> bool {
+        let Some(&place) = self.places.first() else { return false };
+        self.rows.iter().any(|(entry, count)| *count > 0 && entry.values[place].is_null())
+    }
+
     /// Calls `f` with each row's arguments in order; with DISTINCT, whose order has all arguments as keys, with those of
     /// one row of each class. Rows that the keys leave equal and that differ have no order that could be known.
     pub(super) fn for_each<'a>(&'a self, distinct: bool, mut f: impl FnMut(&[&'a Value])) -> Result<(), EvalError> {
@@ -128,7 +134,7 @@ impl ListedValues {
             let arguments: SmallVec<[&Value; 2]> = self.places.iter().map(|place| &entry.values[*place]).collect();
             let is_peer = last.as_ref().is_some_and(|(last, _)| last.by_keys(entry) == Ordering::Equal);
             if is_peer && last.as_ref().is_some_and(|(_, last)| *last != arguments) {
-                return Err(EvalError::unsupported("an aggregate whose value depends on the order of equal rows"));
+                return Err(EvalError::unsettled("an aggregate whose value depends on the order of equal rows"));
             }
             let copies = match distinct {
                 true => i64::from(!is_peer),

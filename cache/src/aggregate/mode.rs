@@ -65,7 +65,7 @@ impl ModeValues {
         };
         match found.as_ref().and_then(|key| self.classes.get(key)).map(|class| &class.images[..]) {
             Some([(image, _)]) => Ok(image.clone()),
-            _ => Err(EvalError::unsupported("a mode that is one of several looks of equal values")),
+            _ => Err(EvalError::unsettled("a mode that is one of several looks of equal values")),
         }
     }
 

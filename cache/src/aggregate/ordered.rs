@@ -124,7 +124,7 @@ fn settled<'v>(mut outermost: impl Iterator<Item = &'v ByOrder>) -> Result<Value
     match (outermost.next(), outermost.next()) {
         (None, _) => Ok(Value::Null),
         (Some(value), Some(next)) if compare(&value.0, &next.0) == Ordering::Equal => {
-            Err(EvalError::unsupported("an extreme that is one of several looks of equal values"))
+            Err(EvalError::unsettled("an extreme that is one of several looks of equal values"))
         }
         (Some(value), _) => Ok(value.0.clone()),
     }

@@ -85,7 +85,7 @@ impl RankedValues {
         };
         let mut neighbours = from.next().into_iter().chain(self.low.values.keys().next_back());
         if neighbours.any(|ByOrder(other)| compare(other, value) == Ordering::Equal) {
-            return Err(EvalError::unsupported("a percentile that is one of several looks of equal values"));
+            return Err(EvalError::unsettled("a percentile that is one of several looks of equal values"));
         }
         Ok(value.clone())
     }
@@ -129,7 +129,7 @@ impl RankedValues {
 
 /// `float8_lerp`, `interval_lerp`.
 fn between(low: &Value, high: &Value, proportion: f64, fused: f64, context: &EvalContext) -> Result<Value, EvalError> {
-    let unsettled = || EvalError::unsupported("percentile_cont of which the processor decides the last digit");
+    let unsettled = || EvalError::unsettled("percentile_cont of which the processor decides the last digit");
     match (low, high) {
         (Value::Float8(low), Value::Float8(high)) if low.is_finite() && high.is_finite() => {
             let width = high - low;

@@ -9,8 +9,21 @@ use crate::Delta;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use weir_planner::eval::EvalContext;
+use weir_planner::optimize::Relations;
 use weir_planner::settings::Settings;
 use weir_planner::{Plan, RelationId};
+
+/// What is known of the errors in views.
+struct Views<'e>(&'e HashMap<RelationId, Relation>);
+
+impl Relations for Views<'_> {
+    fn raised(&self, relation: RelationId) -> Option<Vec<bool>> {
+        match self.0.get(&relation) {
+            Some(Relation::View(view)) => Some(view.raised.clone()),
+            _ => None,
+        }
+    }
+}
 
 impl Engine {
     /// [`Engine::add_view`] with the settings (time zone and the like) under which its expressions are evaluated.
@@ -25,6 +38,7 @@ impl Engine {
             return Err(EngineError::Duplicate(id));
         }
         let relations = &self.relations;
+        let raised = weir_planner::optimize::raised(plan, &Views(relations));
         let relation = |id: RelationId| match relations.get(&id) {
             Some(Relation::Table(node)) => Ok(*node),
             Some(Relation::View(view)) => Ok(view.root),
@@ -34,8 +48,14 @@ impl Engine {
             None => Err(EngineError::UnknownRelation(id)),
         };
         let context = Arc::new(EvalContext { settings: settings.clone(), ..EvalContext::default() });
-        let mut builder =
-            Builder { graph: &mut self.graph, relation: &relation, context, fresh: vec![], fresh_slots: vec![] };
+        let mut builder = Builder {
+            graph: &mut self.graph,
+            relation: &relation,
+            relations: &Views(relations),
+            context,
+            fresh: vec![],
+            fresh_slots: vec![],
+        };
         let built = builder.build_root(plan);
         let (fresh, fresh_slots) = (builder.fresh, builder.fresh_slots);
         let root = match built {
@@ -48,7 +68,7 @@ impl Engine {
         self.graph.node_mut(root).users += 1;
         let nodes = self.nodes_above(root);
         let timed = nodes.iter().copied().filter(|&node| self.graph.node(node).is_timed).collect();
-        let view = View { root, reads: plan.relations(), nodes: nodes.clone(), timed, in_error: false };
+        let view = View { root, reads: plan.relations(), nodes: nodes.clone(), timed, raised, in_error: false };
         self.roots.entry(root).or_default().push(id);
         self.relations.insert(id, Relation::View(view));
         self.schedule.invalidate();

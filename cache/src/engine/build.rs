@@ -8,7 +8,7 @@ use super::columns::{remap, require, unmaintainable};
 use super::distinct::DistinctOperator;
 use super::graph::{Graph, NodeId, SlotId};
 use super::images::has_many_images;
-use super::map::{Filter, Map, Union, Values};
+use super::map::{Filter, Map, Raised, Union, Values};
 use super::operator::Operator;
 use super::project_set::ProjectSet;
 use super::repeat::Repeat;
@@ -16,6 +16,7 @@ use super::spec::{NodeSpec, OperatorSpec};
 use crate::key::KeySpec;
 use std::sync::Arc;
 use weir_planner::eval::EvalContext;
+use weir_planner::optimize::{Dropper, Relations, unseen};
 use weir_planner::plan::{AggregateCall, Node};
 use weir_planner::settings::SettingSet;
 use weir_planner::temporal::reads_clock;
@@ -48,6 +49,7 @@ impl Built {
 pub(crate) struct Builder<'a> {
     pub graph: &'a mut Graph,
     pub relation: &'a dyn Fn(RelationId) -> Result<NodeId, EngineError>,
+    pub relations: &'a dyn Relations,
     pub context: Arc<EvalContext>,
     /// Nodes created here, in topological order.
     pub fresh: Vec<NodeId>,
@@ -117,6 +119,26 @@ impl Builder<'_> {
         }
     }
 
+    /// An input whose rows are dropped by what is built on it: errors that Postgres raises all the same are counted.
+    pub(crate) fn build_dropped(
+        &mut self,
+        plan: &Plan,
+        required: &[bool],
+        dropper: Dropper,
+    ) -> Result<Built, EngineError> {
+        let built = self.build(plan, required)?;
+        let unseen = unseen(plan, dropper, self.relations);
+        let places = built.columns.iter().zip(required.iter().zip(unseen));
+        let columns: Vec<usize> =
+            places.filter(|(_, (required, unseen))| **required && *unseen).map(|(place, _)| *place).collect();
+        if columns.is_empty() {
+            return Ok(built);
+        }
+        let spec = OperatorSpec::Raised(columns.clone());
+        let node = self.node(spec, vec![built.node], |_| Box::new(Raised { columns }));
+        Ok(Built { node, ..built })
+    }
+
     pub(crate) fn build_filter(
         &mut self,
         input: &Plan,
@@ -134,7 +156,7 @@ impl Builder<'_> {
         }
         let mut needed = required.to_vec();
         require(predicate, &mut needed);
-        let built = self.build(input, &needed)?;
+        let built = self.build_dropped(input, &needed, Dropper::Other)?;
         let predicate = built.remap(predicate);
         let node =
             self.node(OperatorSpec::Filter(predicate.clone()), vec![built.node], |_| Box::new(Filter { predicate }));
@@ -231,7 +253,7 @@ impl Builder<'_> {
             return Err(EngineError::Unsupported("a set that depends on the transaction's clock".into()));
         }
         needed.truncate(input_width);
-        let mut built = self.build(&set.input, &needed)?;
+        let mut built = self.build_dropped(&set.input, &needed, Dropper::Other)?;
         // What is put beside a row stands where the row ends.
         let width = built.width;
         built.columns.extend(width..width + set.calls.width());

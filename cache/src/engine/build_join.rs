@@ -8,6 +8,7 @@ use super::spec::{JoinSpec, Matching, NodeSpec, OperatorSpec};
 use super::star::Chain;
 use crate::key::KeySpec;
 use weir_planner::Expr;
+use weir_planner::optimize::Dropper;
 use weir_planner::plan::{Join, JoinKind};
 
 impl Builder<'_> {
@@ -51,8 +52,9 @@ impl Builder<'_> {
             require(left, left_needed);
             require(right, right_needed);
         }
-        let plan_left = self.build(&join.left, left_needed)?;
-        let plan_right = self.build(&join.right, right_needed)?;
+        let optional = |by: JoinKind| Dropper::Join { optional: join.kind == by || join.kind == JoinKind::Full };
+        let plan_left = self.build_dropped(&join.left, left_needed, optional(JoinKind::Right))?;
+        let plan_right = self.build_dropped(&join.right, right_needed, optional(JoinKind::Left))?;
         let plan_left_key = KeySpec::new(plan_left.remap_all(join.equal.iter().map(|(left, _)| left)));
         let plan_right_key = KeySpec::new(plan_right.remap_all(join.equal.iter().map(|(_, right)| right)));
 

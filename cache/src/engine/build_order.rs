@@ -11,6 +11,7 @@ use super::window_frame::FrameOperator;
 use crate::key::KeySpec;
 use crate::window::PreparedCall;
 use weir_planner::eval::Tuple;
+use weir_planner::optimize::Dropper;
 use weir_planner::plan::{SortKey, WindowCall};
 use weir_planner::{Expr, Plan, Value};
 
@@ -108,7 +109,7 @@ impl Builder<'_> {
             maintainable(&key.expr)?;
             require(&key.expr, &mut needed);
         }
-        let mut built = self.build(input, &needed)?;
+        let mut built = self.build_dropped(input, &needed, Dropper::Limit)?;
         let order = self.order_spec(&mut built, keys);
         let limit = limit.unwrap_or(u64::MAX);
         let spec = OperatorSpec::TopK { order: order.clone(), offset, limit };

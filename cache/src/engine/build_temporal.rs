@@ -8,6 +8,7 @@ use super::graph::NodeId;
 use super::map::Filter;
 use super::spec::OperatorSpec;
 use super::temporal::TemporalOperator;
+use weir_planner::optimize::Dropper;
 use weir_planner::temporal::{Conjunct, TimeBound, lift, split};
 use weir_planner::{Expr, Plan};
 
@@ -39,7 +40,7 @@ impl Builder<'_> {
         });
         let mut built = match Expr::conjunction(below.collect()) {
             Some(predicate) => self.build_filter(input, &predicate, &needed)?,
-            None => self.build(input, &needed)?,
+            None => self.build_dropped(input, &needed, Dropper::Other)?,
         };
         for conjunct in above {
             built.node = match conjunct {
@@ -96,7 +97,7 @@ impl Builder<'_> {
             require(expr, &mut needed);
         }
         needed.truncate(input.columns.len());
-        let built = self.build(input, &needed)?;
+        let built = self.build_dropped(input, &needed, Dropper::Other)?;
         self.mark(built, bounds)
     }
 }

@@ -119,6 +119,7 @@ impl Graph {
             OperatorSpec::Frames { calls, width, .. } => Some(width + calls.len()),
             OperatorSpec::Temporal { mark: Some(width), .. } => Some(width + 1),
             OperatorSpec::Filter(_)
+            | OperatorSpec::Raised(_)
             | OperatorSpec::Temporal { mark: None, .. }
             | OperatorSpec::TopK { .. }
             | OperatorSpec::Union
@@ -133,7 +134,7 @@ impl Graph {
             return table.key().map(<[usize]>::to_vec);
         }
         match &node.spec.as_ref()?.operator {
-            OperatorSpec::Filter(_) | OperatorSpec::Temporal { mark: None, .. } => {
+            OperatorSpec::Filter(_) | OperatorSpec::Raised(_) | OperatorSpec::Temporal { mark: None, .. } => {
                 self.unique_columns(*node.inputs.first()?)
             }
             OperatorSpec::Aggregate { keys, .. } => Some((0..keys.exprs.len()).collect()),

@@ -1,4 +1,4 @@
-//! Operators that look at one row at a time and keep nothing: filter, projection, union all, constants.
+//! Operators that look at one row at a time and keep nothing: filter, watch for errors, projection, union all, constants.
 
 use super::graph::NodeId;
 use super::operator::{Batch, Operator, Output, StepContext, evaluate_row, is_consolidated, rows};
@@ -64,6 +64,42 @@ impl Operator for Filter {
             Some(true) => f(row, weight),
             Some(false) => {}
             None => errors += weight,
+        });
+        errors
+    }
+}
+
+/// All rows, where those above are dropped though Postgres raises the errors that they carry: a row with such an error in one
+/// of these columns leaves undecided whether there is an answer at all. A value that is one of several is no such error.
+pub(crate) struct Raised {
+    pub columns: Vec<usize>,
+}
+
+impl Raised {
+    #[inline]
+    fn is_raised(&self, row: &Row) -> bool {
+        self.columns.iter().any(|&column| matches!(&row[column], Value::Error(error) if error.may_be_raised()))
+    }
+}
+
+impl Operator for Raised {
+    fn step(&mut self, inputs: &[Vec<Arc<Batch>>], _context: &StepContext<'_>, out: &mut Output) {
+        out.consolidated = is_consolidated(&inputs[0]);
+        for (row, weight) in rows(&inputs[0]) {
+            if self.is_raised(row) {
+                out.errors += weight;
+            }
+            out.rows.push((row.clone(), weight));
+        }
+    }
+
+    fn content(&self, inputs: &[NodeId], context: &StepContext<'_>, f: &mut dyn FnMut(&Row, i64)) -> i64 {
+        let mut errors = 0;
+        context.graph.content(inputs[0], &mut |row, weight| {
+            if self.is_raised(row) {
+                errors += weight;
+            }
+            f(row, weight);
         });
         errors
     }

@@ -137,6 +137,8 @@ struct View {
     nodes: Vec<NodeId>,
     /// Those of its nodes whose output depends on the clock.
     timed: Vec<NodeId>,
+    /// By column: an error of it is raised by whatever reads the view.
+    raised: Vec<bool>,
     in_error: bool,
 }
 

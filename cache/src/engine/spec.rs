@@ -24,6 +24,8 @@ pub(crate) enum OperatorSpec {
         width: usize,
     },
     Filter(Expr),
+    /// All rows; those with an error in one of these columns are counted.
+    Raised(Vec<usize>),
     /// With a width: all rows, cut to it, and whether each passes beside them.
     Temporal {
         bound: TimeBound,

@@ -94,7 +94,7 @@ pub(crate) fn evaluate_from(
 /// Peers that differ stand where the value is decided.
 #[cold]
 fn unsettled() -> Value {
-    EvalError::unsupported("a window function whose value depends on the order of equal rows").into()
+    EvalError::unsettled("a window function whose value depends on the order of equal rows").into()
 }
 
 struct Evaluation<'e> {

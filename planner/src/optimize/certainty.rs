@@ -1,13 +1,27 @@
 //! Which values are never errors.
 
 use super::safety::cannot_fail_itself;
+use crate::RelationId;
 use crate::catalog::{Catalog, RelationKind};
 use crate::expr::Expr;
 use crate::plan::{AggregateCall, AggregateKind, Join, JoinKind, Node, Plan};
 
-/// What is certain of plans: rows of base tables hold no errors, those of stream tables may.
+/// What is known of relations: rows of base tables hold no errors, those of stream tables may.
+pub trait Relations {
+    /// By column: an error of it is raised by whatever reads the relation ([`super::raised`]). None: it is a base table.
+    fn raised(&self, relation: RelationId) -> Option<Vec<bool>>;
+}
+
+impl Relations for Catalog {
+    fn raised(&self, relation: RelationId) -> Option<Vec<bool>> {
+        let entry = self.relations.get(&relation.0);
+        if entry.is_some_and(|entry| matches!(entry.kind, RelationKind::Table)) { None } else { Some(vec![]) }
+    }
+}
+
+/// What is certain of plans.
 pub(super) struct Certainty<'c> {
-    pub catalog: &'c Catalog,
+    pub relations: &'c dyn Relations,
 }
 
 impl Certainty<'_> {
@@ -52,10 +66,7 @@ impl Certainty<'_> {
 
     fn of_column(&self, plan: &Plan, column: usize) -> bool {
         match &plan.node {
-            Node::Scan { relation, .. } => {
-                let entry = self.catalog.relations.get(&relation.0);
-                entry.is_some_and(|entry| matches!(entry.kind, RelationKind::Table))
-            }
+            Node::Scan { relation, .. } => self.relations.raised(*relation).is_none(),
             Node::Filter { input, .. }
             | Node::Distinct { input }
             | Node::Repeat { input }
@@ -75,7 +86,8 @@ impl Certainty<'_> {
         }
     }
 
-    fn of_call(&self, call: &AggregateCall, input: &Plan) -> bool {
+    /// The call's value over any rows of the input is never an error.
+    pub fn of_call(&self, call: &AggregateCall, input: &Plan) -> bool {
         use AggregateKind::*;
         let is_total = matches!(
             call.kind,

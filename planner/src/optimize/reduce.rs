@@ -41,7 +41,7 @@ impl Restriction {
 }
 
 pub fn reduce(plan: Plan, catalog: &Catalog) -> Plan {
-    restricted(plan, &[], &Certainty { catalog })
+    restricted(plan, &[], &Certainty { relations: catalog })
 }
 
 fn restricted(mut plan: Plan, wanted: &[Restriction], certainty: &Certainty<'_>) -> Plan {

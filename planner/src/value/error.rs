@@ -1,8 +1,9 @@
-//! Errors of evaluation: what Postgres would have raised, or what Weir refuses to compute.
+//! Errors of evaluation: what Postgres would have raised, or what Weir refuses to compute or to choose.
 
 use std::borrow::Cow;
 
-/// What Postgres would have raised, or (SQLSTATE [`EvalError::UNSUPPORTED`]) what Weir cannot compute exactly.
+/// What Postgres would have raised, or (SQLSTATE [`EvalError::UNSUPPORTED`]) what Weir cannot compute exactly, or
+/// ([`EvalError::UNSETTLED`]) which of several values Postgres has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{message}")]
 pub struct EvalError {
@@ -14,6 +15,9 @@ impl EvalError {
     /// No SQLSTATE of Postgres: the value is one whose exact result Weir does not know; Postgres must answer.
     pub const UNSUPPORTED: &'static str = "WEIR0";
 
+    /// No SQLSTATE of Postgres: there is a value, and which of several it is depends on the order in which Postgres meets rows.
+    pub const UNSETTLED: &'static str = "WEIR1";
+
     pub fn new(sqlstate: &'static str, message: impl Into<Cow<'static, str>>) -> EvalError {
         EvalError { sqlstate, message: message.into() }
     }
@@ -21,6 +25,16 @@ impl EvalError {
     /// The result is not one Weir can prove; `what` names the reason.
     pub fn unsupported(what: impl Into<Cow<'static, str>>) -> EvalError {
         EvalError::new(EvalError::UNSUPPORTED, what)
+    }
+
+    /// The result is one of several; `what` names the reason.
+    pub fn unsettled(what: impl Into<Cow<'static, str>>) -> EvalError {
+        EvalError::new(EvalError::UNSETTLED, what)
+    }
+
+    /// Whether Postgres may raise an error here.
+    pub fn may_be_raised(&self) -> bool {
+        self.sqlstate != EvalError::UNSETTLED
     }
 
     /// Whether Postgres may well have an answer where Weir has none.

@@ -10,7 +10,7 @@ use crate::engine::graph::{Body, NodeId, SlotId};
 use crate::engine::spec::{NodeSpec, OperatorSpec};
 use crate::key::KeySpec;
 use weir_planner::eval::Tuple;
-use weir_planner::optimize::is_selective_scan;
+use weir_planner::optimize::{Dropper, is_selective_scan};
 use weir_planner::plan::Node;
 use weir_planner::{Expr, Plan};
 
@@ -37,10 +37,11 @@ impl Builder<'_> {
         }
         let mut rest = needed.as_slice();
         let mut parts: Vec<Built> = vec![];
-        for plan in std::iter::once(chain.driver).chain(chain.links.iter().map(|link| link.plan)) {
+        let links = chain.links.iter().map(|link| (link.plan, link.outer));
+        for (plan, optional) in std::iter::once((chain.driver, false)).chain(links) {
             let (own, others) = rest.split_at(plan.columns.len());
             rest = others;
-            parts.push(self.build(plan, own)?);
+            parts.push(self.build_dropped(plan, own, Dropper::Join { optional })?);
         }
         // Positions of the wide row's columns in the concatenation of the built rows.
         let mut place: Vec<usize> = vec![];
