@@ -25,8 +25,8 @@ fn stream_tables_and_reads_equal_postgres() {
     let weir = TestWeir::start(&server);
     let mut sides = Sides::new(RawClient::superuser(&weir.address()), RawClient::superuser(&server.address()));
     let given = std::env::var("WEIR_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok());
-    // 22 queries each: some hundred in `make test`, 20,000 in `make test-long`.
-    let cases = given.unwrap_or(rng::rounds(12, 910));
+    // Nearly 22 queries each: some hundred in `make test`, 20,000 in `make test-long`.
+    let cases = given.unwrap_or(rng::rounds(12, 940));
     for number in 0..cases {
         eprintln!("case {number}: {:?}", sides.counts);
         let case = Case::random(random.random(), VIEWS, STEPS, READS);
