@@ -38,4 +38,5 @@ fn stream_tables_and_reads_equal_postgres() {
     assert!(!weir.log().contains("panicked"), "a defect was quarantined:\n{}", weir.log());
     let counts = sides.counts;
     assert!(counts.from_memory * 2 > counts.comparisons, "memory answers less than half: {counts:?}");
+    assert!(counts.failing_by_plan * 200 <= counts.comparisons.max(200), "too much is left aside: {counts:?}");
 }

@@ -26,15 +26,36 @@ const FAILURES: [(&str, &str); 2] = [
 
 /// Definitions, by name. Group 3 of each is dropped by a join, a condition, a limit or a grouping.
 const STREAM_TABLES: [(&str, &str); 9] = [
-    ("outer_join", "SELECT g.label, e.names FROM grp g LEFT JOIN (SELECT grp, jsonb_object_agg(name, amount) AS names FROM event GROUP BY grp) e ON e.grp = g.id"),
-    ("inner_join", "SELECT g.label, e.total FROM grp g JOIN (SELECT grp, sum((amount * 2)::int) AS total FROM event GROUP BY grp) e ON e.grp = g.id"),
-    ("projected", "SELECT g.label, e.share FROM grp g JOIN (SELECT grp, 10 / sum((amount - 7)::int) AS share FROM event GROUP BY grp) e ON e.grp = g.id"),
+    (
+        "outer_join",
+        "SELECT g.label, e.names FROM grp g LEFT JOIN (SELECT grp, jsonb_object_agg(name, amount) AS names FROM event GROUP BY grp) e ON e.grp = g.id",
+    ),
+    (
+        "inner_join",
+        "SELECT g.label, e.total FROM grp g JOIN (SELECT grp, sum((amount * 2)::int) AS total FROM event GROUP BY grp) e ON e.grp = g.id",
+    ),
+    (
+        "projected",
+        "SELECT g.label, e.share FROM grp g JOIN (SELECT grp, 10 / sum((amount - 7)::int) AS share FROM event GROUP BY grp) e ON e.grp = g.id",
+    ),
     ("of_two", "SELECT grp, jsonb_object_agg(name, amount) AS names FROM event GROUP BY grp HAVING count(*) = 2"),
-    ("semi_join", "SELECT e.grp, e.names FROM (SELECT grp, jsonb_object_agg(name, amount) AS names FROM event GROUP BY grp) e WHERE EXISTS (SELECT FROM grp g WHERE g.id = e.grp)"),
+    (
+        "semi_join",
+        "SELECT e.grp, e.names FROM (SELECT grp, jsonb_object_agg(name, amount) AS names FROM event GROUP BY grp) e WHERE EXISTS (SELECT FROM grp g WHERE g.id = e.grp)",
+    ),
     ("limited", "SELECT grp, jsonb_object_agg(name, amount) AS names FROM event GROUP BY grp ORDER BY grp LIMIT 2"),
-    ("windowed", "SELECT g.label, w.running FROM (SELECT grp, id, sum((amount + 1)::int) OVER (PARTITION BY grp ORDER BY id) AS running FROM event) w JOIN grp g ON g.id = w.grp"),
-    ("optional", "SELECT g.label, e.half FROM grp g LEFT JOIN (SELECT grp, CASE WHEN amount > 5 THEN (amount + 1)::int ELSE 0 END AS half FROM event) e ON e.grp = g.id"),
-    ("unseen_by_filter", "SELECT sum(hashed.n) FILTER (WHERE hashed.grp < 3) AS n FROM (SELECT grp, sum(amount::int) AS n FROM event GROUP BY grp) hashed"),
+    (
+        "windowed",
+        "SELECT g.label, w.running FROM (SELECT grp, id, sum((amount + 1)::int) OVER (PARTITION BY grp ORDER BY id) AS running FROM event) w JOIN grp g ON g.id = w.grp",
+    ),
+    (
+        "optional",
+        "SELECT g.label, e.half FROM grp g LEFT JOIN (SELECT grp, CASE WHEN amount > 5 THEN (amount + 1)::int ELSE 0 END AS half FROM event) e ON e.grp = g.id",
+    ),
+    (
+        "unseen_by_filter",
+        "SELECT sum(hashed.n) FILTER (WHERE hashed.grp < 3) AS n FROM (SELECT grp, sum(amount::int) AS n FROM event GROUP BY grp) hashed",
+    ),
 ];
 
 /// Over `by_group`, a stream table whose group 3 fails.

@@ -17,6 +17,8 @@ const MOST_ROWS: usize = 400;
 const TIMEOUT_MS: u32 = 1000;
 /// `query_canceled`: by the timeout.
 const QUERY_CANCELED: &str = "57014";
+/// Class of the errors that values raise.
+const EVALUATION_ERRORS: &str = "22";
 /// Runs that shrinking may take.
 const SHRINKING_RUNS: usize = 60;
 
@@ -36,6 +38,8 @@ pub struct Counts {
     /// Reads, of stream tables whole and others, and how many of them memory answered.
     pub comparisons: usize,
     pub from_memory: usize,
+    /// Of those, reads that fail in Postgres over rows which the stream tables do not have ([`Sides::over_the_rows`]).
+    pub failing_by_plan: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -157,16 +161,16 @@ impl Sides {
 
     fn compare_all(&mut self, case: &Case, views: &[String], named: &dyn Fn(&str) -> String) -> Result<(), String> {
         for view in views {
-            self.compare(&format!("SELECT * FROM {view}"))?;
+            self.compare(&format!("SELECT * FROM {view}"), &[])?;
         }
         for step in &case.steps {
             self.direct.query(&named(&step.change));
             for view in views {
-                self.compare(&format!("SELECT * FROM {view}"))?;
+                self.compare(&format!("SELECT * FROM {view}"), &[])?;
             }
             for read in &step.reads {
                 self.counts.reads += 1;
-                self.compare(&named(&read.to_string()))?;
+                self.compare(&named(&read.to_string()), views)?;
             }
         }
         Ok(())
@@ -178,8 +182,21 @@ impl Sides {
         answer.error.is_none() && answer.scalar().parse::<usize>().is_ok_and(|rows| rows <= MOST_ROWS)
     }
 
-    /// Compares one statement in text and in binary, once its analysis is over.
-    fn compare(&mut self, sql: &str) -> Result<(), String> {
+    /// The read over stream tables that Postgres has evaluated before it looks at the conditions of the read. Else it may evaluate
+    /// a condition for rows that a definition drops, and raise their errors, or not, by the plan it chooses.
+    fn over_the_rows(&mut self, sql: &str, views: &[String], format: i16) -> Table {
+        let mut read = sql.to_owned();
+        let mut parts = Vec::new();
+        for view in views.iter().filter(|view| sql.contains(view.as_str())) {
+            read = read.replace(view.as_str(), &format!("{view}_rows"));
+            parts.push(format!("{view}_rows AS MATERIALIZED (SELECT * FROM {view})"));
+        }
+        let rest = read.strip_prefix("WITH ").map_or_else(|| format!(" {read}"), |rest| format!(", {rest}"));
+        Table::read(&self.direct.extended(&format!("WITH {}{rest}", parts.join(", ")), &[], format))
+    }
+
+    /// Compares one statement in text and in binary, once its analysis is over. `views`: the stream tables it may read.
+    fn compare(&mut self, sql: &str, views: &[String]) -> Result<(), String> {
         for format in [0, 1] {
             let started = Instant::now();
             loop {
@@ -189,8 +206,17 @@ impl Sides {
                 }
                 let ours = Table::read(&self.weir.extended(sql, &[], format));
                 let route = self.weir.last_route();
-                compare_tables(&ours, &theirs, Order::Any)
-                    .map_err(|found| format!("{sql}\nin format {format}, {route}: {found}"))?;
+                if let Err(found) = compare_tables(&ours, &theirs, Order::Any) {
+                    let failed = theirs.error.as_ref().is_some_and(|error| error.code.starts_with(EVALUATION_ERRORS));
+                    let by_plan = failed && views.iter().any(|view| sql.contains(view.as_str())) && {
+                        let over_rows = self.over_the_rows(sql, views, format);
+                        compare_tables(&ours, &over_rows, Order::Any).is_ok()
+                    };
+                    if !by_plan {
+                        return Err(format!("{sql}\nin format {format}, {route}: {found}"));
+                    }
+                    self.counts.failing_by_plan += 1;
+                }
                 let waits = ["analysis", "populating", "behind"].iter().any(|word| route.contains(word));
                 if !waits || started.elapsed() > PATIENCE {
                     if std::env::var("WEIR_FUZZ_ROUTES").is_ok() {
