@@ -85,6 +85,12 @@ impl Engine {
             return Err(EngineError::Quarantined { relation: id, reason });
         }
         self.graph.published = self.published_sources(plan, content, &changes);
+        if let Some(table) = self.missing(&fresh, &fresh_slots, root) {
+            self.graph.published.clear();
+            self.uninstall(id);
+            self.unreported = changes;
+            return Err(EngineError::NotKept(table));
+        }
         let filled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.fill(&fresh, &fresh_slots, root)));
         self.graph.published.clear();
         let failure = match filled {

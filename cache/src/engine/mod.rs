@@ -27,6 +27,7 @@ mod graph;
 mod images;
 mod intake;
 mod join;
+mod kept;
 mod map;
 mod memory;
 mod operator;
@@ -53,6 +54,7 @@ use crate::Delta;
 use crate::clock::ClockSpan;
 use graph::{Body, Graph, NodeId};
 use intake::CHUNK_CHANGES;
+pub use kept::LetGo;
 use operator::Batch;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -94,6 +96,10 @@ pub enum EngineError {
     /// The stored rows and the stream of changes disagree: the table must be copied again.
     #[error("a row to delete is not in relation {0:?}")]
     MissingRow(RelationId),
+    /// The table's rows were let go, and this cannot be done without them: the table must be dropped and loaded anew, and with
+    /// it the views over it.
+    #[error("the rows of relation {0:?} are not kept")]
+    NotKept(RelationId),
 }
 
 /// What a refresh did to one view.
@@ -105,7 +111,7 @@ pub struct ViewChange {
     pub in_error: bool,
 }
 
-/// The operators, their indexes and the base tables' rows. Single-threaded: one owner steps it.
+/// The operators, their indexes and the base tables' rows, as long as they are kept. Single-threaded: one owner steps it.
 ///
 /// Base tables change with [`Engine::apply`]; views stand still until [`Engine::refresh`] brings them and all
 /// their ancestors to the present, so a costly view can be refreshed less often than a cheap one.
@@ -176,20 +182,21 @@ impl Engine {
 
     /// Adds rows to a table (initial copy, in chunks of any size).
     pub fn load(&mut self, id: RelationId, rows: Vec<Row>) -> Result<(), EngineError> {
+        self.must_be_kept(id)?;
         let changes = rows.into_iter().map(|row| TableChange::Row { old: None, new: Some(row) }).collect();
         self.apply(id, changes)
     }
 
     /// Present rows of a base table.
     pub fn table_rows(&self, id: RelationId) -> Result<Vec<(Row, i64)>, EngineError> {
-        let node = self.table_node(id)?;
+        let node = self.must_be_kept(id)?;
         let mut rows = vec![];
         self.graph.content(node, &mut |row, weight| rows.push((row.clone(), weight)));
         Ok(rows)
     }
 
     /// Changes a base table, in order. Rows to delete that are not there leave the other changes done and are
-    /// reported as [`EngineError::MissingRow`].
+    /// reported as [`EngineError::MissingRow`]; so is TRUNCATE of a table that was let go, as [`EngineError::NotKept`].
     pub fn apply(&mut self, table: RelationId, changes: Vec<TableChange>) -> Result<(), EngineError> {
         let node = self.table_node(table)?;
         let single = changes.len() == 1;
@@ -218,7 +225,7 @@ impl Engine {
     /// Sets the rows of a relation that is evaluated elsewhere (FULL tables computed by Postgres), added with
     /// [`Engine::add_table`] without a key. The difference is returned and is a delta to its readers.
     pub fn set_rows(&mut self, id: RelationId, rows: Vec<Row>) -> Result<ViewChange, EngineError> {
-        let node = self.table_node(id)?;
+        let node = self.must_be_kept(id)?;
         let delta = match &mut self.graph.node_mut(node).body {
             Body::Table(stored) => stored.replace(rows),
             Body::Operator(_) => return Err(EngineError::UnknownRelation(id)),

@@ -1,4 +1,4 @@
-//! Base tables and given relations: the rows themselves, as a bag.
+//! Base tables and given relations: the rows themselves, as a bag, until they are let go.
 
 use super::bag::HashedBag;
 use super::intake::{CHUNK_CHANGES, WORTH_APPROACHING};
@@ -17,6 +17,8 @@ pub(crate) struct Table {
     /// Primary key positions: hashing only these is cheaper than hashing whole rows.
     key: Option<Vec<usize>>,
     row_bytes: usize,
+    /// Its rows are not here any more: changes pass through as they come.
+    is_let_go: bool,
 }
 
 impl Table {
@@ -68,9 +70,15 @@ impl Table {
         stored.into_iter().for_each(touch);
     }
 
-    /// Applies one change and appends what it did. A row to delete that is not present is an error and changes nothing.
+    /// Applies one change and appends what it did. A row to delete that is not present is an error and changes nothing; where
+    /// the rows were let go, nobody can tell.
     pub fn change(&mut self, id: RelationId, change: TableChange, delta: &mut Delta) -> Result<(), EngineError> {
         match change {
+            TableChange::Truncate if self.is_let_go => return Err(EngineError::NotKept(id)),
+            TableChange::Row { old, new } if self.is_let_go => {
+                delta.extend(old.map(|old| (old, -1)));
+                delta.extend(new.map(|new| (new, 1)));
+            }
             TableChange::Truncate => {
                 self.row_bytes = 0;
                 delta.extend(self.rows.drain().into_iter().map(|(row, weight)| (row, -weight)));
@@ -103,6 +111,16 @@ impl Table {
             self.add(row, *weight);
         }
         delta
+    }
+
+    /// Takes the rows out; from now on only their changes are known.
+    pub fn let_go(&mut self) -> HashedBag {
+        (self.is_let_go, self.row_bytes) = (true, 0);
+        std::mem::take(&mut self.rows)
+    }
+
+    pub fn is_kept(&self) -> bool {
+        !self.is_let_go
     }
 
     /// Up to so many of the rows, whichever.

@@ -1,10 +1,10 @@
-//! A random walk: commits, views created and dropped, refreshes of random subsets; every refreshed view equals the
-//! oracle. `WEIR_ENGINE_SEED` replays one walk, `WEIR_ENGINE_WALKS` asks for more of them.
+//! A random walk: commits, views created and dropped, base tables let go, refreshes of random subsets; every refreshed view
+//! equals the oracle. `WEIR_ENGINE_SEED` replays one walk, `WEIR_ENGINE_WALKS` asks for more of them.
 
 use super::fixtures::*;
 use super::generate::{Plans, random_row, table_columns};
 use super::oracle::{Oracle, normal_form};
-use crate::engine::TableChange;
+use crate::engine::{EngineError, TableChange};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use weir_planner::catalog::{Catalog, RelationEntry, RelationKind};
@@ -23,7 +23,7 @@ struct Walk {
     random: StdRng,
     bench: Bench,
     oracle: Oracle,
-    views: Vec<(u32, Plan)>,
+    views: Vec<Walked>,
     next_view: u32,
     next_key: i64,
     decided: usize,
@@ -31,6 +31,16 @@ struct Walk {
     needless: usize,
     /// Views whose plan the planner has changed.
     reduced: usize,
+    let_go: usize,
+    brought_in: usize,
+}
+
+/// A view of the walk.
+struct Walked {
+    id: u32,
+    /// As the oracle evaluates it, and as the engine maintains it.
+    plan: Plan,
+    maintained: Plan,
 }
 
 /// The base tables as the planner's catalogue knows them; views are no such tables.
@@ -63,6 +73,8 @@ impl Walk {
             undecided: 0,
             needless: 0,
             reduced: 0,
+            let_go: 0,
+            brought_in: 0,
         };
         for table in 0..TABLES {
             let key = (table == KEYED).then(|| vec![0]);
@@ -129,7 +141,66 @@ impl Walk {
             }
             self.oracle.tables.insert(RelationId(table), rows);
         }
-        self.bench.engine.apply(RelationId(table), changes).expect("changes that fit the table");
+        let truncated = changes.iter().any(|change| matches!(change, TableChange::Truncate));
+        match self.bench.engine.apply(RelationId(table), changes) {
+            Ok(()) => {}
+            Err(EngineError::NotKept(RelationId(missing))) if truncated && missing == table => {
+                self.bring_in(table);
+                self.install_missing();
+            }
+            Err(error) => panic!("changes that fit the table: {error}"),
+        }
+    }
+
+    fn let_go(&mut self) {
+        let table = self.random.random_range(0..GIVEN);
+        if let Ok(Some(_)) = self.bench.engine.let_go_of(RelationId(table)) {
+            self.let_go += 1;
+        }
+    }
+
+    /// Loads a table anew. The views over it are gone until [`Walk::install_missing`].
+    fn bring_in(&mut self, table: u32) {
+        self.brought_in += 1;
+        let mut above = vec![table];
+        for view in &self.views {
+            if view.maintained.relations().iter().any(|source| above.contains(&source.0)) {
+                above.push(view.id);
+            }
+        }
+        above.retain(|view| self.is_installed(*view));
+        for view in above.into_iter().rev() {
+            self.bench.engine.drop_view(RelationId(view)).expect("dependants were dropped before");
+            self.bench.published.tables.remove(&RelationId(view));
+        }
+        let key = (table == KEYED).then(|| vec![0]);
+        self.bench.engine.drop_table(RelationId(table)).expect("no view reads it any more");
+        self.bench.engine.add_table(RelationId(table), key).expect("it was dropped");
+        let rows = self.oracle.tables[&RelationId(table)].clone();
+        self.bench.engine.load(RelationId(table), rows).expect("a new table");
+    }
+
+    fn is_installed(&self, view: u32) -> bool {
+        self.bench.published.tables.contains_key(&RelationId(view))
+    }
+
+    /// Adds the views that are not there; a table without whose rows one cannot be filled is brought in.
+    fn install_missing(&mut self) {
+        while let Some(view) = self.views.iter().find(|view| !self.is_installed(view.id)) {
+            let id = view.id;
+            match self.bench.engine.add_view(RelationId(id), &view.maintained, &self.bench.published) {
+                Ok(changes) => {
+                    self.bench.published.apply(changes);
+                    self.check(&[id]);
+                }
+                Err(EngineError::NotKept(RelationId(table))) => {
+                    let changes = self.bench.engine.take_unreported();
+                    self.bench.published.apply(changes);
+                    self.bring_in(table);
+                }
+                Err(error) => panic!("a view that can be built: {error}"),
+            }
+        }
     }
 
     fn create(&mut self) {
@@ -137,8 +208,9 @@ impl Walk {
         relations.extend(
             self.views
                 .iter()
-                .filter(|(id, plan)| !plan.columns.is_empty() && self.bench.published.rows(*id).len() <= MAX_READ_ROWS)
-                .map(|(id, plan)| (*id, plan.columns.clone())),
+                .filter(|view| !view.plan.columns.is_empty())
+                .filter(|view| self.bench.published.rows(view.id).len() <= MAX_READ_ROWS)
+                .map(|view| (view.id, view.plan.columns.clone())),
         );
         let depth = self.random.random_range(1..4);
         let plan = Plans { random: &mut self.random, relations, stars: 1 }.plan(depth);
@@ -148,15 +220,15 @@ impl Walk {
         // What the planner makes of a plan that is to be maintained must be maintained to the same rows.
         let reduced = self.random.random_bool(0.7).then(|| reduce(plan.clone(), &base_tables()));
         self.reduced += usize::from(reduced.as_ref().is_some_and(|reduced| *reduced != plan));
-        self.bench.view(id, reduced.as_ref().unwrap_or(&plan));
+        let maintained = reduced.unwrap_or_else(|| plan.clone());
         self.oracle.views.insert(RelationId(id), plan.clone());
-        self.views.push((id, plan));
-        self.check(&[id]);
+        self.views.push(Walked { id, plan, maintained });
+        self.install_missing();
     }
 
     fn drop(&mut self) {
         let index = self.random.random_range(0..self.views.len());
-        let id = self.views[index].0;
+        let id = self.views[index].id;
         if self.bench.engine.drop_view(RelationId(id)).is_ok() {
             self.views.remove(index);
             self.oracle.views.remove(&RelationId(id));
@@ -167,7 +239,7 @@ impl Walk {
     fn refresh(&mut self) {
         let all = self.random.random_bool(0.2);
         let some: Vec<u32> =
-            self.views.iter().map(|(id, _)| *id).filter(|_| all || self.random.random_bool(0.4)).collect();
+            self.views.iter().map(|view| view.id).filter(|_| all || self.random.random_bool(0.4)).collect();
         let views: Vec<RelationId> = some.iter().map(|&id| RelationId(id)).collect();
         let changes = self.bench.engine.refresh(&views, 0);
         let mut check = some.clone();
@@ -197,25 +269,26 @@ impl Walk {
     }
 }
 
-fn walk(seed: u64, steps: usize) -> [usize; 4] {
+fn walk(seed: u64, steps: usize) -> [usize; 6] {
     let mut walk = Walk::new(seed);
     for _ in 0..steps {
         match walk.random.random_range(0..20) {
             0 | 1 if walk.views.len() < 7 => walk.create(),
             2 if !walk.views.is_empty() => walk.drop(),
-            3..=9 => walk.refresh(),
+            3..=8 => walk.refresh(),
+            9 => walk.let_go(),
             _ => walk.commit(),
         }
     }
     // Nothing is left behind when all views go.
-    let mut views: Vec<u32> = walk.views.iter().map(|(id, _)| *id).collect();
+    let mut views: Vec<u32> = walk.views.iter().map(|view| view.id).collect();
     while let Some(id) = views.pop() {
         if walk.bench.engine.drop_view(RelationId(id)).is_err() {
             views.insert(0, id);
         }
     }
     assert_eq!(walk.bench.engine.node_count(), TABLES as usize, "nodes outlive their views");
-    [walk.decided, walk.undecided, walk.needless, walk.reduced]
+    [walk.decided, walk.undecided, walk.needless, walk.reduced, walk.let_go, walk.brought_in]
 }
 
 #[test]
@@ -225,7 +298,7 @@ fn random_walks_equal_the_oracle() {
         Some(seed) => seed..seed + 1,
         None => 0..number("WEIR_ENGINE_WALKS").unwrap_or(60),
     };
-    let mut sums = [0; 4];
+    let mut sums = [0; 6];
     for seed in seeds {
         let run = std::panic::catch_unwind(|| walk(seed, 150));
         let counts = run.unwrap_or_else(|panic| {
@@ -234,11 +307,14 @@ fn random_walks_equal_the_oracle() {
         });
         sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
     }
-    let [decided, undecided, needless, reduced] = sums;
+    let [decided, undecided, needless, reduced, let_go, brought_in] = sums;
     println!(
-        "{decided} views equal, {undecided} undecided in both, {needless} undecided in the engine only, {reduced} plans reduced"
+        "{decided} views equal, {undecided} undecided in both, {needless} undecided in the engine only, {reduced} plans reduced, \
+         {let_go} tables let go, {brought_in} brought in"
     );
-    assert!(reduced > 0 || number("WEIR_ENGINE_SEED").is_some(), "no plan was reduced");
+    let is_one = number("WEIR_ENGINE_SEED").is_some();
+    assert!(is_one || reduced > 0, "no plan was reduced");
+    assert!(is_one || (brought_in > 0 && let_go > brought_in), "{let_go} tables were let go, {brought_in} brought in");
     // The walk is worth something only if most views can be compared and errors do occur.
     assert!(decided > 10 * needless.max(1), "{decided} compared, {needless} not");
 }
