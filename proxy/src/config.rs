@@ -35,6 +35,8 @@ pub struct Config {
     /// Accounted bytes of base tables and operators above which the largest stream table at work is given up to
     /// Postgres; `None`: no limit. Published rows come on top.
     pub memory_budget_bytes: Option<usize>,
+    /// The rows of a base table are let go when nothing has needed them for so long; `None`: never.
+    pub let_go_after: Option<Duration>,
     /// How changes of base tables are captured, unless `pgtrickle.set_capture_mode` says otherwise.
     pub capture: Preference,
 }
@@ -101,6 +103,10 @@ pub struct Options {
     /// [default: no limit].
     #[arg(long, env = "WEIR_MEMORY_BUDGET_MIB", value_name = "MIB")]
     pub memory_budget_mib: Option<usize>,
+    /// Milliseconds after which the rows of a base table are let go, if no operator looks them up; when they are needed
+    /// again, the table is copied again. 0: never [default: 0].
+    #[arg(long, env = "WEIR_LET_GO_AFTER_MS", value_name = "MILLISECONDS")]
+    pub let_go_after_ms: Option<u64>,
     /// How changes of base tables are captured: from the write-ahead log, by triggers, or (auto) from the log where the
     /// server and Weir's role allow it [default: auto].
     #[arg(long, env = "WEIR_CAPTURE", value_name = "MODE")]
@@ -123,6 +129,7 @@ struct File {
     max_clients: Option<usize>,
     authentication_timeout_s: Option<u64>,
     memory_budget_mib: Option<usize>,
+    let_go_after_ms: Option<u64>,
     capture: Option<Preference>,
 }
 
@@ -174,6 +181,11 @@ impl Config {
                 .memory_budget_mib
                 .or(file.memory_budget_mib)
                 .map(|mib| mib.saturating_mul(1024 * 1024)),
+            let_go_after: options
+                .let_go_after_ms
+                .or(file.let_go_after_ms)
+                .filter(|after| *after > 0)
+                .map(Duration::from_millis),
             capture: options.capture.or(file.capture).unwrap_or_default(),
         })
     }
@@ -193,6 +205,7 @@ impl Config {
             max_clients: DEFAULT_MAX_CLIENTS,
             authentication_timeout: Duration::from_secs(DEFAULT_AUTHENTICATION_TIMEOUT_S),
             memory_budget_bytes: None,
+            let_go_after: None,
             capture: Preference::default(),
         }
     }

@@ -94,6 +94,9 @@ pub struct Metrics {
     pub engine_nanos: AtomicU64,
     /// Rows that refreshes added to or removed from views.
     pub rows_changed: AtomicU64,
+    /// Base tables whose rows were let go, ever and at present.
+    pub tables_let_go: AtomicU64,
+    pub base_tables_let_go: AtomicU64,
     /// From a commit, by the server's clock, to the publication of a snapshot that has it, by this machine's.
     pub commit_to_visible: Histogram,
 }
@@ -140,12 +143,15 @@ impl Metrics {
                 "Time spent in the engine: taking commits in, and the operators' part of refreshes.",
                 get(&self.engine_nanos),
             ),
+            ("weir_base_tables_let_go_total", "Times that a base table's rows were let go.", get(&self.tables_let_go)),
             ("weir_rows_changed_total", "Rows added to or removed from views.", get(&self.rows_changed)),
         ];
         for (name, help, value) in plain {
             // Writing to a String does not fail.
             let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n");
         }
+        let (name, help) = ("weir_base_tables_let_go", "Base tables whose rows are not kept at present.");
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {}\n", get(&self.base_tables_let_go));
         let help = "Time from a commit to the publication of a snapshot with it.";
         self.commit_to_visible.render("weir_commit_to_visible_microseconds", help, &mut out);
         let name = "weir_statements_forwarded_total";

@@ -1,6 +1,7 @@
 //! Which stream tables exist and whether memory may speak for them. Written by `maintain`, read by every session.
 
 use arc_swap::{ArcSwap, Guard};
+use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,6 +61,14 @@ pub struct Tables {
     pub names: HashMap<String, Vec<RelationId>>,
 }
 
+/// A base table whose changes are followed, for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct BaseTable {
+    pub name: String,
+    /// How its rows stand in memory: `being copied`, `kept` or `let go`.
+    pub rows: &'static str,
+}
+
 #[derive(Default)]
 pub struct Registry {
     tables: ArcSwap<Tables>,
@@ -67,6 +76,7 @@ pub struct Registry {
     epoch: AtomicU64,
     /// What keeps Weir from maintaining anything (missing privilege or setting, lost connection), for logs and status.
     problems: ArcSwap<Vec<String>>,
+    base_tables: ArcSwap<Vec<BaseTable>>,
 }
 
 impl Registry {
@@ -94,6 +104,14 @@ impl Registry {
     }
     pub fn set_problems(&self, problems: Vec<String>) {
         self.problems.store(Arc::new(problems));
+    }
+
+    /// The base tables whose changes are followed, in no order.
+    pub fn base_tables(&self) -> Arc<Vec<BaseTable>> {
+        self.base_tables.load_full()
+    }
+    pub fn set_base_tables(&self, tables: Vec<BaseTable>) {
+        self.base_tables.store(Arc::new(tables));
     }
 }
 

@@ -28,6 +28,11 @@ pub fn by_triggers() -> bool {
     std::env::var("WEIR_TEST_CAPTURE").is_ok_and(|way| way == "trigger")
 }
 
+/// `WEIR_TEST_KEEP=nothing`: every Weir that is not told otherwise lets the rows of base tables go as soon as it can.
+pub fn keeps_nothing() -> bool {
+    std::env::var("WEIR_TEST_KEEP").is_ok_and(|kept| kept == "nothing")
+}
+
 /// A running Weir. Dropping it stops it.
 pub struct TestWeir {
     upstream: tokio_postgres::Config,
@@ -81,6 +86,9 @@ impl TestWeir {
         command.args(["--listen", &self.address(), "--http", &self.http_address()]).args(&self.arguments);
         if by_triggers() && !self.arguments.iter().any(|argument| argument == "--capture") {
             command.args(["--capture", "trigger"]);
+        }
+        if keeps_nothing() && !self.arguments.iter().any(|argument| argument == "--let-go-after-ms") {
+            command.args(["--let-go-after-ms", "1"]);
         }
         // Nothing of the caller's environment may configure the Weir under test.
         for (name, _) in std::env::vars_os() {

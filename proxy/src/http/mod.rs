@@ -2,7 +2,7 @@
 //! restarts processes. Reads what others publish; changes nothing.
 
 use crate::metrics::Metrics;
-use crate::registry::State as TableState;
+use crate::registry::{BaseTable, State as TableState};
 use crate::server::Services;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -21,6 +21,8 @@ struct Status {
     /// Everything committed up to here is in the published snapshot, as a `pg_lsn`.
     frontier: String,
     stream_tables: Vec<Table>,
+    /// What they read, and whether its rows are kept in memory.
+    base_tables: Vec<BaseTable>,
     /// Parts of costly reads that are maintained beside the stream tables.
     hidden_views: usize,
     /// Why stream tables are not maintained at the moment.
@@ -85,10 +87,13 @@ async fn status(State(services): State<Services>) -> Json<Status> {
         })
         .collect();
     stream_tables.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut base_tables = services.registry.base_tables().to_vec();
+    base_tables.sort_by(|a, b| a.name.cmp(&b.name));
     Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         frontier: snapshot.frontier.to_string(),
         stream_tables,
+        base_tables,
         hidden_views: services.maintenance.heat().hidden().views.len(),
         problems: services.registry.problems().to_vec(),
         statements: statements(&services.metrics),

@@ -11,7 +11,7 @@ use weir_planner::{Plan, RelationId};
 /// A relation and the position among its live columns.
 type Origin = (RelationId, usize);
 
-/// `{"operator_tree": …, "lineage": [[[relation, position], …], …]}`, or `{}` when the table is not maintained from deltas.
+/// `{"operator_tree": …, "lineage": [[[relation, position], …], …], "source_rows": "name: kept, …"}`, or `{}` when the table is not maintained from deltas.
 pub(super) fn explain(keeper: &Keeper, pgt_id: Option<i64>) -> Json {
     let Some(view) = keeper.views.values().find(|view| Some(view.row.pgt_id) == pgt_id) else { return json!({}) };
     let Maintenance::Incremental(plan) = &view.how else { return json!({}) };
@@ -24,7 +24,11 @@ pub(super) fn explain(keeper: &Keeper, pgt_id: Option<i64>) -> Json {
         .into_iter()
         .map(|origins| origins.into_iter().map(|(id, column)| (id.0, column)).collect())
         .collect();
-    json!({ "operator_tree": plan.to_text(&name), "lineage": lineage })
+    let bases = view.sources.iter().filter_map(|id| keeper.tables.get(id).map(|base| (*id, base)));
+    let mut rows: Vec<String> = bases.map(|(id, base)| format!("{}: {}", name(id), base.describe_rows())).collect();
+    rows.sort_unstable();
+    let source_rows = Some(rows.join(", ")).filter(|rows| !rows.is_empty());
+    json!({ "operator_tree": plan.to_text(&name), "lineage": lineage, "source_rows": source_rows })
 }
 
 /// For every output column, the stored columns that its value is computed from.

@@ -2,7 +2,7 @@
 //! when [`Heat`] says that readers have paid enough for them, and go when idle, in error, or before what they read goes.
 
 use super::thread::Thread;
-use super::work::{How, NewView};
+use super::work::{How, NewView, Refusal};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_cache::read::hot::is_hidden;
@@ -34,7 +34,12 @@ impl Thread {
         }
         // Candidates depend on no setting, so the defaults will do.
         let how = How::Maintained { plan: Arc::new(plan.clone()), settings: Settings::default() };
-        self.add_view(NewView { id, generation: 0, columns: plan.columns.clone(), sources, how }).map(|_| ())
+        self.add_view(NewView { id, generation: 0, columns: plan.columns.clone(), sources, how }).map(|_| ()).map_err(
+            |refusal| match refusal {
+                Refusal::NotKept(_) => "the rows it would be filled from are not kept".into(),
+                Refusal::Engine(reason) => reason,
+            },
+        )
     }
 
     /// Drops the hidden views over a relation that is about to go or can no longer be answered.

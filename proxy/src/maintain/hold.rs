@@ -159,7 +159,9 @@ impl Thread {
     /// Applies those held commits that the snapshot sees (and takes them out of `held`), brings the table to that state.
     /// Transactions that touch the same row are ordered by visibility, so leaving out unseen ones in between is right.
     fn rows_as_seen(&mut self, table: RelationId, settlement: &Settlement, held: &mut [Work]) -> HoldAnswer {
-        let data = |work: &Work| matches!(work, Work::Commits { .. } | Work::Frontier(_) | Work::Refresh { .. });
+        let data = |work: &Work| {
+            matches!(work, Work::Commits { .. } | Work::Frontier(_) | Work::Refresh { .. } | Work::LetGo { .. })
+        };
         if !held.iter().all(data) {
             return Err("the set of stream tables or watched tables was changing".into());
         }

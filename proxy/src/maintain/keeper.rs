@@ -186,6 +186,7 @@ impl Keeper {
             }
             self.advance().await?;
             self.settle();
+            self.let_go_of_idle();
             questions::serve(self);
             tokio::select! {
                 notice = inbox.recv() => {
@@ -230,6 +231,12 @@ impl Keeper {
                 tracing::warn!(?table, reason, "a table can no longer be captured; trying again");
                 self.shed(table, &reason);
                 self.must_read = true;
+            }
+            Notice::LetGo { table, life, is_gone } => self.let_go(table, life, is_gone),
+            Notice::RowsMissed { table, life } => {
+                if self.tables.get(&table).is_some_and(|base| base.is_life(life)) {
+                    self.bring_in(table, "its rows were taken away, and it had been let go");
+                }
             }
             Notice::Interrupted { reason } => {
                 tracing::warn!(reason, "the replication stream broke");
@@ -361,6 +368,7 @@ impl Keeper {
             bodies: view.bodies.clone(),
         });
         self.shared.suspension.publish(tables.collect());
+        self.publish_base_tables();
         let subscribed = self.views.values().filter(|view| !view.row.channels.is_empty()).map(|view| {
             let name = format!("{}.{}", view.row.schema, view.row.name);
             (view.row.id, Subscribers { name, channels: view.row.channels.clone() })

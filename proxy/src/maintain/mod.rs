@@ -2,7 +2,7 @@
 //! refreshes, writes status and history. Sessions talk to it through [`Handle`].
 //!
 //! `follow` takes capture's events: data goes to the `thread` (engine), marks to the `keeper` (catalog, `populate`,
-//! `schedule`, `full`, `questions`). Nothing is answered from memory between a mark and its reading (`suspension`). `push` tells subscribers.
+//! `schedule`, `full`, `questions`, `let_go`). Nothing is answered from memory between a mark and its reading (`suspension`). `push` tells subscribers.
 
 mod alarm;
 mod arrive;
@@ -17,6 +17,7 @@ mod hold;
 mod intake;
 mod keeper;
 mod ledger;
+mod let_go;
 mod notice;
 mod planning;
 mod populate;

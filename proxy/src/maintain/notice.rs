@@ -3,6 +3,7 @@
 use super::full::Evaluation;
 use super::history::Initiator;
 use super::upkeep::Progress;
+use super::work::Refusal;
 use weir_cache::Position;
 use weir_planner::RelationId;
 
@@ -33,6 +34,17 @@ pub(super) enum Notice {
         table: RelationId,
         reason: String,
     },
+    /// The engine thread has let a table's rows go, or keeps them because they are looked up.
+    LetGo {
+        table: RelationId,
+        life: u64,
+        is_gone: bool,
+    },
+    /// A change could not be taken in without the rows that were let go.
+    RowsMissed {
+        table: RelationId,
+        life: u64,
+    },
     Interrupted {
         reason: String,
     },
@@ -44,7 +56,7 @@ pub(super) enum Notice {
     Added {
         id: RelationId,
         generation: u64,
-        result: Result<Progress, String>,
+        result: Result<Progress, Refusal>,
     },
     /// Postgres has evaluated a table and its rows are published (or not).
     Evaluated {

@@ -3,11 +3,12 @@
 use super::full;
 use super::history::{Action, Entry, Initiator, Status};
 use super::keeper::{Keeper, KeeperError};
+use super::let_go::Rows;
 use super::notice::Notice;
 use super::planning::Decision;
 use super::schedule;
 use super::upkeep::Progress;
-use super::work::{How, NewView, Work};
+use super::work::{How, NewView, Refusal, Work};
 use crate::catalog::capture::{self, Again};
 use crate::catalog::rows::{self, BaseTable, StreamTableRow};
 
@@ -26,6 +27,14 @@ pub(super) struct Base {
     pub joined_at: Option<Instant>,
     /// How often capture has shed it in quick succession.
     pub attempts: u32,
+    pub rows: Rows,
+}
+
+impl Base {
+    /// It is watched, and this is the watch.
+    pub(super) fn is_life(&self, life: u64) -> bool {
+        self.table.watched && self.table.spec.life == life
+    }
 }
 
 /// One stream table.
@@ -163,7 +172,8 @@ impl Keeper {
             if let Some(capture) = self.shared.capture.get() {
                 capture.watch(base.spec.clone());
             }
-            self.tables.insert(id, Base { table: base.clone(), joined: false, joined_at: None, attempts });
+            let rows = Rows::Kept(self.keep_until());
+            self.tables.insert(id, Base { table: base.clone(), joined: false, joined_at: None, attempts, rows });
         }
         Ok(found)
     }
@@ -214,13 +224,19 @@ impl Keeper {
         &mut self,
         id: RelationId,
         generation: u64,
-        result: Result<Progress, String>,
+        result: Result<Progress, Refusal>,
     ) -> Result<(), KeeperError> {
-        let Some(view) = self.views.get_mut(&id).filter(|view| view.generation == generation) else { return Ok(()) };
+        let Some(view) = self.views.get(&id).filter(|view| view.generation == generation) else { return Ok(()) };
         let progress = match result {
             Ok(progress) => progress,
-            Err(reason) => return self.refused(id, reason).await,
+            Err(Refusal::NotKept(table)) => {
+                self.bring_in(table, &format!("{} is to be filled from its rows", view.row.name.clone()));
+                return Ok(());
+            }
+            Err(Refusal::Engine(reason)) => return self.refused(id, reason).await,
         };
+        self.keep_for_a_while(&view.sources.clone());
+        let Some(view) = self.views.get_mut(&id) else { return Ok(()) };
         if view.is_evaluated() {
             view.phase = Phase::Evaluating;
             full::spawn(self, id, Initiator::Initial);
@@ -234,6 +250,7 @@ impl Keeper {
         status.write(&self.client, entry.pgt_id).await?;
         entry.write_freshness(&self.client).await?;
         self.record(entry);
+        self.plan_readers_again(id);
         self.publish_registry();
         Ok(())
     }

@@ -2,7 +2,8 @@
 //! rows planned, ancestors first.
 
 use super::keeper::{Keeper, KeeperError};
-use super::populate::{Base, Managed, Phase};
+use super::let_go::Rows;
+use super::populate::{Managed, Phase};
 use super::schedule;
 use super::work::Work;
 use crate::catalog::capture::{self, Again};
@@ -123,10 +124,12 @@ impl Keeper {
     }
 
     pub(super) fn joined(&mut self, table: RelationId, life: u64) {
-        let is_meant = |base: &&mut Base| base.table.watched && base.table.spec.life == life;
-        if let Some(base) = self.tables.get_mut(&table).filter(is_meant) {
+        let rows = Rows::Kept(self.keep_until());
+        if let Some(base) = self.tables.get_mut(&table).filter(|base| base.is_life(life)) {
             base.joined = true;
             base.joined_at = Some(Instant::now());
+            base.rows = rows;
+            self.publish_base_tables();
         }
     }
 

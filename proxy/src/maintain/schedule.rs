@@ -207,8 +207,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Tables that were left to Postgres because this one had no rows.
-    fn plan_readers_again(&mut self, id: RelationId) {
+    /// Tables that were left to Postgres because this one had no rows, or was suspended.
+    pub(super) fn plan_readers_again(&mut self, id: RelationId) {
         let reads_it = |view: &Managed| matches!(view.phase, Phase::Out(_)) && view.row.sources.contains(&id);
         let readers: Vec<RelationId> =
             self.views.iter().filter(|(_, view)| reads_it(view)).map(|(id, _)| *id).collect();

@@ -8,7 +8,7 @@ use super::notice::Notice;
 use super::push::{Board, Changed};
 use super::server_clock::ServerClock;
 use super::upkeep::{Progress, Upkeep, View};
-use super::work::{How, NewView, Work};
+use super::work::{How, NewView, Refusal, Work};
 use crate::capture::{Change, Commit};
 use crate::metrics::Metrics;
 use crate::published::Published;
@@ -40,6 +40,8 @@ pub(super) struct Thread {
     /// Base tables whose rows have not come, and the watch that they will come of. Until then changes of them may be on their way
     /// that an earlier watch has brought; the rows will have them.
     awaited: HashMap<RelationId, u64>,
+    /// Base tables that were let go, and the watch of which their rows had come.
+    pub(super) let_go: HashMap<RelationId, u64>,
     pub(super) frontier: Position,
     /// Newest commit time applied (µs since 2000): the clock is never behind a commit it shows.
     pub(super) newest_commit_micros: i64,
@@ -62,7 +64,7 @@ pub(super) struct Thread {
     reported: HashMap<RelationId, String>,
     /// For those who subscribe to tables.
     board: Arc<Board>,
-    notices: mpsc::UnboundedSender<Notice>,
+    pub(super) notices: mpsc::UnboundedSender<Notice>,
 }
 
 /// Where the thread leaves what it has done.
@@ -94,6 +96,7 @@ pub(super) fn start(
             hold: Hold::default(),
             arriving: Vec::new(),
             awaited: HashMap::new(),
+            let_go: HashMap::new(),
             frontier: Position::default(),
             newest_commit_micros: 0,
             clock: 0,
@@ -172,8 +175,10 @@ impl Thread {
             }
             Work::Joined { table, life, rows, late, position } => self.join((table, life), rows, late, position),
             Work::Shed(table) => self.shed(table),
+            Work::LetGo { table, life } => self.let_go(table, life),
             Work::DropTable(table) => {
                 self.awaited.remove(&table);
+                self.forget_let_go(table);
                 if let Err(error) = self.engine.drop_table(table) {
                     tracing::debug!(?table, %error, "a base table could not be dropped from the engine");
                 }
@@ -278,6 +283,7 @@ impl Thread {
             match self.engine.apply(table, changes) {
                 Ok(()) => {}
                 Err(error @ EngineError::MissingRow(_)) => self.disown(table, &error),
+                Err(EngineError::NotKept(_)) => self.miss_rows(table),
                 // A table that was unwatched meanwhile may still have changes on their way.
                 Err(error) => tracing::debug!(?table, %error, "changes of a table the engine does not know"),
             }
@@ -314,7 +320,7 @@ impl Thread {
         let _ = self.notices.send(Notice::Shed { table, reason: error.to_string() });
     }
 
-    fn shed(&mut self, table: RelationId) {
+    pub(super) fn shed(&mut self, table: RelationId) {
         self.drop_hidden_above(table);
         for view in self.views.above(table) {
             self.publisher.remove(view);
@@ -322,7 +328,7 @@ impl Thread {
         }
     }
 
-    pub(super) fn add_view(&mut self, new: NewView) -> Result<Progress, String> {
+    pub(super) fn add_view(&mut self, new: NewView) -> Result<Progress, Refusal> {
         let started = Instant::now();
         let NewView { id, generation, columns, sources, how } = new;
         let mut rows = Delta::new();
@@ -336,7 +342,7 @@ impl Thread {
             let (changes, refusal) = match self.engine.add_view_under(id, plan, &content, settings) {
                 Ok(changes) => (changes, None),
                 // What others have got on the way is theirs all the same.
-                Err(error) => (self.engine.take_unreported(), Some(error.to_string())),
+                Err(error) => (self.engine.take_unreported(), Some(Refusal::from(error))),
             };
             for (changed, change) in changes {
                 if changed == id {
@@ -387,6 +393,8 @@ impl Thread {
         self.hold = Hold::default();
         self.arriving.clear();
         self.awaited.clear();
+        self.let_go.clear();
+        self.count_let_go();
         self.reported.clear();
         let hidden = self.heat.hidden();
         hidden.views.values().for_each(|id| self.heat.removed(*id));

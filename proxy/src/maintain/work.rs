@@ -8,6 +8,7 @@ use crate::capture::{Change, Commit};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use weir_cache::Position;
+use weir_cache::engine::EngineError;
 use weir_planner::settings::Settings;
 use weir_planner::{ColumnType, Plan, RelationId, Row};
 
@@ -37,9 +38,14 @@ pub(super) enum Work {
     /// The table's changes no longer arrive: nothing above it may be answered.
     Shed(RelationId),
     DropTable(RelationId),
+    /// Nothing needs the table's rows: [`super::notice::Notice::LetGo`] tells what has come of it.
+    LetGo {
+        table: RelationId,
+        life: u64,
+    },
     AddView {
         view: NewView,
-        done: oneshot::Sender<Result<Progress, String>>,
+        done: oneshot::Sender<Result<Progress, Refusal>>,
     },
     /// Dependants first.
     DropView(RelationId),
@@ -68,6 +74,22 @@ pub(super) enum Work {
     Memory(oneshot::Sender<Vec<(RelationId, usize)>>),
     /// Forget everything: the stream starts afresh.
     Reset,
+}
+
+/// Why a stream table was not added.
+pub(super) enum Refusal {
+    /// It would have to be filled from the rows of a base table that were let go.
+    NotKept(RelationId),
+    Engine(String),
+}
+
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Refusal {
+        match error {
+            EngineError::NotKept(table) => Refusal::NotKept(table),
+            other => Refusal::Engine(other.to_string()),
+        }
+    }
 }
 
 /// A stream table to be maintained.

@@ -171,6 +171,14 @@ fn suspension_and_late_initialisation() {
         rig.sql("SELECT pgtrickle.alter_stream_table('by_shop', status => 'ACTIVE')").await;
         rig.settle().await;
         assert_eq!(rig.state("by_shop"), Some(State::Live));
+        // What reads it goes and comes with it.
+        rig.sql(BIG).await;
+        rig.settle().await;
+        rig.sql("SELECT pgtrickle.pause_stream_table('by_shop')").await;
+        rig.settle().await;
+        assert!(matches!(rig.state("big"), Some(State::Out { .. })));
+        rig.sql("SELECT pgtrickle.resume_stream_table('by_shop')").await;
+        rig.until("the reader is live", async || rig.state("big") == Some(State::Live)).await;
         rig.sql("SELECT pgtrickle.create_stream_table('late', 'SELECT id FROM sales', initialize => false)").await;
         rig.settle().await;
         assert_eq!(rig.state("late"), Some(State::Out { reason: "not populated" }));

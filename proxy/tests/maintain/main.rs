@@ -5,10 +5,12 @@
 mod changes;
 mod explain;
 mod full;
+mod let_go;
 mod lifecycle;
 mod manage;
 mod monitoring;
 mod operation;
+mod random;
 mod rig;
 mod schedule;
 mod subscriptions;

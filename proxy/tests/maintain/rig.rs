@@ -11,7 +11,7 @@ use weir_proxy::maintain::PullError;
 use weir_proxy::registry::{State, StreamTable};
 use weir_proxy::server::Services;
 use weir_tests::postgres::TestServer;
-use weir_tests::weir::by_triggers;
+use weir_tests::weir::{by_triggers, keeps_nothing};
 
 /// Nothing that is waited for here takes this long on a machine that is not stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,24 +38,39 @@ impl Rig {
 
     pub async fn on(server: TestServer) -> Rig {
         let rig = Rig::begin(server).await;
+        rig.wait_until_installed().await;
+        rig
+    }
+
+    /// With a Weir that lets the rows of base tables go as soon as nothing needs them.
+    pub async fn keeping_nothing() -> Rig {
+        let rig = Rig::begin_with(TestServer::start(), Some(Duration::ZERO)).await;
+        rig.wait_until_installed().await;
+        rig
+    }
+
+    async fn wait_until_installed(&self) {
         let followed = match by_triggers() {
             false => "pg_replication_slots WHERE active",
             true => "pg_locks WHERE locktype = 'advisory' AND objid = 3 AND mode = 'ExclusiveLock' AND granted",
         };
         let followed = format!("SELECT (count(*) > 0)::text FROM {followed}");
-        rig.until("Weir's SQL is installed", async || {
-            rig.scalar("SELECT (to_regproc('pgtrickle.verify_stream_table') IS NOT NULL)::text").await == "true"
-                && rig.scalar(&followed).await == "true"
+        self.until("Weir's SQL is installed", async || {
+            self.scalar("SELECT (to_regproc('pgtrickle.verify_stream_table') IS NOT NULL)::text").await == "true"
+                && self.scalar(&followed).await == "true"
         })
         .await;
-        rig
     }
 
     /// Starts the services; changes are not captured yet.
     pub async fn begin(server: TestServer) -> Rig {
+        Rig::begin_with(server, keeps_nothing().then_some(Duration::ZERO)).await
+    }
+
+    async fn begin_with(server: TestServer, let_go_after: Option<Duration>) -> Rig {
         let client = server.connect().await;
         let nowhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let config = Config::new(server.config().into(), nowhere, nowhere);
+        let config = Config { let_go_after, ..Config::new(server.config().into(), nowhere, nowhere) };
         let services = Services::start(config).expect("the services start");
         Rig { services, client, server }
     }
@@ -132,6 +147,12 @@ impl Rig {
 
     pub fn id(&self, name: &str) -> RelationId {
         self.table(name).unwrap_or_else(|| panic!("no stream table {name}")).id
+    }
+
+    /// How the rows of a base table stand in memory.
+    pub fn base_rows(&self, name: &str) -> &'static str {
+        let tables = self.services.registry.base_tables();
+        tables.iter().find(|table| table.name == name).map_or("not watched", |table| table.rows)
     }
 
     /// Rows in memory at a position that includes everything committed so far.

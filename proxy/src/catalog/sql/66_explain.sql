@@ -1,6 +1,6 @@
 -- What a stream table is made of, for people and tools. What only a running Weir knows is asked of it.
 
--- {"operator_tree": …, "lineage": …} of a stream table that is maintained from deltas; NULL when no Weir answers or it is not.
+-- {"operator_tree": …, "lineage": …, "source_rows": …} of a stream table that is maintained from deltas; NULL when no Weir answers or it is not.
 CREATE OR REPLACE FUNCTION pgtrickle.ask_plan(st pgtrickle.pgt_stream_tables) RETURNS jsonb
 LANGUAGE sql VOLATILE AS $body$
     SELECT CASE WHEN pgtrickle.weir_is_connected()
@@ -34,16 +34,17 @@ BEGIN
         (9, 'is_populated', st.is_populated::text),
         (10, 'dvm_supported', (st.effective_refresh_mode IS DISTINCT FROM 'FULL' OR plan ? 'operator_tree')::text),
         (11, 'operator_tree', plan ->> 'operator_tree'),
-        (12, 'output_columns', (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+        (12, 'source_rows', plan ->> 'source_rows'),
+        (13, 'output_columns', (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
             FROM pg_catalog.pg_attribute a WHERE a.attrelid = st.pgt_relid AND a.attnum > 0)),
-        (13, 'source_oids', (SELECT string_agg(d.source_relid::text, ', ' ORDER BY d.source_relid) FROM pgtrickle.pgt_dependencies d WHERE d.pgt_id = st.pgt_id)),
-        (14, 'frontier', st.frontier::text),
-        (15, 'refresh_timing_stats', (SELECT CASE WHEN count(*) > 0 THEN jsonb_build_object('samples', count(*), 'min_ms', min(h.duration_ms), 'max_ms', max(h.duration_ms),
+        (14, 'source_oids', (SELECT string_agg(d.source_relid::text, ', ' ORDER BY d.source_relid) FROM pgtrickle.pgt_dependencies d WHERE d.pgt_id = st.pgt_id)),
+        (15, 'frontier', st.frontier::text),
+        (16, 'refresh_timing_stats', (SELECT CASE WHEN count(*) > 0 THEN jsonb_build_object('samples', count(*), 'min_ms', min(h.duration_ms), 'max_ms', max(h.duration_ms),
                 'avg_ms', avg(h.duration_ms), 'latest_ms', (array_agg(h.duration_ms ORDER BY h.refresh_id DESC))[1],
                 'latest_action', (array_agg(h.action ORDER BY h.refresh_id DESC))[1])::text END
             FROM pgtrickle.pgt_refresh_history h WHERE h.pgt_id = st.pgt_id AND h.status = 'COMPLETED')),
-        (16, 'dependency_graph_dot', pgtrickle.explain_dag('dot')),
-        (17, 'analyze', nullif(analysed, ''))
+        (17, 'dependency_graph_dot', pgtrickle.explain_dag('dot')),
+        (18, 'analyze', nullif(analysed, ''))
     ) AS p (place, property, value) WHERE p.value IS NOT NULL ORDER BY p.place;
 END
 $body$;

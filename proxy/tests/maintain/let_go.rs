@@ -1,0 +1,131 @@
+//! Base tables whose rows nothing needs are let go; what needs them again has them brought in.
+
+use crate::rig::{Rig, run};
+use std::sync::atomic::Ordering;
+use weir_proxy::registry::State;
+
+const SALES: &str = "CREATE TABLE shop (id int PRIMARY KEY, name text); INSERT INTO shop SELECT i, 'shop ' || i FROM generate_series(0, 6) i; \
+     CREATE TABLE sale (id int PRIMARY KEY, shop int, amount int, unused int); INSERT INTO sale SELECT i, i % 5, i FROM generate_series(1, 100) i; \
+     SELECT pgtrickle.create_stream_table('by_shop', 'SELECT shop, count(*) AS n, sum(amount) AS total FROM sale GROUP BY shop', '1s'); \
+     SELECT pgtrickle.create_stream_table('large', 'SELECT id, amount FROM sale WHERE amount > 90', '1s')";
+
+async fn sales() -> Rig {
+    let rig = Rig::keeping_nothing().await;
+    rig.sql(SALES).await;
+    rig.settle().await;
+    rig.wait_until_connected().await;
+    is_let_go(&rig, "public.sale").await;
+    rig
+}
+
+async fn is_let_go(rig: &Rig, table: &str) {
+    rig.until("it is let go", async || rig.base_rows(table) == "let go").await;
+}
+
+fn times_let_go(rig: &Rig) -> u64 {
+    rig.services.metrics.tables_let_go.load(Ordering::Relaxed)
+}
+
+#[test]
+fn changes_are_followed_without_the_rows() {
+    run(async {
+        let rig = sales().await;
+        rig.sql("INSERT INTO sale SELECT i, i % 7, i FROM generate_series(101, 150) i; UPDATE sale SET amount = amount + 1, shop = 6 WHERE id % 3 = 0; \
+             DELETE FROM sale WHERE id % 11 = 0; BEGIN; UPDATE sale SET id = -id WHERE id < 20; UPDATE sale SET amount = id WHERE id < -10; COMMIT")
+            .await;
+        assert_eq!(rig.rows("by_shop").await, Ok(7));
+        rig.verify(&["by_shop", "large"]).await;
+        assert_eq!((rig.base_rows("public.sale"), times_let_go(&rig)), ("let go", 1));
+        assert_eq!(rig.scalar("SELECT pgtrickle.explain_json('large') ->> 'source_rows'").await, "public.sale: let go");
+        assert!(rig.services.metrics.render().contains("\nweir_base_tables_let_go 1\n"));
+    });
+}
+
+#[test]
+fn a_table_is_brought_in_for_a_stream_table_that_is_filled_from_it_and_kept_where_it_is_looked_up() {
+    run(async {
+        let rig = sales().await;
+        // Filled from groups that are there, and from rows that are published.
+        rig.sql(
+            "SELECT pgtrickle.create_stream_table('all_shops', 'SELECT sum(n) AS n FROM by_shop', '1s'); \
+             SELECT pgtrickle.create_stream_table('lowest', 'SELECT min(amount) AS lowest FROM large', '1s')",
+        )
+        .await;
+        rig.settle().await;
+        rig.verify(&["all_shops", "lowest"]).await;
+        assert_eq!(times_let_go(&rig), 1);
+
+        rig.sql("INSERT INTO sale VALUES (200, 5, 200)").await;
+        rig.sql("SELECT pgtrickle.create_stream_table('largest', 'SELECT id, amount FROM sale ORDER BY amount DESC LIMIT 3', '1s')")
+            .await;
+        rig.settle().await;
+        assert_eq!(rig.state("largest"), Some(State::Live));
+        for table in ["by_shop", "large", "all_shops", "lowest"] {
+            rig.until("what was built again is live", async || rig.state(table) == Some(State::Live)).await;
+        }
+        rig.verify(&["largest", "by_shop", "large", "all_shops", "lowest"]).await;
+        rig.until("it is let go again", async || times_let_go(&rig) == 2).await;
+
+        rig.sql("SELECT pgtrickle.create_stream_table('named', 'SELECT s.id, h.name FROM sale s JOIN shop h ON h.id = s.shop', '1s')")
+            .await;
+        rig.settle().await;
+        assert_eq!(rig.rows("named").await, Ok(101));
+        rig.sql("UPDATE shop SET name = name || '!' WHERE id > 2; DELETE FROM sale WHERE id % 2 = 0").await;
+        rig.verify(&["named", "by_shop", "large", "lowest"]).await;
+        assert_eq!((rig.base_rows("public.sale"), rig.base_rows("public.shop")), ("kept", "kept"));
+        assert_eq!(times_let_go(&rig), 2);
+    });
+}
+
+#[test]
+fn what_truncate_takes_away_is_looked_up() {
+    run(async {
+        let rig = sales().await;
+        for _ in 0..3 {
+            rig.sql("TRUNCATE sale").await;
+            // Whatever is answered from now on is answered without those rows.
+            match rig.rows("by_shop").await {
+                Ok(rows) => assert_eq!(rows, 0),
+                Err(_) => rig.until("it is live again", async || rig.rows("by_shop").await.is_ok()).await,
+            }
+            rig.verify(&["by_shop", "large"]).await;
+            is_let_go(&rig, "public.sale").await;
+            rig.sql(
+                "BEGIN; INSERT INTO sale VALUES (1, 1, 99); TRUNCATE sale; INSERT INTO sale VALUES (2, 2, 98); COMMIT",
+            )
+            .await;
+            rig.until("it is live again", async || rig.rows("large").await.is_ok()).await;
+            assert_eq!(rig.rows("large").await, Ok(1));
+            rig.sql("INSERT INTO sale SELECT i, i % 5, i FROM generate_series(10, 95) i").await;
+            is_let_go(&rig, "public.sale").await;
+        }
+        rig.verify(&["by_shop", "large"]).await;
+    });
+}
+
+#[test]
+fn what_is_planned_again_is_filled_again() {
+    run(async {
+        let rig = sales().await;
+        rig.sql("SELECT pgtrickle.pause_stream_table('large')").await;
+        rig.sql("INSERT INTO sale VALUES (300, 1, 300)").await;
+        rig.settle().await;
+        assert_eq!(rig.rows("by_shop").await, Ok(5));
+        rig.sql("SELECT pgtrickle.resume_stream_table('large')").await;
+        rig.settle().await;
+        assert_eq!(rig.rows("large").await, Ok(11));
+        is_let_go(&rig, "public.sale").await;
+        rig.sql(
+            "SELECT pgtrickle.alter_stream_table('large', $$SELECT id, amount, shop FROM sale WHERE amount > 80$$)",
+        )
+        .await;
+        rig.settle().await;
+        assert_eq!(rig.rows("large").await, Ok(21));
+        is_let_go(&rig, "public.sale").await;
+        rig.sql("ALTER TABLE sale ADD COLUMN note text; ALTER TABLE sale ALTER unused TYPE bigint").await;
+        rig.sql("INSERT INTO sale VALUES (301, 1, 301, 1, 'x')").await;
+        rig.until("it is live again", async || rig.rows("large").await.is_ok()).await;
+        assert_eq!(rig.rows("large").await, Ok(22));
+        rig.verify(&["by_shop", "large"]).await;
+    });
+}
