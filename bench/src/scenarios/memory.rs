@@ -85,7 +85,28 @@ pub fn measure(output: &Path) -> std::io::Result<()> {
         let bytes = settled(&weir).saturating_sub(before);
         grown.push(Grown { name: shape.name, per: shape.per, count: shape.count, bytes });
     }
+    drop((through, weir));
+    grown.push(without_the_facts(&server, &mut direct));
     report::memory(output, &grown, ROWS)
+}
+
+/// The first shape alone, in a Weir that lets the fact table go.
+fn without_the_facts(server: &TestServer, direct: &mut RawClient) -> Grown {
+    direct
+        .execute("SELECT pgtrickle.drop_stream_table(pgt_name) FROM pgtrickle.pgt_stream_tables ORDER BY pgt_id DESC");
+    let weir = TestWeir::start_with(server, &["--let-go-after-ms", "1000"]);
+    let before = settled(&weir);
+    let [Shape { query, per, count, .. }, ..] = SHAPES;
+    RawClient::superuser(&weir.address()).execute(&format!(
+        "SELECT pgtrickle.create_stream_table(name => 'alone', query => $q$ {query} $q$, schedule => '1s', refresh_mode => 'DIFFERENTIAL')"
+    ));
+    weir.wait_until_live_within(&["alone"], POPULATION);
+    let started = Instant::now();
+    while weir.counter("weir_base_tables_let_go") < 1.0 && started.elapsed() < POPULATION {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let bytes = settled(&weir).saturating_sub(before);
+    Grown { name: "the first of these alone, and the fact table let go", per, count, bytes }
 }
 
 /// Resident bytes when they have stopped changing: what a population needs for a moment has been given back.

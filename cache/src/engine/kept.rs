@@ -52,6 +52,11 @@ impl Graph {
         matches!(&self.node(id).body, Body::Table(table) if !table.is_kept())
     }
 
+    /// Nothing keeps the table's rows, and nothing is told of their changes.
+    pub(super) fn is_unheeded(&self, table: NodeId) -> bool {
+        self.is_let_go(table) && self.node(table).consumers.is_empty()
+    }
+
     /// A table that was let go and that [`Graph::content`] of this node would have to read.
     fn unknown_below(&self, id: NodeId) -> Option<NodeId> {
         let node = self.node(id);

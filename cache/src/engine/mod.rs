@@ -199,6 +199,9 @@ impl Engine {
     /// reported as [`EngineError::MissingRow`]; so is TRUNCATE of a table that was let go, as [`EngineError::NotKept`].
     pub fn apply(&mut self, table: RelationId, changes: Vec<TableChange>) -> Result<(), EngineError> {
         let node = self.table_node(table)?;
+        if self.graph.is_unheeded(node) {
+            return Ok(());
+        }
         let single = changes.len() == 1;
         let mut changes = changes.into_iter();
         let mut intake = self.graph.begin_intake(node);

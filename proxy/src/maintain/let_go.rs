@@ -49,12 +49,12 @@ impl Keeper {
         Instant::now() + self.shared.config.let_go_after.unwrap_or_default()
     }
 
-    /// A stream table was filled from these relations.
+    /// A stream table was filled from these relations, or looks them up no more.
     pub(super) fn keep_for_a_while(&mut self, sources: &[RelationId]) {
         let until = self.keep_until();
         for source in sources {
             if let Some(Base { rows: Rows::Kept(known), .. }) = self.tables.get_mut(source) {
-                *known = until.max(*known);
+                *known = until;
             }
         }
     }
@@ -110,6 +110,19 @@ impl Keeper {
     pub(super) fn bring_in(&mut self, table: RelationId, reason: &str) {
         self.resynchronise(table, reason);
         self.must_read = true;
+    }
+
+    /// A stream table cannot be filled without the rows of this one. All that it reads itself are brought in together: a
+    /// partitioned table may have any number of leaves, and they are found missing one by one.
+    pub(super) fn bring_in_for(&mut self, view: RelationId, missing: RelationId) {
+        let Some(view) = self.views.get(&view) else { return };
+        let reason = format!("{} is to be filled from its rows", view.row.name);
+        let is_let_go = |id: &RelationId| self.tables.get(id).is_some_and(|base| base.rows == Rows::LetGo);
+        let mut tables: Vec<RelationId> = view.sources.iter().copied().filter(is_let_go).collect();
+        if !tables.contains(&missing) {
+            tables = vec![missing];
+        }
+        tables.into_iter().for_each(|table| self.bring_in(table, &reason));
     }
 
     /// Says in the registry how the rows of base tables stand.

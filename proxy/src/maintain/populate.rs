@@ -230,7 +230,7 @@ impl Keeper {
         let progress = match result {
             Ok(progress) => progress,
             Err(Refusal::NotKept(table)) => {
-                self.bring_in(table, &format!("{} is to be filled from its rows", view.row.name.clone()));
+                self.bring_in_for(id, table);
                 return Ok(());
             }
             Err(Refusal::Engine(reason)) => return self.refused(id, reason).await,

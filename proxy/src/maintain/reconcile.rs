@@ -91,7 +91,9 @@ impl Keeper {
             let leaves = if leaves.is_empty() { doomed.iter().copied().collect() } else { leaves };
             for id in leaves {
                 doomed.remove(&id);
-                self.views.remove(&id);
+                if let Some(view) = self.views.remove(&id) {
+                    self.keep_for_a_while(&view.sources);
+                }
                 let _ = self.work.send(Work::DropView(id));
             }
         }

@@ -113,6 +113,10 @@ fn what_needs_the_rows_says_that_they_are_not_kept() {
     bench.view(READER, &aggregate(scan(VIEW, int_columns(2)), vec![], vec![]));
     bench.view(BYSTANDER, &counts(TABLE));
     assert_eq!(bench.published.rows(BYSTANDER), [ints(&[1, 1])]);
+
+    // No view reads this one: whatever becomes of its rows is nobody's concern.
+    assert!(let_go(&mut bench, OTHER));
+    bench.commit(OTHER, vec![insert(ints(&[1, 2])), TableChange::Truncate]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::fixtures::*;
 use super::generate::{Plans, random_row, table_columns};
 use super::oracle::{Oracle, normal_form};
 use crate::clock::ClockSpan;
-use crate::engine::TableChange;
+use crate::engine::{EngineError, TableChange};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::HashMap;
@@ -186,7 +186,12 @@ impl Walk {
         self.put_filters(&mut plan);
         let id = 100 + self.views.len() as u32;
         self.bench.engine.set_clock(self.clock);
-        self.bench.view(id, &plan);
+        match self.bench.engine.add_view(RelationId(id), &plan, &self.bench.published) {
+            Ok(changes) => self.bench.published.apply(changes),
+            // As if nobody had asked for it.
+            Err(EngineError::NotKept(_)) => return self.bench.published.apply(self.bench.engine.take_unreported()),
+            Err(error) => panic!("a view that can be built: {error}"),
+        }
         self.oracle.views.insert(RelationId(id), plan);
         self.views.push(id);
     }
@@ -267,6 +272,10 @@ fn walk(seed: u64) -> (usize, usize) {
     for _ in 0..120 {
         match walk.random.random_range(0..20) {
             0 | 1 if walk.views.len() < 6 => walk.create(),
+            2 if walk.random.random_bool(0.2) => {
+                // Refused where it is looked up by key, or has been let go already.
+                let _ = walk.bench.engine.let_go_of(RelationId(walk.random.random_range(0..TABLES)));
+            }
             2..=6 => walk.commit(),
             7..=12 => walk.move_clock(),
             _ => {
