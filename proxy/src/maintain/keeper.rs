@@ -55,6 +55,8 @@ pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Client,
     pub(super) system: SystemCatalog,
+    /// Event triggers tell of every change of a definition, in the stream.
+    pub(super) has_marks: bool,
     pub(super) work: mpsc::UnboundedSender<Work>,
     pub(super) notices: mpsc::UnboundedSender<Notice>,
     pub(super) records: mpsc::UnboundedSender<Record>,
@@ -140,6 +142,7 @@ async fn attend(
         Some(keeper) => {
             keeper.client = client;
             keeper.system = system;
+            keeper.has_marks = installed.has_marks;
             keeper.must_read = true;
             keeper
         }
@@ -147,6 +150,7 @@ async fn attend(
             shared: inputs.shared.clone(),
             client,
             system,
+            has_marks: installed.has_marks,
             work: inputs.work.clone(),
             notices: inputs.notices.clone(),
             records: records.clone(),

@@ -59,9 +59,10 @@ impl Keeper {
         }
     }
 
-    /// Asks the engine to let go of tables whose rows nothing has needed for a while.
+    /// Asks the engine to let go of tables whose rows nothing has needed for a while. Where no marks tell of changed definitions
+    /// (an enum's label that is another now), that a change names a row which is not there is what tells of them: all is kept.
     pub(super) fn let_go_of_idle(&mut self) {
-        if self.shared.config.let_go_after.is_none() {
+        if self.shared.config.let_go_after.is_none() || !self.has_marks {
             return;
         }
         let now = Instant::now();

@@ -131,7 +131,8 @@ impl Walk {
                         ours.extend(std::iter::repeat_n(text_of(row), weight as usize));
                     });
                     let mut theirs: Vec<String> = theirs.iter().filter_map(text_of_message).collect();
-                    (ours.sort_unstable(), theirs.sort_unstable());
+                    ours.sort_unstable();
+                    theirs.sort_unstable();
                     assert_eq!(ours, theirs, "{name}");
                 }
                 _ => self.withheld += 1,
