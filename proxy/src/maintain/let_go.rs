@@ -7,6 +7,7 @@ use super::keeper::Keeper;
 use super::notice::Notice;
 use super::populate::Base;
 use super::thread::Thread;
+use super::work::Work;
 use crate::metrics::Metrics;
 use crate::registry::BaseTable;
 use std::collections::HashSet;
@@ -74,7 +75,7 @@ impl Keeper {
         for (table, base) in &mut self.tables {
             if is_idle(base) && !below_unfinished.contains(table) {
                 base.rows = Rows::Asked;
-                let _ = self.work.send(super::work::Work::LetGo { table: *table, life: base.table.spec.life });
+                let _ = self.work.send(Work::LetGo { table: *table, life: base.table.spec.life });
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::rig::{Rig, run};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use weir_proxy::registry::State;
 
 const SALES: &str = "CREATE TABLE shop (id int PRIMARY KEY, name text); INSERT INTO shop SELECT i, 'shop ' || i FROM generate_series(0, 6) i; \
@@ -10,7 +11,7 @@ const SALES: &str = "CREATE TABLE shop (id int PRIMARY KEY, name text); INSERT I
      SELECT pgtrickle.create_stream_table('large', 'SELECT id, amount FROM sale WHERE amount > 90', '1s')";
 
 async fn sales() -> Rig {
-    let rig = Rig::keeping_nothing().await;
+    let rig = Rig::letting_go_after(Some(Duration::ZERO)).await;
     rig.sql(SALES).await;
     rig.settle().await;
     rig.wait_until_connected().await;

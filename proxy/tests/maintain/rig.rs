@@ -42,9 +42,9 @@ impl Rig {
         rig
     }
 
-    /// With a Weir that lets the rows of base tables go as soon as nothing needs them.
-    pub async fn keeping_nothing() -> Rig {
-        let rig = Rig::begin_with(TestServer::start(), Some(Duration::ZERO)).await;
+    /// With a Weir that lets the rows of base tables go when nothing has needed them for so long; None: never.
+    pub async fn letting_go_after(time: Option<Duration>) -> Rig {
+        let rig = Rig::begin_with(TestServer::start(), time).await;
         rig.wait_until_installed().await;
         rig
     }
