@@ -56,6 +56,8 @@ const DEFAULT_MAX_CLIENTS: usize = 10_000;
 
 /// Postgres' own default (`authentication_timeout`).
 const DEFAULT_AUTHENTICATION_TIMEOUT_S: u64 = 60;
+/// A minute: who makes one stream table after another has the base tables copied once.
+const DEFAULT_LET_GO_AFTER_MS: u64 = 60_000;
 
 /// Postgres' own default (`unix_socket_permissions`): whoever can reach the folder may connect and must log in.
 const DEFAULT_UNIX_MODE: u32 = 0o777;
@@ -104,7 +106,7 @@ pub struct Options {
     #[arg(long, env = "WEIR_MEMORY_BUDGET_MIB", value_name = "MIB")]
     pub memory_budget_mib: Option<usize>,
     /// Milliseconds after which the rows of a base table are let go, if no operator looks them up; when they are needed
-    /// again, the table is copied again. 0: never [default: 0].
+    /// again, the table is copied again. 0: never [default: 60000].
     #[arg(long, env = "WEIR_LET_GO_AFTER_MS", value_name = "MILLISECONDS")]
     pub let_go_after_ms: Option<u64>,
     /// How changes of base tables are captured: from the write-ahead log, by triggers, or (auto) from the log where the
@@ -181,9 +183,7 @@ impl Config {
                 .memory_budget_mib
                 .or(file.memory_budget_mib)
                 .map(|mib| mib.saturating_mul(1024 * 1024)),
-            let_go_after: options
-                .let_go_after_ms
-                .or(file.let_go_after_ms)
+            let_go_after: Some(options.let_go_after_ms.or(file.let_go_after_ms).unwrap_or(DEFAULT_LET_GO_AFTER_MS))
                 .filter(|after| *after > 0)
                 .map(Duration::from_millis),
             capture: options.capture.or(file.capture).unwrap_or_default(),
@@ -205,7 +205,7 @@ impl Config {
             max_clients: DEFAULT_MAX_CLIENTS,
             authentication_timeout: Duration::from_secs(DEFAULT_AUTHENTICATION_TIMEOUT_S),
             memory_budget_bytes: None,
-            let_go_after: None,
+            let_go_after: Some(Duration::from_millis(DEFAULT_LET_GO_AFTER_MS)),
             capture: Preference::default(),
         }
     }

@@ -71,7 +71,7 @@ pub fn measure(output: &Path) -> std::io::Result<()> {
          INSERT INTO fact SELECT n, n % {KEYS}, n % 100000 / 100.0, 'name ' || n % 1000, timestamptz '2024-01-01' + n * interval '1 second' \
          FROM generate_series(1, {ROWS}) n; ANALYZE"
     ));
-    let weir = TestWeir::start(&server);
+    let weir = TestWeir::start_with(&server, &["--let-go-after-ms", "0"]);
     let mut through = RawClient::superuser(&weir.address());
     let mut grown = Vec::new();
     for shape in &SHAPES {
