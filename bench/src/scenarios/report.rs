@@ -241,7 +241,7 @@ pub(super) fn memory(output: &Path, shapes: &[Grown], rows: u64) -> std::io::Res
          Written by `weir-bench --parts memory`: stream tables made one after the other over a fact table of {rows} rows (bigint, \
          bigint, numeric, text, timestamptz) in one Weir that lets nothing go, and by how much its resident memory grew with each. The first brings the \
          base table in; what later ones share with earlier ones (a join's index, rows) is not counted twice. \
-         The last is the first once more in a Weir with `--let-go-after-ms 1000`, measured when the rows have been let go.\n\n\
+         The last is the first once more in a Weir with `--let-go-after-ms 1000`, measured when the rows have been let go and 10 % have been updated.\n\n\
          | stream table | grown by | for each |\n|---|---|---|\n"
     );
     for shape in shapes {
