@@ -109,12 +109,13 @@ fn without_the_facts(server: &TestServer, direct: &mut RawClient) -> Grown {
     while weir.counter("weir_base_tables_let_go") < 1.0 && started.elapsed() < POPULATION {
         std::thread::sleep(Duration::from_millis(100));
     }
-    // The allocator gives back what another thread has freed when the thread that had asked for it works on.
+    // The allocator gives back what was freed a second ago and more, and only while somebody allocates.
     let mut through = RawClient::superuser(&weir.address());
     through.execute("SET weir.consistency = 'latest'");
     for change in 0..CHANGES {
         direct.execute(&format!("UPDATE fact SET amount = amount + 1 WHERE id % 50 = {change}"));
         catch_up(&mut through, "alone", POPULATION);
+        std::thread::sleep(Duration::from_secs(1));
     }
     let bytes = settled(&weir).saturating_sub(before);
     Grown { name: "the first of these alone, and the fact table let go", per, count, bytes }
