@@ -238,6 +238,15 @@ impl TestWeir {
         self.wait_until_live_within(tables, LIVE_TIMEOUT);
     }
 
+    /// Waits until the installed SQL can ask Weir, which it does before it accepts a `DIFFERENTIAL` definition.
+    pub fn wait_until_asked(&self, client: &mut RawClient) {
+        let started = Instant::now();
+        while client.query("SELECT pgtrickle.weir_is_connected()").scalar() != "t" {
+            assert!(started.elapsed() < LIVE_TIMEOUT, "Weir cannot be asked:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// As `wait_until_live`, for tables whose population takes longer.
     pub fn wait_until_live_within(&self, tables: &[&str], timeout: Duration) {
         let mut client = RawClient::superuser_of(&self.address(), self.database());

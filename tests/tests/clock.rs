@@ -198,11 +198,7 @@ fn what_else_depends_on_the_moment_or_the_reader_stays_out() {
     let weir = TestWeir::start(&server);
     let mut client = RawClient::superuser(&weir.address());
     client.execute("CREATE TABLE event (id int PRIMARY KEY, at timestamptz NOT NULL, who text)");
-    let started = Instant::now();
-    while client.query("SELECT pgtrickle.weir_is_connected()").scalar() != "t" {
-        assert!(started.elapsed() < PATIENCE, "Weir cannot be asked:\n{}", weir.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    weir.wait_until_asked(&mut client);
     for (name, query) in [
         ("by_day", "SELECT id FROM event WHERE at >= CURRENT_DATE"),
         ("by_user", "SELECT id FROM event WHERE who = CURRENT_USER AND at > now()"),

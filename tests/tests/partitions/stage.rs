@@ -47,6 +47,7 @@ impl Stage {
         };
         let (mut app, mut reader) = (session(), session());
         app.execute(setup);
+        weir.wait_until_asked(&mut direct);
         reader.execute("SET weir.consistency = 'latest'");
         Stage { server, weir, app, reader, direct, streams: Vec::new() }
     }
