@@ -13,10 +13,7 @@ const READER: u32 = 11;
 const BYSTANDER: u32 = 12;
 
 fn bench() -> Bench {
-    let mut bench = Bench::default();
-    bench.table(TABLE);
-    bench.table(OTHER);
-    bench
+    Bench::of(&[TABLE, OTHER])
 }
 
 #[test]

@@ -212,6 +212,13 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// With these tables, which have no key.
+    pub fn of(tables: &[u32]) -> Bench {
+        let mut bench = Bench::default();
+        tables.iter().for_each(|&table| bench.table(table));
+        bench
+    }
+
     pub fn table(&mut self, id: u32) {
         self.engine.add_table(RelationId(id), None).expect("a new table");
     }

@@ -9,9 +9,7 @@ const READER: u32 = 11;
 const BYSTANDER: u32 = 12;
 
 fn bench() -> Bench {
-    let mut bench = Bench::default();
-    bench.table(TABLE);
-    bench
+    Bench::of(&[TABLE])
 }
 
 fn stale(bench: &Bench, view: u32) -> bool {
