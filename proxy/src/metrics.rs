@@ -94,6 +94,8 @@ pub struct Metrics {
     pub engine_nanos: AtomicU64,
     /// Rows that refreshes added to or removed from views.
     pub rows_changed: AtomicU64,
+    /// Old and new rows of changes that no stream table's conditions let through, and that were not decoded.
+    pub rows_left_out: AtomicU64,
     /// Base tables whose rows were let go, ever and at present.
     pub tables_let_go: AtomicU64,
     pub base_tables_let_go: AtomicU64,
@@ -142,6 +144,11 @@ impl Metrics {
                 "weir_engine_nanoseconds_total",
                 "Time spent in the engine: taking commits in, and the operators' part of refreshes.",
                 get(&self.engine_nanos),
+            ),
+            (
+                "weir_rows_left_out_total",
+                "Old and new rows of changes that were not decoded because no condition over their table lets them through.",
+                get(&self.rows_left_out),
             ),
             ("weir_base_tables_let_go_total", "Times that a base table's rows were let go.", get(&self.tables_let_go)),
             ("weir_rows_changed_total", "Rows added to or removed from views.", get(&self.rows_changed)),

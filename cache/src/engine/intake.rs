@@ -34,7 +34,7 @@ impl Graph {
     /// Begins to take in changes of a table.
     pub fn begin_intake(&self, table: NodeId) -> Intake {
         let is_filter = |reader: NodeId| match &self.node(reader).body {
-            Body::Operator(Some(operator)) => operator.is_filter(),
+            Body::Operator(Some(operator)) => operator.condition().is_some(),
             _ => false,
         };
         let consumers = &self.node(table).consumers;

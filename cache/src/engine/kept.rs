@@ -48,7 +48,7 @@ impl Engine {
 }
 
 impl Graph {
-    fn is_let_go(&self, id: NodeId) -> bool {
+    pub(super) fn is_let_go(&self, id: NodeId) -> bool {
         matches!(&self.node(id).body, Body::Table(table) if !table.is_kept())
     }
 

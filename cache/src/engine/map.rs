@@ -13,14 +13,19 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// True: pass; false: drop; None: undecided.
     #[inline]
     fn passes(&self, row: &Row, context: &EvalContext) -> Option<bool> {
-        match &*self.predicate.eval_ref(Tuple::single(row), context) {
-            Value::Bool(pass) => Some(*pass),
-            Value::Error(_) => None,
-            _ => Some(false),
-        }
+        passes(&self.predicate, row, context)
+    }
+}
+
+/// True: the row passes; false: it is dropped; None: undecided.
+#[inline]
+pub(super) fn passes(condition: &Expr, row: &[Value], context: &EvalContext) -> Option<bool> {
+    match &*condition.eval_ref(Tuple::single(row), context) {
+        Value::Bool(pass) => Some(*pass),
+        Value::Error(_) => None,
+        _ => Some(false),
     }
 }
 
@@ -42,8 +47,8 @@ impl Operator for Filter {
         }
     }
 
-    fn is_filter(&self) -> bool {
-        true
+    fn condition(&self) -> Option<&Expr> {
+        Some(&self.predicate)
     }
 
     fn select(&self, rows: &Delta, context: &EvalContext, into: &mut Delta) -> bool {

@@ -59,9 +59,10 @@ pub(crate) trait Operator: Send {
     /// whose existence is undecided at this node. Stateless operators derive it from their inputs' content.
     fn content(&self, inputs: &[NodeId], context: &StepContext<'_>, f: &mut dyn FnMut(&Row, i64)) -> i64;
 
-    /// True when the operator looks at each row alone and does nothing at all about some: [`Operator::select`] says which.
-    fn is_filter(&self) -> bool {
-        false
+    /// The condition of an operator that looks at each row alone and does nothing at all about those for which it is surely
+    /// not true: [`Operator::select`] says which.
+    fn condition(&self) -> Option<&Expr> {
+        None
     }
 
     /// Appends those of the rows that are of consequence here; true when each of them is known to pass.

@@ -6,9 +6,10 @@ use crate::expr::Expr;
 use crate::temporal::is_time;
 use crate::value::Value;
 
-/// Comparisons of values of one type, and of numbers of two: they do not fail, and do not tell equal values apart.
+const OPERATORS: [&str; 6] = ["eq", "ne", "lt", "le", "gt", "ge"];
+
+/// Comparisons of values of one type, and of numbers or times of two: they do not fail, and do not tell equal values apart.
 fn is_total_comparison(symbol: &str) -> bool {
-    const ENDINGS: [&str; 6] = ["eq", "ne", "lt", "le", "gt", "ge"];
     const TYPES: [&str; 29] = [
         "bool",
         "int2",
@@ -40,9 +41,17 @@ fn is_total_comparison(symbol: &str) -> bool {
         "oid",
         "cash_",
     ];
-    symbol
+    let is_of_one_type = symbol
         .get(symbol.len().wrapping_sub(2)..)
-        .is_some_and(|ending| ENDINGS.contains(&ending) && TYPES.contains(&&symbol[..symbol.len() - 2]))
+        .is_some_and(|ending| OPERATORS.contains(&ending) && TYPES.contains(&&symbol[..symbol.len() - 2]));
+    is_of_one_type || is_comparison_of_date_and_timestamp(symbol)
+}
+
+/// Comparisons of a date with a timestamp: a date beyond the timestamps lies before or after all of them.
+fn is_comparison_of_date_and_timestamp(symbol: &str) -> bool {
+    const BOTH: [(&str, &str); 2] = [("date_", "_timestamp"), ("timestamp_", "_date")];
+    let operator = |(left, right)| symbol.strip_prefix(left)?.strip_suffix(right);
+    BOTH.into_iter().find_map(operator).is_some_and(|operator| OPERATORS.contains(&operator))
 }
 
 /// Calls that do not fail but may tell equal values apart (`char(n)` with and without padding).

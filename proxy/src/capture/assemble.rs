@@ -4,12 +4,13 @@
 use super::error::CaptureError;
 use super::pgoutput::{DecodeError, Mapping, Message, Relation, RowError, Tuple};
 use super::repeats::Repeats;
-use super::watched::{Generation, WatchList};
+use super::watched::{Filter, Generation, WatchList, Watched};
+use crate::metrics::Metrics;
 use super::{Change, UNKNOWN_TABLE};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use weir_cache::Position;
-use weir_planner::RelationId;
+use weir_planner::{RelationId, Value};
 
 /// Prefix of the logical messages that are meant for Weir (DDL marks, requests of the installed SQL).
 const MARK_PREFIX: &str = "weir";
@@ -43,6 +44,8 @@ pub(super) struct Assembler {
     /// Not watched, and known to be so to those who read marks.
     strangers: HashSet<u32>,
     open: Option<(Transaction, usize)>,
+    /// Room for what a row filter looks at: of an old row and of a new one.
+    looks: [Vec<Value>; 2],
 }
 
 /// What is known of a watched table within the stream.
@@ -62,6 +65,7 @@ impl Assembler {
             repeats: HashMap::new(),
             strangers: HashSet::new(),
             open: None,
+            looks: Default::default(),
         }
     }
 
@@ -94,7 +98,7 @@ impl Assembler {
             Message::Truncate { relations } => {
                 for relation in relations {
                     let table = RelationId(relation);
-                    if matches!(self.state(relation)?, Some(State::Mapped(_))) {
+                    if matches!(self.state(relation)?, Some((State::Mapped(_), _))) {
                         self.open()?.0.changes.push(Change::Truncate { table });
                     }
                 }
@@ -121,12 +125,12 @@ impl Assembler {
 
     /// How a watched table is decoded; None for a table that nobody watches. A table that has just become impossible is
     /// noted in the open transaction.
-    fn state(&mut self, relation: u32) -> Result<Option<State>, DecodeError> {
+    fn state(&mut self, relation: u32) -> Result<Option<(State, Arc<Watched>)>, DecodeError> {
         let Some(watched) = self.watched.get(RelationId(relation)) else { return Ok(None) };
         if let Some((generation, state)) = self.mappings.get(&relation)
             && *generation == watched.generation
         {
-            return Ok(Some(state.clone()));
+            return Ok(Some((state.clone(), watched)));
         }
         let sent =
             self.relations.get(&relation).ok_or(DecodeError::OutOfOrder("a change without its Relation message"))?;
@@ -139,7 +143,7 @@ impl Assembler {
         };
         self.repeats.remove(&relation);
         self.mappings.insert(relation, (watched.generation, state.clone()));
-        Ok(Some(state))
+        Ok(Some((state, watched)))
     }
 
     fn row(
@@ -150,9 +154,9 @@ impl Assembler {
         new: Option<Tuple<'_>>,
         needs_old: bool,
     ) -> Result<(), CaptureError> {
-        let mapping = match self.state(relation)? {
-            Some(State::Mapped(mapping)) => mapping,
-            Some(State::Shed) => return Ok(()),
+        let (mapping, watched) = match self.state(relation)? {
+            Some((State::Mapped(mapping), watched)) => (mapping, watched),
+            Some((State::Shed, _)) => return Ok(()),
             None => {
                 if self.strangers.insert(relation) {
                     self.open()?.0.changes.push(Change::Mark(UNKNOWN_TABLE.to_owned()));
@@ -168,9 +172,14 @@ impl Assembler {
         } else if needs_old && old.is_none() {
             Err(RowError::Table("an old row came without its columns".into()))
         } else {
-            rows(&mapping, old, new, self.repeats.entry(relation).or_default())
+            let repeats = self.repeats.entry(relation).or_default();
+            match watched.filter.as_deref() {
+                Some(filter) => some_rows(filter, &mapping, old, new, repeats, &mut self.looks),
+                None => rows(&mapping, old, new, repeats),
+            }
         };
         match decoded {
+            Ok((None, None)) => {}
             Ok((old, new)) => transaction.changes.push(Change::Row { table, old, new }),
             Err(RowError::Decode(error)) => return Err(error.into()),
             Err(RowError::Table(reason)) => {
@@ -183,6 +192,35 @@ impl Assembler {
             }
         }
         Ok(())
+    }
+}
+
+/// [`rows`], without those that cannot matter.
+fn some_rows(
+    filter: &Filter,
+    mapping: &Mapping,
+    old: Option<Tuple<'_>>,
+    new: Option<Tuple<'_>>,
+    repeats: &mut Repeats,
+    [old_look, new_look]: &mut [Vec<Value>; 2],
+) -> Result<OldAndNew, RowError> {
+    let mut old_matters = false;
+    if let Some(tuple) = old {
+        mapping.columns(filter.rows.columns(), tuple, None, repeats, old_look)?;
+        old_matters = filter.rows.may_matter(old_look);
+    }
+    let mut new_matters = false;
+    if let Some(tuple) = new {
+        mapping.columns(filter.rows.columns(), tuple, old.is_some().then_some(old_look), repeats, new_look)?;
+        new_matters = filter.rows.may_matter(new_look);
+    }
+    let left_out = u64::from(old.is_some() && !old_matters) + u64::from(new.is_some() && !new_matters);
+    Metrics::add(&filter.metrics.rows_left_out, left_out);
+    match (old_matters, new_matters) {
+        (false, false) => Ok((None, None)),
+        (true, false) => rows(mapping, old, None, repeats),
+        // What has not changed may have to be taken from the old row.
+        (_, true) => rows(mapping, old, new, repeats).map(|(old, new)| (old.filter(|_| old_matters), new)),
     }
 }
 

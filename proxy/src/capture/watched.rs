@@ -1,18 +1,27 @@
 //! The set of watched tables, shared between the task that decodes the stream and the one that delivers.
 
 use super::TableSpec;
+use crate::metrics::Metrics;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::Arc;
+use weir_cache::engine::RowFilter;
 use weir_planner::RelationId;
 
 /// Distinguishes one `watch` of a table from the next: an answer about an older one is out of date.
 pub(super) type Generation = u64;
 
-#[derive(Debug)]
 pub(super) struct Watched {
     pub spec: TableSpec,
     pub generation: Generation,
+    /// Which of its rows can matter, if not all.
+    pub filter: Option<Arc<Filter>>,
+}
+
+/// What lets rows be left out, and where it is counted how many are.
+pub(crate) struct Filter {
+    pub rows: RowFilter,
+    pub metrics: Arc<Metrics>,
 }
 
 /// Read at every row, replaced as a whole at every `watch`.

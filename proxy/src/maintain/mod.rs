@@ -96,6 +96,7 @@ pub enum PullError {
 pub(crate) struct Shared {
     config: Arc<Config>,
     registry: Arc<Registry>,
+    metrics: Arc<Metrics>,
     capture: OnceLock<Capture>,
     ledger: ledger::Ledger,
     /// Events arrive: what is put into the stream will be seen soon.
@@ -128,6 +129,7 @@ pub fn start(
     let shared = Arc::new(Shared {
         config,
         registry: registry.clone(),
+        metrics: metrics.clone(),
         capture: OnceLock::new(),
         ledger,
         stream_is_open: AtomicBool::new(false),

@@ -5,6 +5,7 @@ use super::history::Initiator;
 use super::upkeep::Progress;
 use super::work::Refusal;
 use weir_cache::Position;
+use weir_cache::engine::RowFilter;
 use weir_planner::RelationId;
 
 pub(super) enum Notice {
@@ -39,6 +40,8 @@ pub(super) enum Notice {
         table: RelationId,
         life: u64,
         is_gone: bool,
+        /// Which changes its readers need to be told of, if not all.
+        filter: Option<RowFilter>,
     },
     /// A change could not be taken in without the rows that were let go.
     RowsMissed {

@@ -73,31 +73,71 @@ impl Mapping {
         old: Option<&Row>,
         repeats: &mut Repeats,
     ) -> Result<Row, RowError> {
-        if tuple.len() != self.targets.len() {
-            return Err(RowError::Table("a row has another number of columns than its relation".into()));
-        }
+        self.check(tuple)?;
         let mut values = vec![Value::Null; self.width];
         for (column, target) in tuple.columns().zip(&self.targets) {
             let column = column?;
-            let Some((position, type_oid)) = *target else { continue };
-            values[position] = match column {
-                Column::Null => Value::Null,
-                Column::Binary(bytes) => match old.map(|old| &old[position]) {
-                    // What an update leaves alone is held once, too.
-                    Some(known @ (Value::Text(text) | Value::Bpchar(text))) if text.as_bytes() == bytes => {
-                        known.clone()
-                    }
-                    _ => {
-                        repeats.decode(position, type_oid, bytes).map_err(|error| RowError::Table(error.to_string()))?
-                    }
-                },
-                Column::Unchanged => match old {
-                    Some(old) => old[position].clone(),
-                    None => return Err(RowError::Table("an unchanged TOASTed value came without its old row".into())),
-                },
-                Column::Text => return Err(RowError::Table(format!("type {type_oid} has no binary form"))),
-            };
+            if let Some((position, type_oid)) = *target {
+                values[position] = value(column, position, type_oid, old.map(|old| &old[..]), repeats)?;
+            }
         }
         Ok(values.into())
     }
+
+    fn check(&self, tuple: Tuple<'_>) -> Result<(), RowError> {
+        match tuple.len() == self.targets.len() {
+            true => Ok(()),
+            false => Err(RowError::Table("a row has another number of columns than its relation".into())),
+        }
+    }
+
+    /// Decodes only the columns with these positions (in ascending order) into a row whose other values are of no account.
+    /// `old` as for [`Mapping::row`], with these columns at least.
+    pub(in crate::capture) fn columns(
+        &self,
+        positions: &[usize],
+        tuple: Tuple<'_>,
+        old: Option<&[Value]>,
+        repeats: &mut Repeats,
+        into: &mut Vec<Value>,
+    ) -> Result<(), RowError> {
+        self.check(tuple)?;
+        into.resize(self.width, Value::Null);
+        let mut missing = positions.len();
+        for (column, target) in tuple.columns().zip(&self.targets) {
+            if missing == 0 {
+                break;
+            }
+            let column = column?;
+            if let Some((position, type_oid)) = *target
+                && positions.binary_search(&position).is_ok()
+            {
+                into[position] = value(column, position, type_oid, old, repeats)?;
+                missing -= 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn value(
+    column: Column<'_>,
+    position: usize,
+    type_oid: u32,
+    old: Option<&[Value]>,
+    repeats: &mut Repeats,
+) -> Result<Value, RowError> {
+    Ok(match column {
+        Column::Null => Value::Null,
+        Column::Binary(bytes) => match old.map(|old| &old[position]) {
+            // What an update leaves alone is held once, too.
+            Some(known @ (Value::Text(text) | Value::Bpchar(text))) if text.as_bytes() == bytes => known.clone(),
+            _ => repeats.decode(position, type_oid, bytes).map_err(|error| RowError::Table(error.to_string()))?,
+        },
+        Column::Unchanged => match old {
+            Some(old) => old[position].clone(),
+            None => return Err(RowError::Table("an unchanged TOASTed value came without its old row".into())),
+        },
+        Column::Text => return Err(RowError::Table(format!("type {type_oid} has no binary form"))),
+    })
 }

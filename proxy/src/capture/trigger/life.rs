@@ -271,6 +271,8 @@ impl Life {
                 }
             }
             Command::Unwatch(table) => self.delivery.unwatch(table),
+            // Records are decoded as a whole: they come with their columns' names.
+            Command::Filter { .. } => {}
             Command::RequestFrontier => self.asked = true,
             Command::Reach(position) => self.want(Some(position)),
             Command::Switch(method) => return Some(method),
