@@ -3,7 +3,8 @@
 //!
 //! Both are processor time of one thread in the same run, so that other processes on the machine hardly matter: of Weir's
 //! engine thread (decoded rows in, base tables changed, view refreshed, snapshot published) and of the Postgres backend
-//! (parallel query switched off). After every cycle the stream table is compared with its query.
+//! (parallel query switched off). What all of Weir's threads take meanwhile is told beside it: the stream is decoded by
+//! others, which also ask the conditions of filters there. After every cycle the stream table is compared with its query.
 
 mod report;
 
@@ -32,6 +33,8 @@ struct Cost {
     name: &'static str,
     /// After each transaction.
     refresh: Vec<Duration>,
+    /// The same of all threads, with decoding and the reads that wait for the refresh.
+    process: Vec<Duration>,
     query: Vec<Duration>,
     /// Resident memory of Weir with this stream table alone, in bytes.
     resident: u64,
@@ -68,15 +71,18 @@ fn of_query(server: &TestServer, name: &'static str, query: &str, cycles: std::o
     let backend = String::from_utf8_lossy(&backend).parse().expect("a process id is a number");
     let sql = format!("SELECT * FROM {name}");
     compare(&mut through, &mut direct, &sql);
-    let mut cost = Cost { name, refresh: vec![], query: vec![], resident: 0, rows: 0 };
+    let mut cost = Cost { name, refresh: vec![], process: vec![], query: vec![], resident: 0, rows: 0 };
     for cycle in cycles {
         let changes = Changes { cycle };
         let engine = || processor::spent(weir.process_id(), Some("weir-engine"));
+        let all = || processor::spent(weir.process_id(), None);
         for sql in [changes.insert(), changes.delete(), changes.update()] {
-            let before = engine();
+            let before = (engine(), all());
             direct.execute(&sql);
             catch_up(&mut through, name, POPULATION);
-            cost.refresh.push(engine() - before);
+            cost.refresh.push(engine() - before.0);
+            // Threads may have ended.
+            cost.process.push(all().saturating_sub(before.1));
         }
         compare(&mut through, &mut direct, &sql);
         let executions = (0..EXECUTIONS).map(|_| {

@@ -25,13 +25,14 @@ impl Cost {
 pub(super) fn line(cost: &Cost) -> String {
     let refresh = mean_micros(&cost.refresh);
     format!(
-        "| {} | {} | {} | {:.2} | {} | {:.2} | {} | {} MiB |",
+        "| {} | {} | {} | {:.2} | {} | {:.2} | {} | {} | {} MiB |",
         cost.name,
         micros(refresh),
         micros(mean_micros(&cost.query)),
         cost.ratio(),
         micros(refresh * TRANSACTIONS),
         cost.ratio() * TRANSACTIONS,
+        micros(mean_micros(&cost.process)),
         cost.rows,
         cost.resident >> 20
     )
@@ -45,13 +46,15 @@ pub(super) fn write(output: &Path, costs: &[Cost], cycles: u32) -> std::io::Resu
          with theirs, 1 % of both and of the other tables are updated. After each the stream table is read at `latest`, \
          and after each cycle it equals its query.\n\n\
          All figures are processor time of one thread in one run: *refresh* is that of Weir's engine thread per \
-         transaction, from the decoded rows to the published snapshot; *query* is that of a Postgres backend which \
+         transaction, from the decoded rows to the published snapshot; *all of Weir* is that of all its threads from before the \
+         transaction to the read that shows it, so with the decoding of the stream, where conditions of filters are asked, and \
+         with the reading; *query* is that of a Postgres backend which \
          evaluates the query once (the fastest of three), without parallel query, with the foreign keys indexed. The \
          Weir of each query maintains that query alone, and has let go of the base tables that no join of it looks up. Load average of the machine at the end: {load}.\n\n\
          **Of {count} queries, {refreshes} are refreshed after a change of 1 % in less time than the query takes, and \
          {cycles_within} take less for the whole cycle.**\n\n\
-         | query | refresh | query in Postgres | ratio | cycle of three | ratio | rows | memory of Weir |\n\
-         |---|---|---|---|---|---|---|---|\n",
+         | query | refresh | query in Postgres | ratio | cycle of three | ratio | all of Weir | rows | memory of Weir |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
         load = load_average(),
         count = costs.len(),
         refreshes = within(1.0),

@@ -411,6 +411,26 @@ Filter textlike(#0, '%green%')
 }
 
 #[test]
+fn a_date_is_compared_with_a_timestamp_below_a_join_and_with_a_timestamptz_above_it() {
+    let compare = |symbol: &str, left: Value, column| call(symbol, vec![Expr::Const(left), col(column)]);
+    let conditions = vec![
+        call("date_lt_timestamp", vec![col(1), Expr::Const(Value::Timestamp(0))]),
+        compare("timestamp_ge_date", Value::Timestamp(0), 4),
+        compare("timestamptz_ge_date", Value::TimestampTz(0), 4),
+    ];
+    check(
+        filter(join(JoinKind::Inner, scan(D), scan(F), vec![(col(0), col(0))], None), conditions),
+        "
+Filter timestamptz_ge_date(TimestampTz(0), #4)
+  InnerJoin #0 = #3
+    Filter date_lt_timestamp(#1, Timestamp(0))
+      Scan d [0 1 2]
+    Filter timestamp_ge_date(Timestamp(0), #1)
+      Scan f [0 1 2]",
+    );
+}
+
+#[test]
 fn an_or_says_nothing_of_an_input_that_one_branch_does_not_mention() {
     let plan = join(JoinKind::Inner, scan(D), scan(F), vec![(col(0), col(0))], None);
     let of_both = Expr::And(vec![call("int4eq", vec![col(1), int(1)]), call("int4eq", vec![col(4), int(2)])]);
