@@ -48,9 +48,14 @@ impl Arrangement {
             return;
         }
         let bag = |(row, _): &(Row, i64)| self.key.with_key(row, context, |key, _| self.index.get(key));
-        let bags: SmallVec<[&Bag; CHUNK_CHANGES]> = rows.iter().filter_map(bag).collect();
-        for bag in bags {
+        let bags: SmallVec<[(&Bag, bool); CHUNK_CHANGES]> =
+            rows.iter().filter_map(|row| Some((bag(row)?, row.1 < 0))).collect();
+        for (bag, _) in &bags {
             black_box(bag.iter().next().is_some_and(|(_, weight)| *weight == 0));
+        }
+        // What is taken out is looked for among these.
+        for (bag, _) in bags.iter().filter(|(bag, is_taken)| *is_taken && !matches!(bag, Bag::Many(_))) {
+            bag.for_each(|row, _| _ = black_box(row.first().is_some_and(Value::is_null)));
         }
     }
 

@@ -3,11 +3,12 @@
 use super::EngineError;
 use super::build::{Builder, Built, PRUNED, maintainable};
 use super::columns::{remap, require};
+use super::graph::{Body, NodeId};
 use super::join::JoinOperator;
 use super::spec::{JoinSpec, Matching, NodeSpec, OperatorSpec};
 use super::star::Chain;
 use crate::key::KeySpec;
-use weir_planner::Expr;
+use weir_planner::{Expr, Plan};
 use weir_planner::optimize::Dropper;
 use weir_planner::plan::{Join, JoinKind};
 
@@ -52,9 +53,9 @@ impl Builder<'_> {
             require(left, left_needed);
             require(right, right_needed);
         }
-        let optional = |by: JoinKind| Dropper::Join { optional: join.kind == by || join.kind == JoinKind::Full };
-        let plan_left = self.build_dropped(&join.left, left_needed, optional(JoinKind::Right))?;
-        let plan_right = self.build_dropped(&join.right, right_needed, optional(JoinKind::Left))?;
+        let optional = |by: JoinKind| join.kind == by || join.kind == JoinKind::Full;
+        let plan_left = self.build_joined(&join.left, left_needed, optional(JoinKind::Right))?;
+        let plan_right = self.build_joined(&join.right, right_needed, optional(JoinKind::Left))?;
         let plan_left_key = KeySpec::new(plan_left.remap_all(join.equal.iter().map(|(left, _)| left)));
         let plan_right_key = KeySpec::new(plan_right.remap_all(join.equal.iter().map(|(_, right)| right)));
 
@@ -92,6 +93,45 @@ impl Builder<'_> {
         };
         let node = self.join_node(spec, left.node, right.node);
         Ok(Built { node, width, columns })
+    }
+
+    /// An input of a join.
+    pub(crate) fn build_joined(
+        &mut self,
+        plan: &Plan,
+        required: &[bool],
+        optional: bool,
+    ) -> Result<Built, EngineError> {
+        let built = self.build_dropped(plan, required, Dropper::Join { optional })?;
+        Ok(self.narrow(built, required))
+    }
+
+    /// What passes a filter over a base table is kept by the join, and nowhere else when the table is let go: where that makes
+    /// rows much shorter, without the columns that nobody reads. Unique columns stay, to tell rows apart by. A table with an
+    /// index is kept whole, and its rows are there at no cost.
+    fn narrow(&mut self, built: Built, required: &[bool]) -> Built {
+        let node = self.graph.node(built.node);
+        let is_filter = |spec: &NodeSpec| matches!(spec.operator, OperatorSpec::Filter(_));
+        let unindexed = |input: &NodeId| {
+            let input = self.graph.node(*input);
+            matches!(input.body, Body::Table(_)) && input.slots.iter().all(Option::is_none)
+        };
+        if !node.spec.as_deref().is_some_and(is_filter) || !node.inputs.iter().all(unindexed) {
+            return built;
+        }
+        let unique = self.graph.unique_columns(built.node).unwrap_or_default();
+        let read = built.columns.iter().zip(required).filter(|(_, required)| **required).map(|(column, _)| *column);
+        let mut kept: Vec<usize> = read.chain(unique).collect();
+        kept.sort_unstable();
+        kept.dedup();
+        if kept.len() * 2 > built.width {
+            return built;
+        }
+        let place = |column: &usize| kept.binary_search(column).unwrap_or(PRUNED);
+        let columns = built.columns.iter().map(place).collect();
+        let width = kept.len();
+        let node = self.map(built.node, kept.iter().copied().map(Expr::Column).collect());
+        Built { node, width, columns }
     }
 
     fn build_chain(

@@ -11,6 +11,7 @@ use crate::key::KeySpec;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use weir_planner::Expr;
 use weir_planner::eval::EvalContext;
 use weir_planner::settings::Settings;
 
@@ -136,6 +137,10 @@ impl Graph {
         match &node.spec.as_ref()?.operator {
             OperatorSpec::Filter(_) | OperatorSpec::Raised(_) | OperatorSpec::Temporal { mark: None, .. } => {
                 self.unique_columns(*node.inputs.first()?)
+            }
+            OperatorSpec::Map(exprs) => {
+                let kept = |column| exprs.iter().position(|expr| *expr == Expr::Column(column));
+                self.unique_columns(*node.inputs.first()?)?.into_iter().map(kept).collect()
             }
             OperatorSpec::Aggregate { keys, .. } => Some((0..keys.exprs.len()).collect()),
             OperatorSpec::Distinct { width, .. } => Some((0..*width).collect()),

@@ -10,7 +10,7 @@ use crate::engine::graph::{Body, NodeId, SlotId};
 use crate::engine::spec::{NodeSpec, OperatorSpec};
 use crate::key::KeySpec;
 use weir_planner::eval::Tuple;
-use weir_planner::optimize::{Dropper, is_selective_scan};
+use weir_planner::optimize::is_selective_scan;
 use weir_planner::plan::Node;
 use weir_planner::{Expr, Plan};
 
@@ -41,7 +41,7 @@ impl Builder<'_> {
         for (plan, optional) in std::iter::once((chain.driver, false)).chain(links) {
             let (own, others) = rest.split_at(plan.columns.len());
             rest = others;
-            parts.push(self.build_dropped(plan, own, Dropper::Join { optional })?);
+            parts.push(self.build_joined(plan, own, optional)?);
         }
         // Positions of the wide row's columns in the concatenation of the built rows.
         let mut place: Vec<usize> = vec![];
