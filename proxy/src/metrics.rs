@@ -94,7 +94,8 @@ pub struct Metrics {
     pub engine_nanos: AtomicU64,
     /// Rows that refreshes added to or removed from views.
     pub rows_changed: AtomicU64,
-    /// Old and new rows of changes that no stream table's conditions let through, and that were not decoded.
+    /// Old and new rows of changes that nobody needs: no condition over their table lets them through, or nothing that is
+    /// read differs.
     pub rows_left_out: AtomicU64,
     /// Base tables whose rows were let go, ever and at present.
     pub tables_let_go: AtomicU64,
@@ -147,7 +148,7 @@ impl Metrics {
             ),
             (
                 "weir_rows_left_out_total",
-                "Old and new rows of changes that were not decoded because no condition over their table lets them through.",
+                "Old and new rows of changes left out: no condition over their table passes them, or nothing that is read differs.",
                 get(&self.rows_left_out),
             ),
             ("weir_base_tables_let_go_total", "Times that a base table's rows were let go.", get(&self.tables_let_go)),

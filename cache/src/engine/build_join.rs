@@ -8,9 +8,9 @@ use super::join::JoinOperator;
 use super::spec::{JoinSpec, Matching, NodeSpec, OperatorSpec};
 use super::star::Chain;
 use crate::key::KeySpec;
-use weir_planner::{Expr, Plan};
 use weir_planner::optimize::Dropper;
 use weir_planner::plan::{Join, JoinKind};
+use weir_planner::{Expr, Plan};
 
 impl Builder<'_> {
     /// `filter` is a WHERE above an inner join; `output` the projection above the join, reduced to what is required.

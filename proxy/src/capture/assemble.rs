@@ -4,7 +4,7 @@
 use super::error::CaptureError;
 use super::pgoutput::{DecodeError, Mapping, Message, Relation, RowError, Tuple};
 use super::repeats::Repeats;
-use super::watched::{Filter, Generation, WatchList, Watched};
+use super::watched::{Generation, Needs, WatchList, Watched};
 use super::{Change, UNKNOWN_TABLE};
 use crate::metrics::Metrics;
 use std::collections::{HashMap, HashSet};
@@ -44,7 +44,7 @@ pub(super) struct Assembler {
     /// Not watched, and known to be so to those who read marks.
     strangers: HashSet<u32>,
     open: Option<(Transaction, usize)>,
-    /// Room for what a row filter looks at: of an old row and of a new one.
+    /// Room for what decides whether a row matters: of an old one and of a new one.
     looks: [Vec<Value>; 2],
 }
 
@@ -173,10 +173,7 @@ impl Assembler {
             Err(RowError::Table("an old row came without its columns".into()))
         } else {
             let repeats = self.repeats.entry(relation).or_default();
-            match watched.filter.as_deref() {
-                Some(filter) => some_rows(filter, &mapping, old, new, repeats, &mut self.looks),
-                None => rows(&mapping, old, new, repeats),
-            }
+            needed_rows(watched.needs.as_deref(), &mapping, old, new, repeats, &mut self.looks)
         };
         match decoded {
             Ok((None, None)) => {}
@@ -195,44 +192,50 @@ impl Assembler {
     }
 }
 
-/// [`rows`], without those that cannot matter.
-fn some_rows(
-    filter: &Filter,
+type OldAndNew = (Option<weir_planner::Row>, Option<weir_planner::Row>);
+
+/// The rows without what nobody needs of them: neither when that is all.
+fn needed_rows(
+    needs: Option<&Needs>,
     mapping: &Mapping,
     old: Option<Tuple<'_>>,
     new: Option<Tuple<'_>>,
     repeats: &mut Repeats,
     [old_look, new_look]: &mut [Vec<Value>; 2],
 ) -> Result<OldAndNew, RowError> {
-    let mut old_matters = false;
-    if let Some(tuple) = old {
-        mapping.columns(filter.rows.columns(), tuple, None, repeats, old_look)?;
-        old_matters = filter.rows.may_matter(old_look);
+    let of_readers = needs.map(|needs| &needs.of_readers);
+    let (mut old_matters, mut new_matters) = (old.is_some(), new.is_some());
+    if let Some(needs) = needs
+        && let Some(decisive) = needs.of_readers.decisive()
+    {
+        if let Some(tuple) = old {
+            mapping.columns(decisive, tuple, None, repeats, old_look)?;
+            old_matters = needs.of_readers.may_matter(old_look);
+        }
+        if let Some(tuple) = new {
+            mapping.columns(decisive, tuple, old.is_some().then_some(old_look), repeats, new_look)?;
+            new_matters = needs.of_readers.may_matter(new_look);
+        }
+        let left_out = [old.is_some() && !old_matters, new.is_some() && !new_matters];
+        left_out_of(needs, left_out.into_iter().filter(|out| *out).count());
     }
-    let mut new_matters = false;
-    if let Some(tuple) = new {
-        mapping.columns(filter.rows.columns(), tuple, old.is_some().then_some(old_look), repeats, new_look)?;
-        new_matters = filter.rows.may_matter(new_look);
+    if !old_matters && !new_matters {
+        return Ok((None, None));
     }
-    let left_out = u64::from(old.is_some() && !old_matters) + u64::from(new.is_some() && !new_matters);
-    Metrics::add(&filter.metrics.rows_left_out, left_out);
-    match (old_matters, new_matters) {
-        (false, false) => Ok((None, None)),
-        (true, false) => rows(mapping, old, None, repeats),
-        // What has not changed may have to be taken from the old row.
-        (_, true) => rows(mapping, old, new, repeats).map(|(old, new)| (old.filter(|_| old_matters), new)),
+    // What has not changed may have to be taken from an old row that does not matter itself.
+    let old = old.map(|tuple| mapping.row(tuple, None, of_readers, repeats)).transpose()?;
+    let new = new.filter(|_| new_matters);
+    let new = new.map(|tuple| mapping.row(tuple, old.as_ref(), of_readers, repeats)).transpose()?;
+    match needs {
+        // What has changed is nothing that anybody reads.
+        Some(needs) if old_matters && old == new => {
+            left_out_of(needs, 2);
+            Ok((None, None))
+        }
+        _ => Ok((old.filter(|_| old_matters), new)),
     }
 }
 
-type OldAndNew = (Option<weir_planner::Row>, Option<weir_planner::Row>);
-
-fn rows(
-    mapping: &Mapping,
-    old: Option<Tuple<'_>>,
-    new: Option<Tuple<'_>>,
-    repeats: &mut Repeats,
-) -> Result<OldAndNew, RowError> {
-    let old = old.map(|tuple| mapping.row(tuple, None, repeats)).transpose()?;
-    let new = new.map(|tuple| mapping.row(tuple, old.as_ref(), repeats)).transpose()?;
-    Ok((old, new))
+fn left_out_of(needs: &Needs, rows: usize) {
+    Metrics::add(&needs.metrics.rows_left_out, rows as u64);
 }

@@ -8,7 +8,7 @@ use super::join::{JoinNews, JoinStep};
 use super::method::Method;
 use super::stamp::CatalogNews;
 use super::stream::Item;
-use super::watched::{Filter, Generation, WatchList, Watched};
+use super::watched::{Generation, Needs, WatchList, Watched};
 use super::{Change, Commit, Event, TableSpec};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -89,19 +89,19 @@ impl Delivery {
             rewriters: Vec::new(),
         };
         self.tables.insert(table, state);
-        self.watched.insert(Watched { spec, generation, filter: None });
+        self.watched.insert(Watched { spec, generation, needs: None });
         self.watched.get(table)
     }
 
-    /// Rows of the table that cannot matter are not decoded any more. Those that are left out from now until it is watched again
-    /// were committed before that: its snapshot, which waits for whoever still holds a lock, sees them.
-    pub(super) fn filter(&mut self, table: RelationId, life: u64, filter: Arc<Filter>) {
+    /// What nobody needs of the table is not decoded any more. What is left out from now until it is watched again was committed
+    /// before that: its snapshot, which waits for whoever still holds a lock, sees it.
+    pub(super) fn needs(&mut self, table: RelationId, life: u64, needs: Arc<Needs>) {
         let is_it = |state: &Table| state.life == life && matches!(state.phase, Phase::Live);
         if self.tables.get(&table).is_some_and(is_it)
             && let Some(watched) = self.watched.get(table)
         {
             let (spec, generation) = (watched.spec.clone(), watched.generation);
-            self.watched.insert(Watched { spec, generation, filter: Some(filter) });
+            self.watched.insert(Watched { spec, generation, needs: Some(needs) });
         }
     }
 

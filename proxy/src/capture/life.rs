@@ -198,7 +198,7 @@ impl Life {
                 }
             }
             Command::Unwatch(table) => self.delivery.unwatch(table),
-            Command::Filter { table, life, filter } => self.delivery.filter(table, life, filter),
+            Command::Needs { table, life, needs } => self.delivery.needs(table, life, needs),
             Command::RequestFrontier => self.requests.request(),
             Command::Reach(position) => {
                 self.awaited = self.awaited.max(position);

@@ -32,9 +32,9 @@ use crate::metrics::Metrics;
 use crate::upstream::Upstream;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use watched::Filter;
+use watched::Needs;
 use weir_cache::Position;
-use weir_cache::engine::RowFilter;
+use weir_cache::engine::TableNeeds;
 use weir_planner::{RelationId, Row};
 
 /// A table to capture: the stored row is these columns in this order.
@@ -137,7 +137,7 @@ pub struct Capture {
 pub(crate) enum Command {
     Watch(TableSpec),
     Unwatch(RelationId),
-    Filter { table: RelationId, life: u64, filter: Arc<Filter> },
+    Needs { table: RelationId, life: u64, needs: Arc<Needs> },
     RequestFrontier,
     Reach(Position),
     Switch(Method),
@@ -167,11 +167,11 @@ impl Capture {
     pub fn unwatch(&self, table: RelationId) {
         let _ = self.commands.send(Command::Unwatch(table));
     }
-    /// From some moment on, rows of this table that cannot matter need not be delivered, if it is still that watch of it. Whoever
-    /// watches it anew is told of every change since its snapshot.
-    pub fn filter(&self, table: RelationId, life: u64, rows: RowFilter, metrics: Arc<Metrics>) {
-        let filter = Arc::new(Filter { rows, metrics });
-        let _ = self.commands.send(Command::Filter { table, life, filter });
+    /// From some moment on, what nobody needs of this table's changes need not be delivered, if it is still that watch of it.
+    /// Whoever watches it anew is told of all since its snapshot.
+    pub fn needs(&self, table: RelationId, life: u64, of_readers: TableNeeds, metrics: Arc<Metrics>) {
+        let needs = Arc::new(Needs { of_readers, metrics });
+        let _ = self.commands.send(Command::Needs { table, life, needs });
     }
     /// Asks the server to say how far the stream is now (a reader waits); the answer is an [`Event::Frontier`]. Coalesced.
     pub fn request_frontier(&self) {

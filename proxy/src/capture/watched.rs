@@ -5,7 +5,7 @@ use crate::metrics::Metrics;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::Arc;
-use weir_cache::engine::RowFilter;
+use weir_cache::engine::TableNeeds;
 use weir_planner::RelationId;
 
 /// Distinguishes one `watch` of a table from the next: an answer about an older one is out of date.
@@ -14,13 +14,13 @@ pub(super) type Generation = u64;
 pub(super) struct Watched {
     pub spec: TableSpec,
     pub generation: Generation,
-    /// Which of its rows can matter, if not all.
-    pub filter: Option<Arc<Filter>>,
+    /// What is needed of its changes, if not all.
+    pub needs: Option<Arc<Needs>>,
 }
 
-/// What lets rows be left out, and where it is counted how many are.
-pub(crate) struct Filter {
-    pub rows: RowFilter,
+/// What may be left out, and where it is counted how much is.
+pub(crate) struct Needs {
+    pub of_readers: TableNeeds,
     pub metrics: Arc<Metrics>,
 }
 

@@ -236,7 +236,7 @@ impl Keeper {
                 self.shed(table, &reason);
                 self.must_read = true;
             }
-            Notice::LetGo { table, life, is_gone, filter } => self.let_go(table, life, is_gone, filter),
+            Notice::LetGo { table, life, is_gone, needs } => self.let_go(table, life, is_gone, needs),
             Notice::RowsMissed { table, life } => {
                 if self.tables.get(&table).is_some_and(|base| base.is_life(life)) {
                     self.bring_in(table, "its rows were taken away, and it had been let go");

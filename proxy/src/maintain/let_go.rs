@@ -1,7 +1,7 @@
-//! Base tables whose rows nothing has needed for a while are let go: the engine then only hands their changes on, and where only filters read them, the capture leaves out what none of them lets through. When a
-//! stream table is to be filled from them, or TRUNCATE takes away what is not known, the table is brought in as any other
-//! joins (copied, with the changes since), and all stream tables over it are built again from the copy: it is of a later
-//! moment than the one at which they stand. Postgres answers their reads meanwhile.
+//! Base tables whose rows nothing has needed for a while are let go: the engine then only hands their changes on, and the
+//! capture leaves out of them what no reader needs. When a stream table is to be filled from them, or TRUNCATE takes away what
+//! is not known, the table is brought in as any other joins (copied, with the changes since), and all stream tables over it are
+//! built again from the copy: it is of a later moment than the one at which they stand. Postgres answers their reads meanwhile.
 
 use super::keeper::Keeper;
 use super::notice::Notice;
@@ -13,7 +13,7 @@ use crate::registry::BaseTable;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use weir_cache::engine::RowFilter;
+use weir_cache::engine::TableNeeds;
 use weir_planner::RelationId;
 
 /// A table that could not be let go, because it is looked up by key, is asked for again after this time at the earliest.
@@ -97,12 +97,12 @@ impl Keeper {
     }
 
     /// The engine has let a table go, or keeps it.
-    pub(super) fn let_go(&mut self, table: RelationId, life: u64, is_gone: bool, filter: Option<RowFilter>) {
+    pub(super) fn let_go(&mut self, table: RelationId, life: u64, is_gone: bool, needs: Option<TableNeeds>) {
         let again = Instant::now() + self.shared.config.let_go_after.unwrap_or_default().max(ASK_AGAIN);
         if let Some(base) = self.tables.get_mut(&table).filter(|base| base.is_life(life)) {
             base.rows = if is_gone { Rows::LetGo } else { Rows::Kept(again) };
-            if let (Some(filter), Some(capture)) = (filter, self.shared.capture.get()) {
-                capture.filter(table, life, filter, self.shared.metrics.clone());
+            if let (Some(needs), Some(capture)) = (needs, self.shared.capture.get()) {
+                capture.needs(table, life, needs, self.shared.metrics.clone());
             }
             if is_gone {
                 tracing::info!(table = base.table.spec.name, "the rows of a base table are let go: nothing needs them");
@@ -153,8 +153,8 @@ impl Thread {
             let _ = std::thread::Builder::new().name("weir-let-go".into()).spawn(move || drop(rows));
         }
         self.count_let_go();
-        let filter = self.engine.row_filter(table);
-        let _ = self.notices.send(Notice::LetGo { table, life, is_gone, filter });
+        let needs = self.engine.needs_of(table);
+        let _ = self.notices.send(Notice::LetGo { table, life, is_gone, needs });
     }
 
     /// Rows that were let go were needed to take in a change: nothing above the table is answered until it has been copied.

@@ -5,7 +5,7 @@ use super::history::Initiator;
 use super::upkeep::Progress;
 use super::work::Refusal;
 use weir_cache::Position;
-use weir_cache::engine::RowFilter;
+use weir_cache::engine::TableNeeds;
 use weir_planner::RelationId;
 
 pub(super) enum Notice {
@@ -40,8 +40,8 @@ pub(super) enum Notice {
         table: RelationId,
         life: u64,
         is_gone: bool,
-        /// Which changes its readers need to be told of, if not all.
-        filter: Option<RowFilter>,
+        /// What its readers need of its changes, if not all.
+        needs: Option<TableNeeds>,
     },
     /// A change could not be taken in without the rows that were let go.
     RowsMissed {

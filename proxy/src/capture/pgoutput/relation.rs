@@ -4,6 +4,7 @@
 use super::message::{Column, DecodeError, Tuple};
 use crate::capture::TableSpec;
 use crate::capture::repeats::Repeats;
+use weir_cache::engine::TableNeeds;
 use weir_planner::{Row, Value};
 
 /// A Relation message: the table as the stream will send it until the next one.
@@ -66,18 +67,23 @@ impl Mapping {
         Ok(Mapping { targets, width: spec.columns.len() })
     }
 
-    /// Decodes a tuple. `old` is where unchanged values are taken from: those that are TOASTed are not sent.
+    /// Decodes a tuple. `old` is where unchanged values are taken from: those that are TOASTed are not sent. What nobody needs
+    /// is NULL, or is not there where nothing follows.
     pub(in crate::capture) fn row(
         &self,
         tuple: Tuple<'_>,
         old: Option<&Row>,
+        needs: Option<&TableNeeds>,
         repeats: &mut Repeats,
     ) -> Result<Row, RowError> {
         self.check(tuple)?;
-        let mut values = vec![Value::Null; self.width];
+        let width = needs.and_then(TableNeeds::width).unwrap_or(self.width).min(self.width);
+        let mut values = vec![Value::Null; width];
         for (column, target) in tuple.columns().zip(&self.targets) {
             let column = column?;
-            if let Some((position, type_oid)) = *target {
+            if let Some((position, type_oid)) = *target
+                && needs.is_none_or(|needs| needs.reads(position))
+            {
                 values[position] = value(column, position, type_oid, old.map(|old| &old[..]), repeats)?;
             }
         }

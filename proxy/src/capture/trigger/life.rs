@@ -272,7 +272,7 @@ impl Life {
             }
             Command::Unwatch(table) => self.delivery.unwatch(table),
             // Records are decoded as a whole: they come with their columns' names.
-            Command::Filter { .. } => {}
+            Command::Needs { .. } => {}
             Command::RequestFrontier => self.asked = true,
             Command::Reach(position) => self.want(Some(position)),
             Command::Switch(method) => return Some(method),

@@ -249,7 +249,7 @@ mod tests {
 
     fn watched() -> WatchList {
         let list = WatchList::default();
-        list.insert(Watched { spec: spec(), generation: 1, filter: None });
+        list.insert(Watched { spec: spec(), generation: 1, needs: None });
         list
     }
 
