@@ -182,7 +182,8 @@ impl Operator for StarOperator {
         let links = this.links.iter().map(|&slot| graph.arrangement(slot)).collect();
         let inputs = Inputs { star: this, links, changes: &changes, eval: context.eval };
         let any_link = changes.iter().any(|changes| !changes.is_empty());
-        let moved = MovedDrivers::new(&batches[0], any_link && this.tells_drivers_apart);
+        let unique = || this.unique.iter().map(|(driver, _)| *driver).collect();
+        let moved = MovedDrivers::new(&batches[0], (any_link && this.tells_drivers_apart).then(unique));
         if let Some(kept) = &mut kept {
             moved.rows.iter().for_each(|(driver, _)| kept.remove(driver));
         }

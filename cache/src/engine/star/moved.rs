@@ -1,10 +1,11 @@
 //! Driver rows that came or went in one step.
 
 use crate::Delta;
-use crate::delta::consolidate;
+use crate::delta::{consolidate, hash_columns};
 use crate::engine::bag::same;
 use crate::engine::operator::{Batch, rows};
 use crate::key::{KeyMap, KeySpec, KeyState};
+use hashbrown::HashTable;
 use std::sync::Arc;
 use weir_planner::Row;
 use weir_planner::eval::EvalContext;
@@ -28,26 +29,36 @@ pub(super) fn keys_of_gone(batches: &[Arc<Batch>], key: &KeySpec, eval: &EvalCon
 pub(super) struct MovedDrivers {
     /// Consolidated.
     pub rows: Delta,
-    /// The same by image, when there are many.
-    index: KeyMap<()>,
+    /// Places of `rows` by these columns, which no two drivers share, when there are many.
+    index: HashTable<u32>,
+    unique: Vec<usize>,
 }
 
 impl MovedDrivers {
-    pub fn new(batches: &[Arc<Batch>], is_looked_up: bool) -> MovedDrivers {
+    /// `unique`: by which columns [`MovedDrivers::contains`] will be asked, if at all.
+    pub fn new(batches: &[Arc<Batch>], unique: Option<Vec<usize>>) -> MovedDrivers {
         let mut moved: Delta = rows(batches).map(|(row, weight)| (row.clone(), weight)).collect();
         consolidate(&mut moved);
-        let mut index = KeyMap::default();
-        if is_looked_up && moved.len() > FEW_DRIVERS {
-            moved.iter().for_each(|(row, _)| *index.get_or_insert(row, || ()) = ());
+        let mut index = HashTable::new();
+        let unique = unique.unwrap_or_default();
+        if !unique.is_empty() && moved.len() > FEW_DRIVERS {
+            let hash = |place: &u32| hash_columns(&moved[*place as usize].0, &unique);
+            index.reserve(moved.len(), hash);
+            (0..moved.len() as u32).for_each(|place| _ = index.insert_unique(hash(&place), place, hash));
         }
-        MovedDrivers { rows: moved, index }
+        MovedDrivers { rows: moved, index, unique }
     }
 
+    /// Whether a driver that is there now came in this step: one with the same unique columns went, or is it.
     #[inline]
     pub fn contains(&self, driver: &Row) -> bool {
-        if !self.index.is_empty() {
-            return self.index.get(driver).is_some();
+        if self.index.is_empty() {
+            return self.rows.iter().any(|(row, _)| same(row, driver));
         }
-        self.rows.iter().any(|(row, _)| same(row, driver))
+        let is_it = |place: &u32| {
+            let row = &self.rows[*place as usize].0;
+            self.unique.iter().all(|&column| row[column] == driver[column])
+        };
+        self.index.find(hash_columns(driver, &self.unique), is_it).is_some()
     }
 }
