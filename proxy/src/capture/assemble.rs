@@ -176,7 +176,11 @@ impl Assembler {
             needed_rows(watched.needs.as_deref(), &mapping, old, new, repeats, &mut self.looks)
         };
         match decoded {
-            Ok((None, None)) => {}
+            Ok((None, None)) => {
+                if transaction.changes.last().and_then(Change::table) != Some(table) {
+                    transaction.changes.push(Change::Touched { table });
+                }
+            }
             Ok((old, new)) => transaction.changes.push(Change::Row { table, old, new }),
             Err(RowError::Decode(error)) => return Err(error.into()),
             Err(RowError::Table(reason)) => {

@@ -109,6 +109,10 @@ pub enum Change {
     Truncate {
         table: RelationId,
     },
+    /// Rows of the table changed that its readers do not need: what Postgres evaluates may be another all the same.
+    Touched {
+        table: RelationId,
+    },
     /// A logical message with prefix `weir`: a DDL mark or a request of the installed SQL; or [`UNKNOWN_TABLE`].
     Mark(String),
 }
@@ -117,7 +121,7 @@ impl Change {
     /// The table that is changed.
     pub fn table(&self) -> Option<RelationId> {
         match self {
-            Change::Row { table, .. } | Change::Truncate { table } => Some(*table),
+            Change::Row { table, .. } | Change::Truncate { table } | Change::Touched { table } => Some(*table),
             Change::Mark(_) => None,
         }
     }

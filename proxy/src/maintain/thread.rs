@@ -253,8 +253,9 @@ impl Thread {
             let mut run: Option<(RelationId, Option<usize>)> = None;
             for change in commit.changes {
                 let (table, change) = match change {
-                    Change::Row { table, old, new } => (table, TableChange::Row { old, new }),
-                    Change::Truncate { table } => (table, TableChange::Truncate),
+                    Change::Row { table, old, new } => (table, Some(TableChange::Row { old, new })),
+                    Change::Truncate { table } => (table, Some(TableChange::Truncate)),
+                    Change::Touched { table } => (table, None),
                     Change::Mark(_) => continue,
                 };
                 let place = match run {
@@ -270,7 +271,7 @@ impl Thread {
                     }
                 };
                 run = Some((table, place));
-                if let Some(place) = place {
+                if let (Some(place), Some(change)) = (place, change) {
                     count += 1;
                     changes[place].1.push(change);
                 }
@@ -304,7 +305,7 @@ impl Thread {
             .filter_map(|change| match change {
                 Change::Row { old, new, .. } => Some(TableChange::Row { old, new }),
                 Change::Truncate { .. } => Some(TableChange::Truncate),
-                Change::Mark(_) => None,
+                Change::Touched { .. } | Change::Mark(_) => None,
             })
             .collect();
         match loaded.and_then(|()| self.engine.apply(table, late)) {
