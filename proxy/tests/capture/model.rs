@@ -87,6 +87,7 @@ impl Model {
                 }
             }
             Change::Truncate { table } => self.tables.entry(table).or_default().clear(),
+            Change::Touched { table } => panic!("{table:?} is read whole here: nothing may be left out"),
             Change::Mark(text) => self.marks.push(text),
         }
     }
