@@ -177,6 +177,8 @@ impl Assembler {
         };
         match decoded {
             Ok((None, None)) => {
+                // They are not brought into memory.
+                *size -= bytes;
                 if transaction.changes.last().and_then(Change::table) != Some(table) {
                     transaction.changes.push(Change::Touched { table });
                 }
