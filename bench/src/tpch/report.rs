@@ -45,7 +45,7 @@ pub(super) fn write(output: &Path, costs: &[Cost], cycles: u32) -> std::io::Resu
          cycles of changes per query. A cycle is three transactions: 1 % of the orders come with their line items, 1 % go \
          with theirs, 1 % of both and of the other tables are updated. After each the stream table is read at `latest`, \
          and after each cycle it equals its query.\n\n\
-         All figures are processor time of one thread in one run: *refresh* is that of Weir's engine thread per \
+         All figures are processor time in one run: *refresh* is that of Weir's engine thread per \
          transaction, from the decoded rows to the published snapshot; *all of Weir* is that of all its threads from before the \
          transaction to the read that shows it, so with the decoding of the stream, where conditions of filters are asked, and \
          with the reading; *query* is that of a Postgres backend which \

@@ -97,7 +97,7 @@ impl Mapping {
         }
     }
 
-    /// Decodes only the columns with these positions (in ascending order) into a row whose other values are of no account.
+    /// Decodes only the columns with these positions (in ascending order) into a row whose other values are NULL.
     /// `old` as for [`Mapping::row`], with these columns at least.
     pub(in crate::capture) fn columns(
         &self,
@@ -108,6 +108,7 @@ impl Mapping {
         into: &mut Vec<Value>,
     ) -> Result<(), RowError> {
         self.check(tuple)?;
+        into.clear();
         into.resize(self.width, Value::Null);
         let mut missing = positions.len();
         for (column, target) in tuple.columns().zip(&self.targets) {
