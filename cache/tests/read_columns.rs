@@ -13,6 +13,7 @@ use weir_planner::eval::EvalContext;
 use weir_planner::plan::{AggregateCall, AggregateKind, Node};
 use weir_planner::types::oid;
 use weir_planner::{ColumnType, Expr, Numeric, Plan, RelationId, Row, Value};
+use weir_tests::rng;
 
 const TABLE: RelationId = RelationId(1);
 const COLUMNS: [u32; 12] = [
@@ -207,10 +208,9 @@ fn answer(plan: &Plan, snapshot: &Snapshot) -> Result<Vec<String>, String> {
 
 #[test]
 fn columns_answer_as_rows_do() {
-    let seed: u64 =
-        std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::rng().random());
-    println!("SEED={seed}");
-    let rounds: u64 = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let seed = rng::seed();
+    eprintln!("WEIR_TEST_SEED={seed}");
+    let rounds = rng::rounds(3, 60) as u64;
     let (mut answered, mut failed) = (0, 0);
     for round in 0..rounds {
         let mut generator = Generator { rng: StdRng::seed_from_u64(seed.wrapping_add(round)), made: 0 };

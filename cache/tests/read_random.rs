@@ -14,6 +14,7 @@ use weir_planner::plan::{AggregateCall, AggregateKind, Join, JoinKind, Node, Win
 use weir_planner::types::oid;
 use weir_planner::value::compare_sort_keys;
 use weir_planner::{ColumnType, Expr, Numeric, Plan, RelationId, Value};
+use weir_tests::rng;
 
 const TABLES: [(RelationId, &[u32]); 3] = [
     (RelationId(1), &[oid::INT8, oid::TEXT, oid::INT8, oid::NUMERIC]),
@@ -274,10 +275,9 @@ fn publish(publisher: &mut Publisher, round: u64) -> std::sync::Arc<Snapshot> {
 
 #[test]
 fn reads_equal_the_naive_evaluation() {
-    let seed: u64 =
-        std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::rng().random());
-    println!("SEED={seed}");
-    let rounds: u64 = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let seed = rng::seed();
+    eprintln!("WEIR_TEST_SEED={seed}");
+    let rounds = rng::rounds(12, 400) as u64;
     let mut indexes = 0;
     for round in 0..rounds {
         let mut generator = Generator { rng: StdRng::seed_from_u64(seed.wrapping_add(round)) };

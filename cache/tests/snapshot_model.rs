@@ -12,6 +12,7 @@ use weir_cache::read::{Compiled, execute};
 use weir_cache::{Delta, Position, Publisher, Snapshot};
 use weir_planner::eval::EvalContext;
 use weir_planner::{Expr, RelationId, Row, Value};
+use weir_tests::rng;
 
 const TABLE: RelationId = RelationId(7);
 
@@ -20,8 +21,8 @@ type Bag = HashMap<Row, i64>;
 type Holds = Box<dyn Fn(i64) -> bool>;
 
 fn seed() -> u64 {
-    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::rng().random());
-    println!("SEED={seed}");
+    let seed = rng::seed();
+    eprintln!("WEIR_TEST_SEED={seed}");
     seed
 }
 

@@ -12,6 +12,7 @@ use weir_cache::read::execute;
 use weir_cache::{Delta, Position, Publisher, Snapshot};
 use weir_planner::eval::EvalContext;
 use weir_planner::{RelationId, Row, Value};
+use weir_tests::rng;
 
 const TABLE: RelationId = RelationId(7);
 const ROWS: i64 = 6_000;
@@ -21,8 +22,8 @@ const GROUPS: i64 = 20;
 type Model = BTreeMap<i64, i64>;
 
 fn seed() -> u64 {
-    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| rand::rng().random());
-    println!("SEED={seed}");
+    let seed = rng::seed();
+    eprintln!("WEIR_TEST_SEED={seed}");
     seed
 }
 

@@ -146,8 +146,7 @@ mod tests {
     use super::super::order_key::OrderedColumn;
     use super::super::table::Table;
     use super::*;
-    use rand::rngs::StdRng;
-    use rand::{Rng, SeedableRng};
+    use rand::Rng;
     use weir_planner::types::oid;
     use weir_planner::{ColumnType, Row};
 
@@ -158,9 +157,7 @@ mod tests {
     /// Rows come, go and change while an index is built a few rows at a time: the finished one has all of them.
     #[test]
     fn an_index_built_in_slices_misses_nothing() {
-        let seed = rand::rng().random::<u64>();
-        println!("seed {seed}");
-        let mut rng = StdRng::seed_from_u64(seed);
+        let mut rng = weir_tests::rng::seeded("indexes in slices");
         let ordered = OrderedColumn { column: 0, descending: true, nulls_first: true };
         for spec in [IndexSpec::Hash(vec![0]), IndexSpec::Ordered(vec![ordered])] {
             let mut table = Table::new(vec![ColumnType::new(oid::INT8), ColumnType::new(oid::INT8)]);

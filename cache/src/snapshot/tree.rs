@@ -268,8 +268,7 @@ fn join_small<T: Clone>(children: &mut Vec<Child<Vec<T>>>, min: usize, max: usiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::rngs::StdRng;
-    use rand::{Rng, SeedableRng};
+    use rand::Rng;
     use std::collections::BTreeSet;
 
     struct ById;
@@ -286,9 +285,7 @@ mod tests {
     /// Random batches against a BTreeSet; older versions must not change.
     #[test]
     fn equals_a_set_of_pairs() {
-        let seed = rand::rng().random::<u64>();
-        println!("seed {seed}");
-        let mut rng = StdRng::seed_from_u64(seed);
+        let mut rng = weir_tests::rng::seeded("tree");
         let mut tree = Tree::default();
         let mut model = BTreeSet::new();
         let mut versions = Vec::new();

@@ -99,7 +99,7 @@ fn pieces(inner: &str) -> Result<Vec<&str>, EvalError> {
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.checked_sub(1).ok_or_else(malformed)?,
             b',' if depth == 0 => {
-                found.push(&inner[start..at]);
+                found.push(inner.get(start..at).ok_or_else(malformed)?);
                 start = at + 2;
             }
             _ => {}
