@@ -4,7 +4,11 @@ use super::define::strict_functions;
 use super::jsonb::{Shape, image_of, malformed, shape, unescaped};
 use crate::value::EvalError;
 use crate::value::Value::{self, *};
+use crate::value::jsonb::is_equal;
 use crate::value::{Array, Numeric, compare};
+
+/// Containment goes down so many levels; Postgres has room for many thousand on its stack.
+const MAX_DEPTH: usize = 500;
 
 /// Two scalars: numbers by value, whatever their zeros.
 fn same_scalar(a: &str, b: &str) -> Result<bool, EvalError> {
@@ -13,19 +17,6 @@ fn same_scalar(a: &str, b: &str) -> Result<bool, EvalError> {
         return Ok(a == b);
     }
     Ok(Numeric::parse(a)?.compare(&Numeric::parse(b)?).is_eq())
-}
-
-fn equal(a: &str, b: &str) -> Result<bool, EvalError> {
-    match (shape(a)?, shape(b)?) {
-        (Shape::Scalar, Shape::Scalar) => same_scalar(a, b),
-        (Shape::Array(a), Shape::Array(b)) => Ok(a.len() == b.len() && all(a.iter().zip(&b), |(a, b)| equal(a, b))?),
-        // Members are sorted alike.
-        (Shape::Object(a), Shape::Object(b)) => {
-            let same = |((ka, a), (kb, b)): (&(&str, &str), &(&str, &str))| Ok(ka == kb && equal(a, b)?);
-            Ok(a.len() == b.len() && all(a.iter().zip(&b), same)?)
-        }
-        _ => Ok(false),
-    }
 }
 
 fn all<T>(items: impl Iterator<Item = T>, test: impl Fn(T) -> Result<bool, EvalError>) -> Result<bool, EvalError> {
@@ -41,19 +32,24 @@ fn all<T>(items: impl Iterator<Item = T>, test: impl Fn(T) -> Result<bool, EvalE
 fn contains(whole: &str, part: &str) -> Result<bool, EvalError> {
     match (shape(whole)?, shape(part)?) {
         (Shape::Scalar, Shape::Scalar) => same_scalar(whole, part),
-        (Shape::Array(elements), Shape::Scalar) => holds(&elements, part),
-        _ => contains_nested(whole, part),
+        (Shape::Array(elements), Shape::Scalar) => holds(&elements, part, 0),
+        _ => contains_nested(whole, part, 0),
     }
 }
 
 /// `JsonbDeepContains`.
-fn contains_nested(whole: &str, part: &str) -> Result<bool, EvalError> {
+fn contains_nested(whole: &str, part: &str, depth: usize) -> Result<bool, EvalError> {
+    if depth > MAX_DEPTH {
+        return Err(EvalError::unsupported("containment of a jsonb nested that deeply"));
+    }
     match (shape(whole)?, shape(part)?) {
         (Shape::Scalar, Shape::Scalar) => same_scalar(whole, part),
-        (Shape::Array(elements), Shape::Array(sought)) => all(sought.into_iter(), |sought| holds(&elements, sought)),
+        (Shape::Array(elements), Shape::Array(sought)) => {
+            all(sought.into_iter(), |sought| holds(&elements, sought, depth + 1))
+        }
         (Shape::Object(members), Shape::Object(sought)) => {
             all(sought.into_iter(), |(key, sought)| match members.iter().find(|(name, _)| *name == key) {
-                Some((_, value)) => contains_nested(value, sought),
+                Some((_, value)) => contains_nested(value, sought, depth + 1),
                 None => Ok(false),
             })
         }
@@ -61,9 +57,9 @@ fn contains_nested(whole: &str, part: &str) -> Result<bool, EvalError> {
     }
 }
 
-fn holds(elements: &[&str], sought: &str) -> Result<bool, EvalError> {
+fn holds(elements: &[&str], sought: &str, depth: usize) -> Result<bool, EvalError> {
     for element in elements {
-        if contains_nested(element, sought)? {
+        if contains_nested(element, sought, depth)? {
             return Ok(true);
         }
     }
@@ -160,8 +156,8 @@ fn keys(array: &Array) -> Result<&[Value], EvalError> {
 }
 
 strict_functions! {
-    "jsonb_eq" (Jsonb(a), Jsonb(b)) => equal(a, b).map(Bool);
-    "jsonb_ne" (Jsonb(a), Jsonb(b)) => equal(a, b).map(|equal| Bool(!equal));
+    "jsonb_eq" (Jsonb(a), Jsonb(b)) => Ok(Bool(is_equal(a, b)));
+    "jsonb_ne" (Jsonb(a), Jsonb(b)) => Ok(Bool(!is_equal(a, b)));
     "jsonb_lt" (a @ Jsonb(_), b @ Jsonb(_)) => Ok(Bool(compare(a, b).is_lt()));
     "jsonb_le" (a @ Jsonb(_), b @ Jsonb(_)) => Ok(Bool(compare(a, b).is_le()));
     "jsonb_gt" (a @ Jsonb(_), b @ Jsonb(_)) => Ok(Bool(compare(a, b).is_gt()));

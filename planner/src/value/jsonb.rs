@@ -13,23 +13,41 @@ pub(super) fn compare(a: &str, b: &str) -> Ordering {
     }
 }
 
+/// Depth first, and without recursion: Postgres takes texts nested many thousand levels deep.
 fn nested(a: &str, b: &str) -> Ordering {
-    let kinds = rank(a).cmp(&rank(b));
-    if kinds.is_ne() {
-        return kinds;
-    }
-    match (shape(a), shape(b)) {
-        (Ok(Shape::Array(a)), Ok(Shape::Array(b))) => {
-            let elements = || a.iter().zip(&b).map(|(a, b)| nested(a, b)).find(|order| order.is_ne());
-            a.len().cmp(&b.len()).then_with(|| elements().unwrap_or(Ordering::Equal))
+    let mut open = vec![(a, b)];
+    while let Some((a, b)) = open.pop() {
+        if a == b {
+            continue;
         }
-        (Ok(Shape::Object(a)), Ok(Shape::Object(b))) => {
-            let member = |((ka, a), (kb, b)): (&(&str, &str), &(&str, &str))| scalar(ka, kb).then_with(|| nested(a, b));
-            let members = || a.iter().zip(&b).map(member).find(|order| order.is_ne());
-            a.len().cmp(&b.len()).then_with(|| members().unwrap_or(Ordering::Equal))
+        let kinds = rank(a).cmp(&rank(b));
+        if kinds.is_ne() {
+            return kinds;
         }
-        _ => scalar(a, b),
+        let order = match (shape(a), shape(b)) {
+            (Ok(Shape::Array(a)), Ok(Shape::Array(b))) => {
+                open.extend(a.iter().copied().zip(b.iter().copied()).rev());
+                a.len().cmp(&b.len())
+            }
+            (Ok(Shape::Object(a)), Ok(Shape::Object(b))) => {
+                for ((key, value), (other_key, other_value)) in a.iter().zip(&b).rev() {
+                    open.push((value, other_value));
+                    open.push((key, other_key));
+                }
+                a.len().cmp(&b.len())
+            }
+            _ => scalar(a, b),
+        };
+        if order.is_ne() {
+            return order;
+        }
     }
+    Ordering::Equal
+}
+
+/// `jsonb_eq`.
+pub(crate) fn is_equal(a: &str, b: &str) -> bool {
+    a == b || canonical(a).as_deref().unwrap_or(a) == canonical(b).as_deref().unwrap_or(b)
 }
 
 /// `jbvType`.
@@ -101,6 +119,13 @@ fn string_length(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nesting_takes_no_stack() {
+        let deep = |inside: &str| format!("{}{inside}{}", "[".repeat(20_000), "]".repeat(20_000));
+        assert_eq!(compare(&deep("1"), &deep("2")), Ordering::Less);
+        assert!(is_equal(&deep("1.50"), &deep("1.5")));
+    }
 
     #[test]
     fn order_and_representatives() {

@@ -10,7 +10,7 @@ mod canonical;
 mod error;
 mod identity;
 mod inet;
-mod jsonb;
+pub(crate) mod jsonb;
 mod numeric;
 mod order;
 mod range;

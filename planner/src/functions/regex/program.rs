@@ -18,10 +18,12 @@ pub(super) struct Program {
 
 /// Larger ones are left to Postgres.
 const MOST_STEPS: usize = 2_000;
+/// So many parts are looked at: `((){255}){255}` has more of them than steps.
+const MOST_PARTS: usize = 4 * MOST_STEPS;
 
 pub(super) fn compile(node: &Node) -> Result<Program, &'static str> {
     let mut program = Program { steps: Vec::new() };
-    program.add(node)?;
+    program.add(node, &mut 0)?;
     program.push(Step::Match)?;
     Ok(program)
 }
@@ -35,7 +37,11 @@ impl Program {
         Ok(self.steps.len() - 1)
     }
 
-    fn add(&mut self, node: &Node) -> Result<(), &'static str> {
+    fn add(&mut self, node: &Node, parts: &mut usize) -> Result<(), &'static str> {
+        *parts += 1;
+        if *parts > MOST_PARTS {
+            return Err("so large a pattern");
+        }
         match node {
             Node::Empty => {}
             Node::Set(set) => drop(self.push(Step::Set(set.clone()))?),
@@ -43,18 +49,18 @@ impl Program {
             Node::End => drop(self.push(Step::End)?),
             Node::Sequence(nodes) => {
                 for node in nodes {
-                    self.add(node)?;
+                    self.add(node, parts)?;
                 }
             }
             Node::Either(nodes) => {
                 let mut ends = Vec::new();
                 for (at, node) in nodes.iter().enumerate() {
                     if at + 1 == nodes.len() {
-                        self.add(node)?;
+                        self.add(node, parts)?;
                         break;
                     }
                     let fork = self.push(Step::Goto(0))?;
-                    self.add(node)?;
+                    self.add(node, parts)?;
                     ends.push(self.push(Step::Goto(0))?);
                     self.steps[fork] = Step::Either(fork + 1, self.steps.len());
                 }
@@ -64,14 +70,14 @@ impl Program {
             }
             Node::Repeat { node, least, most } => {
                 for _ in 0..*least {
-                    self.add(node)?;
+                    self.add(node, parts)?;
                 }
                 match most {
                     Some(most) => {
                         let mut forks = Vec::new();
                         for _ in *least..*most {
                             forks.push(self.push(Step::Goto(0))?);
-                            self.add(node)?;
+                            self.add(node, parts)?;
                         }
                         for fork in forks {
                             self.steps[fork] = Step::Either(fork + 1, self.steps.len());
@@ -79,7 +85,7 @@ impl Program {
                     }
                     None => {
                         let fork = self.push(Step::Goto(0))?;
-                        self.add(node)?;
+                        self.add(node, parts)?;
                         self.push(Step::Goto(fork))?;
                         self.steps[fork] = Step::Either(fork + 1, self.steps.len());
                     }
@@ -156,5 +162,18 @@ impl Program {
             std::mem::swap(&mut states, &mut next);
         }
         end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::parse;
+    use super::compile;
+
+    #[test]
+    fn a_large_pattern_of_nothing_is_refused_at_once() {
+        let pattern = format!("{}{}", "(".repeat(12), "){255}".repeat(12));
+        let parsed = parse(&pattern, false).unwrap();
+        assert!(compile(&parsed.node).is_err());
     }
 }
