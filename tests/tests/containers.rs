@@ -35,7 +35,8 @@ const ARRAYS: &[&str] = &[
 
 /// Grouped, joined and sorted by arrays. Of equal ones that look different any may be shown.
 const OF_ARRAYS: &[&str] = &[
-    "SELECT b, count(*) AS n, min(a) AS least, max(u) AS most FROM held GROUP BY b",
+    // Slices are left out: an extreme with a bitmap and one without are equal, and which of them is shown is Postgres' choice.
+    "SELECT b, count(*) AS n, min(a) FILTER (WHERE id % 11 <> 1) AS least, max(u) AS most FROM held GROUP BY b",
     "SELECT count(*) AS n FROM held GROUP BY a, m",
     "SELECT DISTINCT u FROM held WHERE u > '{a}'",
     "SELECT h.id, g.id AS other FROM held h JOIN held g ON h.b = g.a",
@@ -46,7 +47,7 @@ const OF_ARRAYS: &[&str] = &[
 const JSON: &[&str] = &[
     "j -> k, j ->> k, j -> 'a', j ->> 'a', j -> 'a' -> 'b', (j -> 'a') ->> 0",
     "j -> i, j ->> i, j -> 0, j ->> -1",
-    "j #> ARRAY[k, 'a'], j #>> ARRAY['a', 'b'], j #> '{a,0}', j #>> '{a,-1}', j #> '{}', j #>> '{}'",
+    "j #> ARRAY[k, '-1'], j #> '{-1,-2}', j #> ARRAY[i::text, '-1'], j #> ARRAY[k, 'a'], j #>> ARRAY['a', 'b'], j #> '{a,0}', j #>> '{a,-1}', j #> '{}', j #>> '{}'",
     "j #> ARRAY[k, NULL], j #>> ARRAY[k], j #>> ARRAY['a', k]",
     "j ? k, j ? 'a', j ?| t, j ?& u, j ?& '{}'::text[], j ?| ARRAY['a', k]",
     "jsonb_typeof(j), jsonb_typeof(j -> 'a'), CASE WHEN jsonb_typeof(j) = 'array' THEN jsonb_array_length(j) END",
@@ -63,6 +64,8 @@ const WHOLE: &[&str] = &[
     "w -> i, w ->> i, w -> 0, w ->> -1",
     "CASE WHEN id % 2 = 0 THEN w #> ARRAY[k, 'a'] END, CASE WHEN id % 2 = 0 THEN w #>> ARRAY['a', 'b'] END, \
      CASE WHEN id % 2 = 0 THEN w #> '{a,0}' END, CASE WHEN id % 2 = 0 THEN w #>> '{a,-1}' END, w #> '{a}', w #>> '{b}'",
+    "CASE WHEN id % 2 = 0 THEN w #> ARRAY[k, i::text] END, CASE WHEN id % 2 = 0 THEN w #> ARRAY[i::text, '-1'] END, \
+     CASE WHEN id % 2 = 0 THEN w #>> '{-1,-2}' END, CASE WHEN id % 2 = 0 THEN w #> ARRAY[k, '-1', '-1'] END",
     "j < j2, j <= j2, j > j2, j >= j2, greatest(j, j2), j IS DISTINCT FROM j2, nullif(j, j2), j::text, j IN (j2, '1', '[]')",
     "to_jsonb(a), to_jsonb(t), to_jsonb(d), to_jsonb(k), to_jsonb(j), to_json(a), to_json(k), to_json(j), to_json(w), to_json(d)",
     "jsonb_build_array(a, k, j, i, NULL, 'x', d), json_build_array(a, k, j, w, i, NULL, 'x', d), jsonb_build_array()",

@@ -111,6 +111,57 @@ fn take<'j>(text: &'j str, step: &Step<'_>, along: bool) -> Result<Option<&'j st
     }
 }
 
+/// A subscript of `array`, which lies within `whole` and that many containers. Postgres (`get_array_start`) counts a negative
+/// one from the end of the first array at that level, on the path or not, that has so many elements, and then it stays.
+fn from_start(whole: &str, array: &str, level: usize, index: i32) -> Result<i32, EvalError> {
+    if index >= 0 {
+        return Ok(index);
+    }
+    let bytes = whole.as_bytes();
+    let end = array.as_ptr().addr() - whole.as_ptr().addr();
+    let (mut at, mut depth) = (0, 0usize);
+    while at < end {
+        match bytes[at] {
+            b'"' => {
+                at = end_of_string(bytes, at).ok_or_else(malformed)?;
+                continue;
+            }
+            open @ (b'[' | b'{') => {
+                let count = if open == b'[' && depth == level { element_count(&bytes[at..])? } else { 0 };
+                if let Some(index) = index.checked_add(count).filter(|index| *index >= 0) {
+                    return Ok(index);
+                }
+                depth += 1;
+            }
+            b']' | b'}' => depth = depth.checked_sub(1).ok_or_else(malformed)?,
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(index)
+}
+
+/// Elements of the array that the text begins with.
+fn element_count(text: &[u8]) -> Result<i32, EvalError> {
+    let (mut at, mut depth, mut commas, mut is_empty) = (0, 0usize, 0, true);
+    while let Some(&byte) = text.get(at) {
+        is_empty &= at == 0 || byte == b']' || is_blank(char::from(byte));
+        match byte {
+            b'"' => {
+                at = end_of_string(text, at).ok_or_else(malformed)?;
+                continue;
+            }
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' if depth == 1 => return Ok(if is_empty { 0 } else { commas + 1 }),
+            b']' | b'}' => depth -= 1,
+            b',' if depth == 1 => commas += 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    Err(malformed())
+}
+
 /// `#>`: a NULL in the path gives NULL, an empty path the whole (of a scalar with the blanks before it).
 fn at_path<'j>(image: &'j [u8], path: &[Value]) -> Result<Option<&'j str>, EvalError> {
     let text = text_of(image)?;
@@ -122,12 +173,12 @@ fn at_path<'j>(image: &'j [u8], path: &[Value]) -> Result<Option<&'j str>, EvalE
     }
     let mut at = text;
     let along = path.len() > 1;
-    for step in path {
+    for (level, step) in path.iter().enumerate() {
         let Text(step) = step else { return Err(malformed()) };
         let found = match at.as_bytes().first() {
             Some(b'{') => take(at, &Step::Member(step), along)?,
             Some(b'[') => match array_index(step)? {
-                Some(index) => take(at, &Step::Element(index), along)?,
+                Some(index) => take(at, &Step::Element(from_start(text, at, level, index)?), along)?,
                 None => None,
             },
             _ => None,
@@ -171,4 +222,26 @@ strict_functions! {
     "json_extract_path_text" (Opaque(json), Array(path)) => part_text(at_path(json, &path.elements)?);
     "json_typeof" (Opaque(json)) => Ok(Value::text(super::jsonb::type_name(text_of(json)?)));
     "json_array_length" (Opaque(json)) => array_length(text_of(json)?);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscripts_from_the_end_count_as_postgres_counts_them() {
+        for (text, path, expected) in [
+            (r#"{"b":[1,2], "a":[[false]]}"#, ["a", "-1"], None),
+            (r#"{"b":[ ], "a":[[false]]}"#, ["a", "-1"], Some("[false]")),
+            (r#"{"b":[1,"],"], "a":[3,4,5]}"#, ["a", "-1"], Some("4")),
+            (r#"{"a":[3,4,5], "b":[1,2]}"#, ["a", "-1"], Some("5")),
+            ("[[1,2], [3,4,5]]", ["1", "-1"], Some("4")),
+            ("[[1,2], [3,4,5]]", ["-1", "-1"], Some("4")),
+            ("[[1], [3,4,5]]", ["-1", "-2"], Some("4")),
+            (r#"{"b":[[1,2]], "a":[3,4,5]}"#, ["a", "-1"], Some("3")),
+        ] {
+            let found = at_path(text.as_bytes(), &path.map(Value::text)).unwrap();
+            assert_eq!(found, expected, "{text} {path:?}");
+        }
+    }
 }
