@@ -38,7 +38,8 @@ pub struct Counts {
     /// Reads, of stream tables whole and others, and how many of them memory answered.
     pub comparisons: usize,
     pub from_memory: usize,
-    /// Of those, reads that fail in Postgres over rows which the stream tables do not have ([`Sides::over_the_rows`]).
+    /// Of those, reads that fail in Postgres over rows which the stream tables do not have ([`Sides::over_the_rows`]), or that
+    /// it answers wrongly by the plan it has chosen ([`Sides::without_stale_groups`]).
     pub failing_by_plan: usize,
 }
 
@@ -195,6 +196,20 @@ impl Sides {
         Table::read(&self.direct.extended(&format!("WITH {}{rest}", parts.join(", ")), &[], format))
     }
 
+    /// What Postgres 15 answers when it groups by sorting, if the plan it has chosen may answer wrongly: a run condition of a window
+    /// that depends on the outer query does not make the grouping above it begin anew (right in 18).
+    fn without_stale_groups(&mut self, sql: &str, format: i16) -> Option<Table> {
+        let major = self.direct.query("SHOW server_version_num").scalar();
+        let plan = self.direct.query(&format!("EXPLAIN {sql}"));
+        if !major.starts_with("15") || !format!("{plan:?}").contains("Run Condition") {
+            return None;
+        }
+        self.direct.execute("SET enable_hashagg = off");
+        let right = Table::read(&self.direct.extended(sql, &[], format));
+        self.direct.execute("RESET enable_hashagg");
+        Some(right)
+    }
+
     /// Compares one statement in text and in binary, once its analysis is over. `views`: the stream tables it may read.
     fn compare(&mut self, sql: &str, views: &[String]) -> Result<(), String> {
         for format in [0, 1] {
@@ -212,7 +227,9 @@ impl Sides {
                         let over_rows = self.over_the_rows(sql, views, format);
                         compare_tables(&ours, &over_rows, Order::Any).is_ok()
                     };
-                    if !by_plan {
+                    let by_defect = self.without_stale_groups(sql, format);
+                    let by_defect = by_defect.is_some_and(|right| compare_tables(&ours, &right, Order::Any).is_ok());
+                    if !by_plan && !by_defect {
                         return Err(format!("{sql}\nin format {format}, {route}: {found}"));
                     }
                     self.counts.failing_by_plan += 1;
