@@ -259,6 +259,17 @@ impl Conversation {
         })
     }
 
+    /// Weir has no interest in what the Parses still under way give this name, or any name (`None`): it is about to be closed.
+    pub(super) fn forget_under_way(&mut self, name: Option<&[u8]>) {
+        for expected in &mut self.queue {
+            if let Expected::Parse { outcome: ParseOutcome::Named(of, statement), .. } = expected
+                && name.is_none_or(|name| **of == *name)
+            {
+                *statement = None;
+            }
+        }
+    }
+
     /// Copy ends that came when nothing was copied.
     fn skip_copy_ends(&mut self) {
         while matches!(self.queue.front(), Some(Expected::CopyEnd)) {

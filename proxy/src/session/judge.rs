@@ -79,7 +79,7 @@ impl Relay {
                 None if rest.len() < MAX_NAMES_BYTES => Verdict::Need(MAX_NAMES_BYTES),
                 None => {
                     // Any name may change.
-                    self.statements.forget_named();
+                    self.forget_named();
                     self.forward_parse(ParseOutcome::Nothing)
                 }
             },
@@ -326,13 +326,21 @@ impl Relay {
                 what = Closed::UnnamedStatement;
                 self.statements.unnamed_is_settled = true;
             }
-            Some(Ok(target)) if target.kind == b'S' => self.statements.set(target.name, None),
+            Some(Ok(target)) if target.kind == b'S' => {
+                self.statements.set(target.name, None);
+                self.owed.forget_under_way(Some(target.name));
+            }
             Some(Ok(target)) if target.name.is_empty() => what = Closed::UnnamedPortal,
             Some(_) => {}
-            None => self.statements.forget_named(),
+            None => self.forget_named(),
         }
         self.owed.push(Expected::Close { injected: false, what });
         Verdict::Pass
+    }
+
+    fn forget_named(&mut self) {
+        self.statements.forget_named();
+        self.owed.forget_under_way(None);
     }
 }
 

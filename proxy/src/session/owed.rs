@@ -147,6 +147,11 @@ impl Owed {
         self.all().find_map(|conversation| conversation.statement_under_way(name))
     }
 
+    /// Weir has no interest in what the Parses still under way give this name, or any name (`None`).
+    pub(super) fn forget_under_way(&mut self, name: Option<&[u8]>) {
+        self.all_mut().for_each(|conversation| conversation.forget_under_way(name));
+    }
+
     /// A Parse still under way will give a name to a statement of interest.
     pub(super) fn names_under_way(&self) -> bool {
         let names = |e: &Expected| matches!(e, Expected::Parse { outcome: ParseOutcome::Named(_, Some(_)), .. });
@@ -426,6 +431,17 @@ mod tests {
             assert_eq!(owed.arrives(first), Ok(was_skipped));
             assert!(!owed.is_ambiguous());
         }
+    }
+
+    #[test]
+    fn a_name_closed_behind_its_parse_stands_for_nothing() {
+        let statement = Arc::new(Statement::new("SELECT 1", vec![], super::super::scan::Kind::Read));
+        let parse = Expected::Parse { injected: false, outcome: ParseOutcome::Named((*b"s").into(), Some(statement)) };
+        let mut owed = owed([parse]);
+        owed.forget_under_way(Some(b"other"));
+        assert!(owed.names_under_way());
+        owed.forget_under_way(Some(b"s"));
+        assert!(matches!(owed.parse_complete(), Ok((false, ParseOutcome::Named(name, None))) if *name == *b"s"));
     }
 
     #[test]
