@@ -1,7 +1,7 @@
 //! Equality and order of jsonb (`compareJsonbContainers` of jsonb_util.c), over its text.
 
 use super::Numeric;
-use crate::functions::jsonb::{Shape, shape, unescaped};
+use crate::functions::jsonb::unescaped;
 use std::cmp::Ordering;
 
 /// `jsonb_cmp`, strings by their bytes. For historical reasons an empty array comes before all else at the top.
@@ -13,36 +13,66 @@ pub(super) fn compare(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// Depth first, and without recursion: Postgres takes texts nested many thousand levels deep.
+/// Containers go before what is in them, so that two texts differ where their parts first do. Neither recursion nor a second look
+/// at any part: Postgres takes texts nested many thousand levels deep.
 fn nested(a: &str, b: &str) -> Ordering {
-    let mut open = vec![(a, b)];
-    while let Some((a, b)) = open.pop() {
-        if a == b {
-            continue;
-        }
-        let kinds = rank(a).cmp(&rank(b));
-        if kinds.is_ne() {
-            return kinds;
-        }
-        let order = match (shape(a), shape(b)) {
-            (Ok(Shape::Array(a)), Ok(Shape::Array(b))) => {
-                open.extend(a.iter().copied().zip(b.iter().copied()).rev());
-                a.len().cmp(&b.len())
-            }
-            (Ok(Shape::Object(a)), Ok(Shape::Object(b))) => {
-                for ((key, value), (other_key, other_value)) in a.iter().zip(&b).rev() {
-                    open.push((value, other_value));
-                    open.push((key, other_key));
-                }
-                a.len().cmp(&b.len())
-            }
-            _ => scalar(a, b),
-        };
-        if order.is_ne() {
-            return order;
-        }
+    if a == b {
+        return Ordering::Equal;
     }
-    Ordering::Equal
+    if !is_container(a) || !is_container(b) {
+        return rank(a).cmp(&rank(b)).then_with(|| scalar(a, b));
+    }
+    let (Some(parts), Some(others)) = (parts(a), parts(b)) else { return a.cmp(b) };
+    let by_part = |(a, b): (&Part<'_>, &Part<'_>)| {
+        let kinds = rank(a.text).cmp(&rank(b.text));
+        kinds
+            .then(a.inside.cmp(&b.inside))
+            .then_with(|| if is_container(a.text) { Ordering::Equal } else { scalar(a.text, b.text) })
+    };
+    parts.iter().zip(&others).map(by_part).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+fn is_container(text: &str) -> bool {
+    text.starts_with(['[', '{'])
+}
+
+/// A scalar, a key, or the opening of a container.
+struct Part<'j> {
+    text: &'j str,
+    /// Of a container: the elements, or the keys and values, in it.
+    inside: u32,
+}
+
+/// The parts in their order; None where the text is no jsonb's.
+fn parts(text: &str) -> Option<Vec<Part<'_>>> {
+    let bytes = text.as_bytes();
+    let (mut found, mut open): (Vec<Part<'_>>, Vec<usize>) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let end = match byte {
+            b',' | b':' | b' ' => {
+                at += 1;
+                continue;
+            }
+            b']' | b'}' => {
+                open.pop()?;
+                at += 1;
+                continue;
+            }
+            b'[' | b'{' => at + 1,
+            b'"' => at + string_length(&text[at..]),
+            _ => bytes[at..].iter().position(|b| matches!(b, b',' | b']' | b'}')).map_or(bytes.len(), |n| at + n),
+        };
+        if let Some(container) = open.last() {
+            found[*container].inside += 1;
+        }
+        if matches!(byte, b'[' | b'{') {
+            open.push(found.len());
+        }
+        found.push(Part { text: text.get(at..end)?, inside: 0 });
+        at = end;
+    }
+    Some(found)
 }
 
 /// `jsonb_eq`.
