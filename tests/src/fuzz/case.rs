@@ -134,7 +134,8 @@ impl Sides {
         for statement in &case.setup {
             self.direct.execute(&named(statement));
         }
-        let mut views: Vec<String> = Vec::new();
+        // With their definitions.
+        let mut views: Vec<(String, String)> = Vec::new();
         for (name, query) in &case.views {
             let create = format!(
                 "SELECT pgtrickle.create_stream_table(name => '{}', query => $view$ {} $view$, schedule => '1s')",
@@ -146,12 +147,12 @@ impl Sides {
                 continue;
             }
             if self.weir.query(&create).error.is_none() {
-                views.push(named(name));
+                views.push((named(name), named(&query.to_string())));
                 self.counts.views += 1;
             }
         }
         let result = self.compare_all(case, &views, &named);
-        for view in views.iter().rev() {
+        for (view, _) in views.iter().rev() {
             self.weir.query(&format!("SELECT pgtrickle.drop_stream_table('{view}', true)"));
         }
         for table in &case.schema.tables {
@@ -160,18 +161,25 @@ impl Sides {
         result
     }
 
-    fn compare_all(&mut self, case: &Case, views: &[String], named: &dyn Fn(&str) -> String) -> Result<(), String> {
-        for view in views {
-            self.compare(&format!("SELECT * FROM {view}"), &[])?;
-        }
+    fn compare_all(
+        &mut self,
+        case: &Case,
+        views: &[(String, String)],
+        named: &dyn Fn(&str) -> String,
+    ) -> Result<(), String> {
+        let compare_views = |sides: &mut Sides| {
+            views
+                .iter()
+                .try_for_each(|(view, definition)| sides.compare(&format!("SELECT * FROM {view}"), definition, views))
+        };
+        compare_views(self)?;
         for step in &case.steps {
             self.direct.query(&named(&step.change));
-            for view in views {
-                self.compare(&format!("SELECT * FROM {view}"), &[])?;
-            }
+            compare_views(self)?;
             for read in &step.reads {
                 self.counts.reads += 1;
-                self.compare(&named(&read.to_string()), views)?;
+                let sql = named(&read.to_string());
+                self.compare(&sql, &sql, views)?;
             }
         }
         Ok(())
@@ -183,17 +191,21 @@ impl Sides {
         answer.error.is_none() && answer.scalar().parse::<usize>().is_ok_and(|rows| rows <= MOST_ROWS)
     }
 
-    /// The read over stream tables that Postgres has evaluated before it looks at the conditions of the read. Else it may evaluate
-    /// a condition for rows that a definition drops, and raise their errors, or not, by the plan it chooses.
-    fn over_the_rows(&mut self, sql: &str, views: &[String], format: i16) -> Table {
-        let mut read = sql.to_owned();
-        let mut parts = Vec::new();
-        for view in views.iter().filter(|view| sql.contains(view.as_str())) {
-            read = read.replace(view.as_str(), &format!("{view}_rows"));
-            parts.push(format!("{view}_rows AS MATERIALIZED (SELECT * FROM {view})"));
-        }
+    /// The read over stream tables that Postgres has evaluated before it looks at the conditions of the read, or of another's
+    /// definition. Else it may evaluate a condition for rows that a definition drops, and raise their errors, or not, by the plan it
+    /// chooses.
+    fn over_the_rows(&mut self, query: &str, views: &[(String, String)], format: i16) -> Table {
+        let evaluated = |sql: &str| {
+            views.iter().fold(sql.to_owned(), |sql, (view, _)| sql.replace(view.as_str(), &format!("{view}_rows")))
+        };
+        let part =
+            |(view, definition): &(String, String)| format!("{view}_rows AS MATERIALIZED ({})", evaluated(definition));
+        let parts: Vec<String> = views.iter().map(part).collect();
+        let read = evaluated(query);
         let rest = read.strip_prefix("WITH ").map_or_else(|| format!(" {read}"), |rest| format!(", {rest}"));
-        Table::read(&self.direct.extended(&format!("WITH {}{rest}", parts.join(", ")), &[], format))
+        let mut table = Table::read(&self.direct.extended(&format!("WITH {}{rest}", parts.join(", ")), &[], format));
+        table.columns.iter_mut().for_each(|column| column.table = (0, 0));
+        table
     }
 
     /// What Postgres 15 answers when it groups by sorting, if the plan it has chosen may answer wrongly: a run condition of a window
@@ -210,8 +222,9 @@ impl Sides {
         Some(right)
     }
 
-    /// Compares one statement in text and in binary, once its analysis is over. `views`: the stream tables it may read.
-    fn compare(&mut self, sql: &str, views: &[String]) -> Result<(), String> {
+    /// Compares one statement in text and in binary, once its analysis is over. `query`: what it comes down to, where it is the
+    /// read of a whole stream table. `views`: the stream tables that this may read.
+    fn compare(&mut self, sql: &str, query: &str, views: &[(String, String)]) -> Result<(), String> {
         for format in [0, 1] {
             let started = Instant::now();
             loop {
@@ -223,9 +236,10 @@ impl Sides {
                 let route = self.weir.last_route();
                 if let Err(found) = compare_tables(&ours, &theirs, Order::Any) {
                     let failed = theirs.error.as_ref().is_some_and(|error| error.code.starts_with(EVALUATION_ERRORS));
-                    let by_plan = failed && views.iter().any(|view| sql.contains(view.as_str())) && {
-                        let over_rows = self.over_the_rows(sql, views, format);
-                        compare_tables(&ours, &over_rows, Order::Any).is_ok()
+                    let by_plan = failed && views.iter().any(|(view, _)| query.contains(view.as_str())) && {
+                        let mut ours = ours.clone();
+                        ours.columns.iter_mut().for_each(|column| column.table = (0, 0));
+                        compare_tables(&ours, &self.over_the_rows(query, views, format), Order::Any).is_ok()
                     };
                     let by_defect = self.without_stale_groups(sql, format);
                     let by_defect = by_defect.is_some_and(|right| compare_tables(&ours, &right, Order::Any).is_ok());

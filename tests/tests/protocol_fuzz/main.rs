@@ -47,17 +47,17 @@ struct Run {
 
 fn work(run: &Run, server: &TestServer, weir: &TestWeir, thread: usize) {
     let mut pair = Pair::new(server, weir, thread);
-    let mut of_connection = 0;
+    // What was played over this connection.
+    let mut before: Vec<(Sequence, u64)> = Vec::new();
     while !run.failed.load(Ordering::Relaxed) {
         let number = run.next.fetch_add(1, Ordering::Relaxed);
         if number >= run.wanted {
             return;
         }
-        if of_connection == PER_CONNECTION {
+        if before.len() == PER_CONNECTION {
             pair.reconnect();
-            of_connection = 0;
+            before.clear();
         }
-        of_connection += 1;
         let sequence_seed = run.seed.wrapping_add(number as u64);
         run.playing[thread].store(sequence_seed, Ordering::Relaxed);
         let mut rng = StdRng::seed_from_u64(sequence_seed);
@@ -77,25 +77,59 @@ fn work(run: &Run, server: &TestServer, weir: &TestWeir, thread: usize) {
         if let Some(found) = difference(&through, &direct) {
             run.failed.store(true, Ordering::Relaxed);
             eprintln!("found under WEIR_TEST_SEED={sequence_seed}; making it small: {found}");
-            let told = tell(&mut pair, &sequence, pieces, &found);
+            let told = tell(&mut pair, &before, &sequence, pieces, &found);
             let mut report = run.report.lock().expect("no panic holds it");
             report.push_str(&format!("\nWEIR_TEST_SEED={sequence_seed} finds it first.\n{told}"));
             return;
         }
+        before.push((sequence, pieces));
         if through.end != End::Marker {
             pair.reconnect();
-            of_connection = 0;
+            before.clear();
         }
     }
 }
 
-fn tell(pair: &mut Pair<'_>, sequence: &Sequence, pieces: u64, found: &str) -> String {
+fn tell(pair: &mut Pair<'_>, before: &[(Sequence, u64)], sequence: &Sequence, pieces: u64, found: &str) -> String {
     if pair.fails(sequence, pieces).is_none() {
-        return format!("{found}\nNot on a fresh connection, though. The sequence:\n{sequence}");
+        return tell_with_those_before(pair, before, sequence, pieces, found);
     }
     let small = shrink(sequence, |candidate| !may_crash_postgres(candidate) && pair.fails(candidate, pieces).is_some());
     let found = pair.fails(&small, pieces).unwrap_or_else(|| format!("not always; at first {found}"));
     format!("{found}\nThe sequence, made small:\n{small}")
+}
+
+/// Which of the sequences before it on the connection does it take?
+fn tell_with_those_before(
+    pair: &mut Pair<'_>,
+    before: &[(Sequence, u64)],
+    sequence: &Sequence,
+    pieces: u64,
+    found: &str,
+) -> String {
+    let mut fails_behind = |before: &[(Sequence, u64)]| {
+        pair.reconnect();
+        before.iter().for_each(|(sequence, pieces)| drop(pair.play(sequence, *pieces)));
+        let (through, direct) = pair.play(sequence, pieces);
+        difference(&through, &direct).is_some()
+    };
+    if !fails_behind(before) {
+        let shown: Vec<String> = before.iter().map(|(sequence, _)| sequence.to_string()).collect();
+        return format!(
+            "{found}\nNot on a fresh connection, and not always behind those before it:\n{}\nThe sequence:\n{sequence}",
+            shown.join("\n--\n")
+        );
+    }
+    let mut needed = before.to_vec();
+    for at in (0..needed.len()).rev() {
+        let mut fewer = needed.clone();
+        fewer.remove(at);
+        if fails_behind(&fewer) {
+            needed = fewer;
+        }
+    }
+    let shown: Vec<String> = needed.iter().map(|(sequence, _)| sequence.to_string()).collect();
+    format!("{found}\nBehind these on the same connection:\n{}\nThe sequence:\n{sequence}", shown.join("\n--\n"))
 }
 
 fn counter(weir: &TestWeir, name: &str) -> u64 {
