@@ -12,7 +12,7 @@ const MAX_SYNCS_WITHIN_COPY: usize = 16;
 
 const TOO_MANY_SYNCS: Surprise = Surprise("many Syncs within a failed COPY");
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Conversation {
     queue: VecDeque<Expected>,
     /// The server is in copy-in mode, or was until it read the end that the client has sent.

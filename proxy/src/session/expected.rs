@@ -5,7 +5,7 @@ use super::statements::Statement;
 use std::sync::Arc;
 
 /// One forwarded message whose reply matters.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Expected {
     /// Answered by ParseComplete.
     Parse { injected: bool, outcome: ParseOutcome },
@@ -38,7 +38,7 @@ pub enum Expected {
 }
 
 /// A simple query, and what is known of its reply.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Query {
     /// Its ReadyForQuery is to be held back.
     pub hold: bool,
@@ -143,8 +143,9 @@ impl Expected {
     }
 }
 
-impl ParseOutcome {
-    pub fn is_same(&self, other: &ParseOutcome) -> bool {
+/// The same names for the very same statements.
+impl PartialEq for ParseOutcome {
+    fn eq(&self, other: &ParseOutcome) -> bool {
         match (self, other) {
             (ParseOutcome::Nothing, ParseOutcome::Nothing) => true,
             (ParseOutcome::Unreadable(name), ParseOutcome::Unreadable(other)) => name == other,

@@ -142,6 +142,15 @@ impl Owed {
         if agree || is_for_the_client(tag) { Ok(()) } else { Err(AMBIGUOUS) }
     }
 
+    /// Conversations that have come to the same point need not be told apart any more.
+    #[inline]
+    pub(super) fn merge(&mut self) {
+        if self.is_ambiguous() {
+            self.others.retain(|other| *other != self.likeliest);
+            self.asked &= self.is_ambiguous();
+        }
+    }
+
     /// The statement that a Parse still under way will give this name.
     pub(super) fn statement_under_way(&self, name: &[u8]) -> Option<Option<&Arc<Statement>>> {
         self.all().find_map(|conversation| conversation.statement_under_way(name))
@@ -189,7 +198,7 @@ impl Owed {
         let (injected, outcome) = self.likeliest.parse_complete()?;
         for other in &mut self.others {
             let (_, otherwise) = other.parse_complete()?;
-            if !outcome.is_same(&otherwise) {
+            if outcome != otherwise {
                 return Err(AMBIGUOUS);
             }
         }
@@ -442,6 +451,19 @@ mod tests {
         assert!(owed.names_under_way());
         owed.forget_under_way(Some(b"s"));
         assert!(matches!(owed.parse_complete(), Ok((false, ParseOutcome::Named(name, None))) if *name == *b"s"));
+    }
+
+    #[test]
+    fn conversations_that_end_alike_are_one() {
+        let mut owed = owed([query()]);
+        owed.copy_in();
+        owed.push(sync());
+        owed.error().unwrap();
+        assert!(owed.is_ambiguous());
+        owed.others[0] = owed.likeliest.clone();
+        owed.ask("s");
+        owed.merge();
+        assert!(!owed.is_ambiguous() && owed.comes_by_itself(), "and nothing is waited for that does not come");
     }
 
     #[test]

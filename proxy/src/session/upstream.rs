@@ -54,6 +54,7 @@ impl Relay {
         let mut input = std::mem::take(&mut self.upstream.input);
         let step = self.walk_upstream(&mut input);
         self.upstream.input = input;
+        self.owed.merge();
         step
     }
 

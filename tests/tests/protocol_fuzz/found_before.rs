@@ -193,6 +193,48 @@ fn found_before() -> Vec<Sequence> {
             &[parse("SELECT shop FROM totals ORDER BY shop FOR UPDATE"), bind(""), Sync, Wait, execute(1), Sync][..],
         ]
         .concat(),
+        // A Sync behind a COPY that fails within it: whether it was answered is asked for once, and told.
+        [
+            &[Query("COPY scratch FROM STDIN".into()), Wait, CopyData(b"561\trow\n".to_vec()), CopyDone, Wait][..],
+            &[Query("COPY totals FROM STDIN".into()), Wait],
+            &[parse("COPY scratch FROM STDIN"), bind(""), CopyData(b"5\tstray\n".to_vec()), execute(0), Sync][..],
+            &[CopyData(b"623\trow\n".to_vec()), CopyData(b"900\tcut he".to_vec()), CopyData(b"382\trow\n".to_vec())],
+            &[CopyData(b"540\trow\n".to_vec())],
+            &[
+                Step::CopyFail,
+                Sync,
+                Wait,
+                Query("DO $$ BEGIN PERFORM set_config('bytea_output', 'escape', false); END $$".into()),
+                Wait,
+                Query("SHOW TimeZone".into()),
+                Wait,
+                Step::CopyFail,
+                Sync,
+            ],
+            &[
+                Query("ROLLBACK".into()),
+                Query("RESET SESSION AUTHORIZATION".into()),
+                Query("RESET ALL".into()),
+                Query("CLOSE ALL".into()),
+                Query("UNLISTEN *".into()),
+                Query("DEALLOCATE ALL".into()),
+                Query("DISCARD TEMP".into()),
+                Step::CopyFail,
+                Sync,
+                Query("ROLLBACK".into()),
+            ],
+            &[
+                Query("SELECT 'end of sequence '".into()),
+                Wait,
+                Query("ROLLBACK".into()),
+                Wait,
+                Step::CopyFail,
+                Sync,
+                Query("ROLLBACK".into()),
+                Query("RESET ALL".into()),
+            ],
+        ]
+        .concat(),
         // A read right behind a Close.
         [&read[..], &[Step::Close { kind: 'S', name: "" }, Sync], &read[..]].concat(),
         [&begin[..], &read[..], &fail, &refused].concat(),
