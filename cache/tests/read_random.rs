@@ -342,6 +342,36 @@ fn check_ordered(generator: &mut Generator, plan: &Plan, all: &Rows, snapshot: &
     }
 }
 
+/// Which of two equal rows follows the other is open in each window; that the one does in both is no settled answer.
+#[test]
+fn equal_rows_are_in_no_order_over_two_windows() {
+    let (id, oids) = TABLES[1];
+    let mut publisher = Publisher::new();
+    publisher.add(id, types(oids));
+    let values = [[1, 1], [1, 1], [2, 2], [2, 2]].map(|row| row.map(Value::Int8));
+    values.iter().for_each(|values| publisher.apply(id, &vec![(row(values.clone()), 1)]));
+    publisher.stamp(id, Position(1));
+    let snapshot = publisher.publish(Position(1));
+    let input = scan(id, &types(oids));
+    let lag = |descending: bool| WindowCall {
+        args: vec![column(1)],
+        input: Some(ColumnType::new(oid::INT8)),
+        ..WindowCall::plain(
+            WindowKind::Lag,
+            vec![],
+            support::order(&input, &[(0, descending)]),
+            ColumnType::new(oid::INT8),
+        )
+    };
+    let answered = |functions: Vec<WindowCall>| {
+        let columns = types(&vec![oid::INT8; 2 + functions.len()]);
+        let plan = Plan { node: Node::Window { input: Box::new(input.clone()), functions }, columns };
+        execute(&plan, &snapshot, &EvalContext::default()).is_ok()
+    };
+    assert!(answered(vec![lag(false)]) && answered(vec![lag(false), lag(false)]));
+    assert!(!answered(vec![lag(false), lag(true)]));
+}
+
 /// The maintained part of a read is scanned instead of computed, and the answer is the same.
 #[test]
 fn hidden_views_change_no_answer() {

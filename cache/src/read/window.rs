@@ -23,6 +23,7 @@ impl Run<'_> {
             Continue(())
         })?;
         let mut columns: Vec<Vec<Value>> = vec![vec![]; functions.len()];
+        let mut done: Vec<usize> = vec![];
         for (index, function) in functions.iter().enumerate() {
             // Functions over the same window are done in one pass, with the first of them.
             let is_same = |other: &WindowCall| other.partition == function.partition && other.order == function.order;
@@ -30,7 +31,8 @@ impl Run<'_> {
                 continue;
             }
             let same: Vec<usize> = (index..functions.len()).filter(|&other| is_same(&functions[other])).collect();
-            self.pass(&rows, functions, &same, &mut columns)?;
+            self.pass(&rows, functions, &same, &done, &mut columns)?;
+            done.extend(same);
         }
         for number in 0..rows.len() {
             let values = columns.iter_mut().map(|column| std::mem::replace(&mut column[number], Value::Null));
@@ -40,8 +42,16 @@ impl Run<'_> {
         Continue(())
     }
 
-    /// The values of these functions, all over one window, for every row.
-    fn pass(&self, rows: &Flat, functions: &[WindowCall], same: &[usize], columns: &mut [Vec<Value>]) -> Flow {
+    /// The values of the functions `same`, all over one window, for every row. Rows to which the functions `done`, over other
+    /// windows, have given different values are told apart by them: which of these values meets which of these is open.
+    fn pass(
+        &self,
+        rows: &Flat,
+        functions: &[WindowCall],
+        same: &[usize],
+        done: &[usize],
+        columns: &mut [Vec<Value>],
+    ) -> Flow {
         let window = &functions[same[0]];
         let order_exprs: Vec<Expr> = window.order.iter().map(|key| key.expr.clone()).collect();
         let partitions = self.keys_of(rows, &window.partition)?;
@@ -65,7 +75,10 @@ impl Run<'_> {
             for &row in members {
                 let is_peer =
                     last.is_some_and(|last| compare_sort_keys(&orders[last], &orders[row], &window.order).is_eq());
-                let is_alike = last.is_some_and(|last| rows.row(last) == rows.row(row));
+                let is_alike = last.is_some_and(|last| {
+                    rows.row(last) == rows.row(row)
+                        && done.iter().all(|&function| columns[function][last] == columns[function][row])
+                });
                 partition.push(rows.row(row), 1, is_peer, is_alike);
                 last = Some(row);
             }
