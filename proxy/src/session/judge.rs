@@ -267,7 +267,10 @@ impl Relay {
         {
             first.get_or_insert_default().extend_from_slice(&unnamed);
         }
-        match (first, self.forward_bind(kind, portal.is_empty())) {
+        // Postgres fails over what is cut short before the values, and then makes no portal.
+        let is_whole = prefix.len() + HEADER_BYTES == header.total;
+        let is_cut_short = is_whole && frontend::bound(prefix).and_then(frontend::bound_counts).is_err();
+        match (first, self.forward_bind(kind, portal.is_empty() && !is_cut_short)) {
             (Some(first), Verdict::Pass) => Verdict::PassAfter(first),
             (_, verdict) => verdict,
         }

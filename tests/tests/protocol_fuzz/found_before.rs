@@ -235,6 +235,31 @@ fn found_before() -> Vec<Sequence> {
             ],
         ]
         .concat(),
+        // A Bind that is cut short leaves the portal as it was, or not.
+        [
+            &[Query(totals.into()), Wait, Query("BEGIN".into()), Wait],
+            &read[..],
+            &[Step::Raw { tag: 'B', length: 6, body: b"\0\0".to_vec() }, Sync, execute(0), Sync, Wait],
+        ]
+        .concat(),
+        [
+            &[Query(totals.into()), Wait, Query("BEGIN".into()), Wait],
+            &read[..],
+            &[Step::Raw { tag: 'B', length: 11, body: b"\0\0\0\0\0\0\0".to_vec() }, Sync, execute(0), Sync, Wait],
+        ]
+        .concat(),
+        // A statement that is closed in the batch that parsed it.
+        vec![
+            Query(totals.into()),
+            Wait,
+            Parse { name: "s2", sql: "COPY (SELECT id FROM lines) TO STDOUT".into(), types: vec![] },
+            Step::Close { kind: 'S', name: "s2" },
+            Sync,
+            Wait,
+            bind("s2"),
+            execute(0),
+            Sync,
+        ],
         // A read right behind a Close.
         [&read[..], &[Step::Close { kind: 'S', name: "" }, Sync], &read[..]].concat(),
         [&begin[..], &read[..], &fail, &refused].concat(),
