@@ -1,6 +1,7 @@
 //! Random message sequences to Weir and to Postgres: the reply streams must be equal, message by message and byte by
-//! byte. Masked: the OIDs of temporary tables, which each session has of its own; and the line of Postgres' source that
-//! refuses to execute or describe a portal in a failed block (see `play::is_lost_portal`). `WEIR_TEST_SEQUENCES` sets their
+//! byte. Masked: the OIDs of temporary tables, which each session has of its own; the line of Postgres' source that
+//! refuses to execute or describe a portal in a failed block (see `play::is_lost_portal`); and which message it was that ended a
+//! session because a copy had begun (see `play::is_stray_in_copy`). `WEIR_TEST_SEQUENCES` sets their
 //! number, for runs of any length under any seed.
 
 mod found_before;
