@@ -66,6 +66,15 @@ fn long(rows: u32, salt: usize) -> String {
     format!("SELECT count(*) FROM sold a JOIN sold b ON a.kind < b.kind + {salt} WHERE a.id <= {rows}")
 }
 
+/// Tells a thread that goes on until then, also where the test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn error_code(messages: &[Message]) -> Option<String> {
     Table::read(messages).error.map(|error| error.code)
 }
@@ -97,6 +106,7 @@ fn a_long_read_delays_nobody() {
             }
             shortest
         });
+        let over = Over(&is_over);
         let started = Instant::now();
         while stack.executed_elsewhere() < before + 2 {
             assert!(started.elapsed() < PATIENCE, "nothing is executed elsewhere\n{}", stack.weir.log());
@@ -116,7 +126,7 @@ fn a_long_read_delays_nobody() {
             waits[POINT_READS / 2]
         };
         let medians: Vec<Duration> = waits.iter_mut().map(median).collect();
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         let long = reader.join().expect("the reader ends");
         let longest = medians.iter().max().expect("somebody was watched");
         // Behind it in one queue, a point read would wait for half of it at the median.

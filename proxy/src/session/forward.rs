@@ -28,7 +28,12 @@ impl Relay {
 
     pub(super) fn forward_bind(&mut self, kind: Kind, unnamed: bool) -> Verdict {
         self.note_opening(kind);
+        let read_in_block = self.state.read_in_block;
         self.count(kind);
+        if !matches!(kind, Kind::Read | Kind::Begin | Kind::Finish) {
+            // Bind takes a snapshot for what is planned only (`analyze_requires_snapshot`): upstream may still have seen no query.
+            self.state.read_in_block = read_in_block;
+        }
         self.within_batch(kind == Kind::Maintenance);
         self.owed.push(Expected::Bind { injected: false, unnamed });
         Verdict::Pass

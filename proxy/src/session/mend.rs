@@ -170,12 +170,12 @@ impl Relay {
         out
     }
 
-    /// A SET in the middle of a batch, where nothing can be asked apart: Parse takes the snapshot that a read from memory in
-    /// this block would have taken (see `prelude`).
+    /// A SET, or a BEGIN that sets what it is too late for, in the middle of a batch, where nothing can be asked apart: Parse takes
+    /// the snapshot that a read from memory in this block would have taken (see `prelude`).
     pub(super) fn mend_query(&mut self, kind: Kind) -> Option<BytesMut> {
         const STATEMENT: &str = "weir_seen";
         let read_before = (self.state.status == b'T' && self.state.read_in_block) || self.is_unsynced;
-        let lacks = kind == Kind::Set && read_before;
+        let lacks = matches!(kind, Kind::Set | Kind::Begin) && read_before;
         if !lacks || self.owed.is_copying_in() {
             return None;
         }

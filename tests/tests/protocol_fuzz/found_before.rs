@@ -235,6 +235,14 @@ fn found_before() -> Vec<Sequence> {
             ],
         ]
         .concat(),
+        // BEGIN comes too late, too, also in the middle of a batch.
+        [
+            &[Query(totals.into()), Wait, Query("BEGIN".into()), Wait, Query(totals.into()), copy[0].clone(), bind("")]
+                [..],
+            &[Parse { name: "s1", sql: "BEGIN ISOLATION LEVEL REPEATABLE READ".into(), types: vec![] }, bind("s1")],
+            &[execute(0), Sync, Wait, Query("ROLLBACK".into())],
+        ]
+        .concat(),
         // A Bind that is cut short leaves the portal as it was, or not.
         [
             &[Query(totals.into()), Wait, Query("BEGIN".into()), Wait],
