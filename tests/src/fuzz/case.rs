@@ -104,6 +104,32 @@ impl Case {
     }
 }
 
+/// The query with sub-selects in FROM that no condition is moved into: they end in OFFSET 0.
+fn fenced(sql: &str) -> String {
+    let mut out = sql.to_owned();
+    let starts: Vec<usize> = sql.match_indices("(SELECT").map(|(at, _)| at).collect();
+    // From the end, so that the places before stay what they are.
+    for start in starts.into_iter().rev() {
+        let (mut depth, mut is_text) = (0, false);
+        let end = out[start..].char_indices().find_map(|(at, c)| {
+            is_text ^= c == '\'';
+            match c {
+                '(' if !is_text => depth += 1,
+                ')' if !is_text => depth -= 1,
+                _ => {}
+            }
+            (depth == 0).then_some(start + at)
+        });
+        let Some(end) = end else { continue };
+        let is_source =
+            out[end..].strip_prefix(") q").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        if is_source && out[..end].rsplit(' ').nth(1) != Some("OFFSET") {
+            out.insert_str(end, " OFFSET 0");
+        }
+    }
+    out
+}
+
 impl Sides {
     pub fn new(weir: RawClient, direct: RawClient) -> Sides {
         let mut sides = Sides { weir, direct, runs: 0, counts: Counts::default() };
@@ -192,11 +218,13 @@ impl Sides {
     }
 
     /// The read over stream tables that Postgres has evaluated before it looks at the conditions of the read, or of another's
-    /// definition. Else it may evaluate a condition for rows that a definition drops, and raise their errors, or not, by the plan it
-    /// chooses.
+    /// definition, and over sub-selects likewise. Else it may evaluate a condition for rows that a definition or a sub-select
+    /// drops, and raise their errors, or not, by the plan it chooses.
     fn over_the_rows(&mut self, query: &str, views: &[(String, String)], format: i16) -> Table {
         let evaluated = |sql: &str| {
-            views.iter().fold(sql.to_owned(), |sql, (view, _)| sql.replace(view.as_str(), &format!("{view}_rows")))
+            let rows_of =
+                |sql: String, (view, _): &(String, String)| sql.replace(view.as_str(), &format!("{view}_rows"));
+            views.iter().fold(fenced(sql), rows_of)
         };
         let part =
             |(view, definition): &(String, String)| format!("{view}_rows AS MATERIALIZED ({})", evaluated(definition));
@@ -348,5 +376,19 @@ impl Sides {
                 return failure;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fenced;
+
+    #[test]
+    fn sources_are_fenced_and_values_are_not() {
+        assert_eq!(
+            fenced("SELECT (SELECT 1) AS c0 FROM (SELECT ')' AS c0 FROM (SELECT 2) q1) q0 WHERE c0 IN (SELECT 3)"),
+            "SELECT (SELECT 1) AS c0 FROM (SELECT ')' AS c0 FROM (SELECT 2 OFFSET 0) q1) q0 WHERE c0 IN (SELECT 3)"
+                .replace("q1) q0", "q1 OFFSET 0) q0")
+        );
     }
 }
