@@ -154,6 +154,9 @@ impl Relay {
                 _ => {}
             }
         }
+        if self.mends_query_later(kind) {
+            return Verdict::Later;
+        }
         let mut first = self.mend_query(kind);
         if let Some(close) = self.mend_portal_before_query() {
             first.get_or_insert_default().extend_from_slice(&close);
@@ -260,6 +263,9 @@ impl Relay {
                     }
                 };
             }
+        }
+        if self.mends_query_later(kind) {
+            return Verdict::Later;
         }
         let mut first = self.mend_query(kind);
         if name.is_empty()

@@ -174,9 +174,7 @@ impl Relay {
     /// the snapshot that a read from memory in this block would have taken (see `prelude`).
     pub(super) fn mend_query(&mut self, kind: Kind) -> Option<BytesMut> {
         const STATEMENT: &str = "weir_seen";
-        let read_before = (self.state.status == b'T' && self.state.read_in_block) || self.is_unsynced;
-        let lacks = matches!(kind, Kind::Set | Kind::Begin) && read_before;
-        if !lacks || self.owed.is_copying_in() {
+        if !self.lacks_query(kind) || self.owed.is_copying_in() {
             return None;
         }
         self.state.read_in_block = false;
@@ -187,6 +185,17 @@ impl Relay {
         self.owed.push(Expected::Parse { injected: true, outcome });
         self.owed.push(Expected::Close { injected: true, what: Closed::Other });
         Some(out)
+    }
+
+    fn lacks_query(&self, kind: Kind) -> bool {
+        let read_before = (self.state.status == b'T' && self.state.read_in_block) || self.is_unsynced;
+        matches!(kind, Kind::Set | Kind::Begin) && read_before
+    }
+
+    /// Whether the block still stands will be known without a further word from the client. In one that has failed, what is put
+    /// in would be refused, and a query behind it skipped.
+    pub(super) fn mends_query_later(&self, kind: Kind) -> bool {
+        self.lacks_query(kind) && self.mode == Mode::Open && !self.owed.is_idle() && self.owed.comes_by_itself()
     }
 
     /// In a block, a query that fails may leave an unnamed portal of its own, or none. Upstream's, where it is not the client's, is

@@ -235,6 +235,14 @@ fn found_before() -> Vec<Sequence> {
             ],
         ]
         .concat(),
+        // A SET behind what fails its block, which is not known yet.
+        [
+            &[Query(totals.into()), Wait, Query("BEGIN".into()), Wait],
+            &read[..],
+            &[close.clone(), execute(3), Sync, Query("SET DateStyle = 'ISO, DMY'".into()), Sync, Wait],
+            &[Query("COMMIT".into()), Wait],
+        ]
+        .concat(),
         // BEGIN comes too late, too, also in the middle of a batch.
         [
             &[Query(totals.into()), Wait, Query("BEGIN".into()), Wait, Query(totals.into()), copy[0].clone(), bind("")]
