@@ -237,7 +237,7 @@ fn found_before() -> Vec<Sequence> {
         .concat(),
         // A SET behind what fails its block, which is not known yet.
         [
-            &[Query(totals.into()), Wait, Query("BEGIN".into()), Wait],
+            &begin[..],
             &read[..],
             &[close.clone(), execute(3), Sync, Query("SET DateStyle = 'ISO, DMY'".into()), Sync, Wait],
             &[Query("COMMIT".into()), Wait],
@@ -253,13 +253,13 @@ fn found_before() -> Vec<Sequence> {
         .concat(),
         // A Bind that is cut short leaves the portal as it was, or not.
         [
-            &[Query(totals.into()), Wait, Query("BEGIN".into()), Wait],
+            &begin[..],
             &read[..],
             &[Step::Raw { tag: 'B', length: 6, body: b"\0\0".to_vec() }, Sync, execute(0), Sync, Wait],
         ]
         .concat(),
         [
-            &[Query(totals.into()), Wait, Query("BEGIN".into()), Wait],
+            &begin[..],
             &read[..],
             &[Step::Raw { tag: 'B', length: 11, body: b"\0\0\0\0\0\0\0".to_vec() }, Sync, execute(0), Sync, Wait],
         ]
