@@ -243,11 +243,18 @@ fn found_before() -> Vec<Sequence> {
             &[Query("COMMIT".into()), Wait],
         ]
         .concat(),
-        // BEGIN comes too late, too, also in the middle of a batch.
+        // BEGIN comes too late, too, behind a Bind that takes no snapshot.
         [
-            &[Query(totals.into()), Wait, Query("BEGIN".into()), Wait, Query(totals.into()), copy[0].clone(), bind("")]
-                [..],
+            &begin[..],
+            &[Query(totals.into()), copy[0].clone(), bind("")],
             &[Parse { name: "s1", sql: "BEGIN ISOLATION LEVEL REPEATABLE READ".into(), types: vec![] }, bind("s1")],
+            &[execute(0), Sync, Wait, Query("ROLLBACK".into())],
+        ]
+        .concat(),
+        [
+            &[Query(totals.into()), Wait, Query("BEGIN READ ONLY".into()), Wait],
+            &[Query(totals.into()), copy[0].clone(), bind("")][..],
+            &[Parse { name: "s1", sql: "BEGIN READ WRITE".into(), types: vec![] }, bind("s1")],
             &[execute(0), Sync, Wait, Query("ROLLBACK".into())],
         ]
         .concat(),
