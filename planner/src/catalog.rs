@@ -36,7 +36,7 @@ pub struct FunctionEntry {
     /// SECURITY DEFINER, or with settings of its own.
     pub shielded: bool,
     /// The analysed body of a user's function in SQL: `pg_proc.prosqlbody` where Postgres keeps one (RETURN, BEGIN ATOMIC); of
-    /// one that it keeps as text (`prosrc`), what the session means by it for which a statement is planned.
+    /// one that it keeps as text (`prosrc`), what the session means by it for which a statement or a view is planned.
     pub body: Option<String>,
 }
 

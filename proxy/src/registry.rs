@@ -1,5 +1,6 @@
 //! Which stream tables exist and whether memory may speak for them. Written by `maintain`, read by every session.
 
+use crate::analysis::Texts;
 use arc_swap::{ArcSwap, Guard};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -23,6 +24,9 @@ pub struct StreamTable {
     pub evaluated_by_postgres: bool,
     /// Users' functions whose bodies its rows are made with, below it too: whoever reads it must be allowed to execute them.
     pub bodies: Vec<u32>,
+    /// Those among them whose bodies are text, and what its rows are made with: readers to whom they mean something else are
+    /// forwarded.
+    pub texts: Texts,
 }
 
 /// A reader's (or another definition's) settings mean the same as the creator's in everything the definition depends on.

@@ -1,5 +1,6 @@
-//! Users' functions in SQL with analysed bodies: random ones, called by stream tables and by reads, strict or not, of every
-//! volatility, calling one another, replaced while they are in use; and who may execute them.
+//! Users' functions in SQL, with analysed bodies and with bodies of text: random ones, called by stream tables and by reads, strict
+//! or not, of every volatility, calling one another, replaced while they are in use; what texts mean, and to whom; and who may
+//! execute them.
 
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -50,14 +51,20 @@ fn text(depth: usize, before: usize, random: &mut StdRng) -> String {
     }
 }
 
-/// The same as text, which only reads can call.
+/// The same as text, `t0` and on; it may call its like.
 fn create_of_text(number: usize, random: &mut StdRng) -> String {
     let strict = ["STRICT", "", ""][random.random_range(0..3)];
     let body = integer(3, number, random);
+    let body = if random.random_bool(0.5) { of_text(&body, number) } else { body };
     let end = ["", ";", " -- an end"][random.random_range(0..3)];
     format!(
         "CREATE OR REPLACE FUNCTION t{number} (a int, b int, c text) RETURNS int LANGUAGE sql {strict} AS $$ SELECT {body}{end} $$"
     )
+}
+
+/// With the functions whose bodies are text in the place of the others.
+fn of_text(sql: &str, functions: usize) -> String {
+    (0..functions).fold(sql.to_owned(), |sql, number| sql.replace(&format!("f{number}("), &format!("t{number}(")))
 }
 
 fn create(number: usize, random: &mut StdRng) -> String {
@@ -112,6 +119,9 @@ fn bodies_as_postgres_evaluates_them() {
     direct.execute("CREATE TABLE held (id int PRIMARY KEY, a int, b int, c text, n numeric(8,2))");
     let queries: Vec<String> = (0..FUNCTIONS)
         .map(|number| format!("SELECT id, f{number}(a, b, c) AS r, a <+> b AS p FROM held"))
+        .chain((0..FUNCTIONS).map(|number| {
+            format!("SELECT id, t{number}(b, a, c) AS r, t0(a, 1, c) AS z FROM held WHERE coalesce(t{number}(a, 2, c), 1) > 0")
+        }))
         .chain([
             "SELECT f0(a, b, 'k') AS k, count(*) AS n, max(f1(a => b, c => c, b => a)) AS m FROM held GROUP BY 1"
                 .to_owned(),
@@ -165,6 +175,9 @@ fn bodies_as_postgres_evaluates_them() {
         direct.execute(&create_of_text(number, &mut random));
         compare(&mut through, &mut direct, &format!("SELECT * FROM kept{number}"), Order::Any).unwrap();
         compared(&mut through, &mut direct, &format!("SELECT * FROM kept{number}"), &mut counts);
+        let of_text = format!("SELECT * FROM kept{}", FUNCTIONS + number);
+        compare(&mut through, &mut direct, &of_text, Order::Any).unwrap();
+        compared(&mut through, &mut direct, &of_text, &mut counts);
     }
     eprintln!("{} answers compared, {} from memory", counts.compared, counts.from_memory);
     assert!(counts.from_memory * 2 > counts.compared, "memory answers less than half");
@@ -184,6 +197,7 @@ fn descriptions_and_refusals() {
          CREATE FUNCTION twice (n numeric) RETURNS numeric RETURN n * 2;
          CREATE FUNCTION five (n numeric) RETURNS int RETURN 5;
          CREATE FUNCTION worded (n numeric) RETURNS numeric LANGUAGE sql AS 'SELECT n * 2';
+         CREATE FUNCTION same_worded (n numeric) RETURNS numeric LANGUAGE sql AS 'SELECT n';
          CREATE FUNCTION today (n numeric) RETURNS date LANGUAGE sql AS $$ SELECT date 'today' $$;
          CREATE FUNCTION two (n numeric) RETURNS numeric LANGUAGE sql AS 'SELECT 1; SELECT n * 2';
          CREATE FUNCTION any_of (n anyelement) RETURNS anyelement LANGUAGE sql AS 'SELECT n';
@@ -220,6 +234,17 @@ fn descriptions_and_refusals() {
     pair.forwarded(sql, "modifier");
     pair.same_in_all_formats(sql);
     pair.from_memory("SELECT worded(n), $$worded$$ FROM kept WHERE worded(n) > 4 ORDER BY id");
+    for (name, function) in [("doubled", "worded"), ("repeated", "same_worded")] {
+        pair.through.execute(&format!(
+            "SELECT pgtrickle.create_stream_table(name => '{name}', query => 'SELECT id, {function}(n) AS n FROM held', \
+             schedule => '1s', refresh_mode => 'DIFFERENTIAL')"
+        ));
+    }
+    pair.from_memory("SELECT n FROM doubled ORDER BY id");
+    for sql in ["SELECT n FROM doubled ORDER BY id", "SELECT n FROM repeated ORDER BY id"] {
+        pair.same_in_all_formats(sql);
+    }
+    pair.forwarded("SELECT n FROM repeated ORDER BY id", "modifier");
     for sql in [
         "SELECT today(n) FROM kept ORDER BY id",
         "SELECT two(n) FROM kept ORDER BY id",
@@ -254,6 +279,7 @@ fn texts_mean_what_the_session_means() {
          refresh_mode => 'DIFFERENTIAL')",
     );
     weir.wait_until_live(&["kept"]);
+    admin.direct.execute("CREATE VIEW over_kept AS SELECT id, twice(a) AS r FROM kept");
     let sql = "SELECT id, twice(a) FROM kept WHERE twice(a) > 1 OR a IS NULL ORDER BY id";
     for path in ["one, public", "two, public", "two, pg_catalog, public", "one, two, pg_catalog, public", "public, one"]
     {
@@ -261,6 +287,7 @@ fn texts_mean_what_the_session_means() {
             let mut pair = Pair::superuser(&server, &weir);
             pair.run(&format!("SET search_path = {path}"));
             pair.from_memory(sql);
+            pair.from_memory("SELECT id, r FROM over_kept JOIN kept USING (id) WHERE r > 1 ORDER BY id");
         }
     }
     let mut pair = Pair::superuser(&server, &weir);
@@ -281,6 +308,106 @@ fn texts_mean_what_the_session_means() {
     pair.from_memory(sql);
 }
 
+/// A definition holds what its creator means by such bodies; who means something else is answered by Postgres.
+#[test]
+fn texts_in_definitions_mean_what_their_creator_meant() {
+    const MEANING: &str = "function body means something else";
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut admin = Pair::superuser(&server, &weir);
+    admin.direct.execute(
+        "SET check_function_bodies = off;
+         CREATE TABLE held (id int PRIMARY KEY, a int); INSERT INTO held VALUES (1, 1), (2, 2), (3, NULL);
+         CREATE SCHEMA one; CREATE SCHEMA two;
+         CREATE FUNCTION one.more (a int) RETURNS int LANGUAGE sql AS 'SELECT a + 1';
+         CREATE FUNCTION two.more (a int) RETURNS int LANGUAGE sql AS 'SELECT a + 2';
+         CREATE FUNCTION public.twice (a int) RETURNS int LANGUAGE sql AS $$ SELECT more(more(a)) * (2 - 1) $$;
+         CREATE FUNCTION public.day (a int) RETURNS date LANGUAGE sql AS $$ SELECT date '1.2.2024' + a $$;
+         CREATE VIEW plain AS SELECT id, twice(a) AS r FROM held",
+    );
+    let create = |pair: &mut Pair, name: &str, query: &str| {
+        pair.through.execute(&format!(
+            "SELECT pgtrickle.create_stream_table(name => 'public.{name}', query => $q$ {query} $q$, schedule => '1s', \
+             refresh_mode => 'DIFFERENTIAL')"
+        ));
+    };
+    let mut ones = Pair::superuser(&server, &weir);
+    ones.run("SET search_path = one, two, public");
+    create(&mut ones, "doubled", "SELECT id, twice(a) AS r FROM held");
+    create(&mut ones, "summed", "SELECT sum(r) AS s, max(twice(id)) AS m FROM doubled");
+    create(&mut ones, "viewed", "SELECT count(*) AS n, min(r) AS r FROM plain");
+    ones.run("SET DateStyle = 'iso, dmy'");
+    create(&mut ones, "dated", "SELECT id, day(a) AS d FROM held");
+    let mut twos = Pair::superuser(&server, &weir);
+    twos.run("SET search_path = two, public");
+    let reads = [
+        "SELECT * FROM doubled ORDER BY id",
+        "SELECT * FROM summed",
+        "SELECT * FROM viewed",
+        "SELECT id, r + 1 FROM doubled WHERE r > 3 AND id = 2",
+    ];
+    let check = |ones: &mut Pair, twos: &mut Pair| {
+        for sql in reads {
+            ones.from_memory(sql);
+            twos.forwarded(sql, MEANING);
+            // No literal in it changes that.
+            twos.forwarded(&format!("{sql} LIMIT 7"), MEANING);
+        }
+    };
+    check(&mut ones, &mut twos);
+    ones.direct.execute("INSERT INTO held VALUES (4, 10); UPDATE held SET a = 5 WHERE id = 1");
+    ones.run("SET weir.consistency = 'latest'");
+    check(&mut ones, &mut twos);
+    // What a literal in it says is up to the session, too.
+    ones.from_memory("SELECT * FROM dated ORDER BY id");
+    let mut american = Pair::superuser(&server, &weir);
+    american.run("SET search_path = one, two, public; SET DateStyle = 'iso, mdy'");
+    american.forwarded("SELECT * FROM dated ORDER BY id", MEANING);
+    // To whom another path means the same, memory answers; without a schema there is no such function.
+    let mut same = Pair::superuser(&server, &weir);
+    same.run("SET search_path = public, one");
+    same.from_memory(reads[0]);
+    same.run("SET search_path = public");
+    assert_eq!(same.same(reads[0]).error.expect("there is no such function").code, "42883");
+    // A table cannot be made of two meanings.
+    create_as_auto(&mut twos, "mixed", "SELECT d.id, twice(d.id) AS r FROM doubled d");
+    ones.forwarded("SELECT * FROM mixed ORDER BY id", "out of service");
+    // Called within, the function is replaced; and then another one is meant, by a name in the text.
+    ones.direct.execute("CREATE OR REPLACE FUNCTION one.more (a int) RETURNS int LANGUAGE sql AS 'SELECT a + 7'");
+    ones.same(reads[0]);
+    check(&mut ones, &mut twos);
+    ones.direct.execute("DROP FUNCTION one.more (int)");
+    for sql in reads {
+        ones.same(sql);
+        ones.from_memory(sql);
+        twos.from_memory(sql);
+    }
+    ones.direct.execute("CREATE FUNCTION one.more (a int) RETURNS int RETURN a + 9");
+    ones.same(reads[0]);
+    check(&mut ones, &mut twos);
+    // Strictness is of the meaning, too.
+    ones.direct.execute(
+        "CREATE OR REPLACE FUNCTION two.more (a int) RETURNS int STRICT LANGUAGE sql AS 'SELECT coalesce(a, 3)'",
+    );
+    ones.direct.execute("DROP FUNCTION one.more (int)");
+    for sql in reads {
+        ones.same(sql);
+        ones.from_memory(sql);
+    }
+    ones.direct.execute("ALTER FUNCTION two.more (int) CALLED ON NULL INPUT");
+    for sql in reads {
+        ones.same(sql);
+        ones.from_memory(sql);
+    }
+}
+
+/// Also what cannot be maintained.
+fn create_as_auto(pair: &mut Pair, name: &str, query: &str) {
+    pair.through.execute(&format!(
+        "SELECT pgtrickle.create_stream_table(name => 'public.{name}', query => $q$ {query} $q$, schedule => '1s')"
+    ));
+}
+
 #[test]
 fn who_may_execute() {
     let server = TestServer::start();
@@ -291,21 +418,28 @@ fn who_may_execute() {
          CREATE TABLE held (id int PRIMARY KEY, a int); INSERT INTO held VALUES (1, 1), (2, 2);
          CREATE FUNCTION inner_one (a int) RETURNS int IMMUTABLE RETURN a + 1;
          CREATE FUNCTION outer_one (a int) RETURNS int STABLE RETURN inner_one(a) * 2;
+         CREATE FUNCTION worded (a int) RETURNS int LANGUAGE sql AS 'SELECT outer_one(a)';
          GRANT SELECT ON held TO reader",
     );
-    for (name, query) in [("plain", "SELECT id, a FROM held"), ("made", "SELECT id, outer_one(a) AS r FROM held")] {
+    let queries = [
+        ("plain", "SELECT id, a FROM held"),
+        ("made", "SELECT id, outer_one(a) AS r FROM held"),
+        ("told", "SELECT id, worded(a) AS r FROM held"),
+    ];
+    for (name, query) in queries {
         admin.through.execute(&format!(
             "SELECT pgtrickle.create_stream_table(name => '{name}', query => '{query}', schedule => '1s', \
              refresh_mode => 'DIFFERENTIAL')"
         ));
     }
-    weir.wait_until_live(&["plain", "made"]);
-    admin.direct.execute("GRANT SELECT ON plain, made TO reader");
+    weir.wait_until_live(&["plain", "made", "told"]);
+    admin.direct.execute("GRANT SELECT ON plain, made, told TO reader");
     std::thread::sleep(NOTICE);
     let mut reader = Pair::of(&server, &weir, "reader", &[]);
     let reads = [
         "SELECT * FROM made ORDER BY id",
         "SELECT id FROM made WHERE r = 4",
+        "SELECT * FROM told ORDER BY id",
         "SELECT id, outer_one(a) FROM plain ORDER BY id",
         "SELECT id FROM plain WHERE id = 1 AND outer_one(a) = 4",
     ];

@@ -15,24 +15,51 @@ fn underflow() -> EvalError {
     EvalError::out_of_range("value out of range: underflow")
 }
 
+/// Which bits come of two NaNs is up to the order that a compiler has put the operands in.
+#[cold]
+fn of_two_nans() -> EvalError {
+    EvalError::unsupported("an operation on two NaNs of different bits")
+}
+
+macro_rules! is_open {
+    ($a:ident, $b:ident) => {
+        $a.is_nan() && $b.is_nan() && $a.to_bits() != $b.to_bits()
+    };
+}
+
 /// The checks of float.h, for both widths.
 macro_rules! checked_arithmetic {
     ($float:ty, $add:ident, $sub:ident, $mul:ident, $div:ident) => {
         #[inline]
         fn $add(a: $float, b: $float) -> Result<$float, EvalError> {
             let result = a + b;
-            if result.is_infinite() && !a.is_infinite() && !b.is_infinite() { Err(overflow()) } else { Ok(result) }
+            if result.is_nan() && is_open!(a, b) {
+                Err(of_two_nans())
+            } else if result.is_infinite() && !a.is_infinite() && !b.is_infinite() {
+                Err(overflow())
+            } else {
+                Ok(result)
+            }
         }
 
         #[inline]
         fn $sub(a: $float, b: $float) -> Result<$float, EvalError> {
-            $add(a, -b)
+            let result = a - b;
+            if result.is_nan() && is_open!(a, b) {
+                Err(of_two_nans())
+            } else if result.is_infinite() && !a.is_infinite() && !b.is_infinite() {
+                Err(overflow())
+            } else {
+                Ok(result)
+            }
         }
 
         #[inline]
         fn $mul(a: $float, b: $float) -> Result<$float, EvalError> {
             let result = a * b;
-            if result.is_infinite() && !a.is_infinite() && !b.is_infinite() {
+            if result.is_nan() && is_open!(a, b) {
+                Err(of_two_nans())
+            } else if result.is_infinite() && !a.is_infinite() && !b.is_infinite() {
                 Err(overflow())
             } else if result == 0.0 && a != 0.0 && b != 0.0 {
                 Err(underflow())
@@ -47,7 +74,9 @@ macro_rules! checked_arithmetic {
                 return Err(EvalError::division_by_zero());
             }
             let result = a / b;
-            if result.is_infinite() && !a.is_infinite() {
+            if result.is_nan() && is_open!(a, b) {
+                Err(of_two_nans())
+            } else if result.is_infinite() && !a.is_infinite() {
                 Err(overflow())
             } else if result == 0.0 && a != 0.0 && !b.is_infinite() {
                 Err(underflow())

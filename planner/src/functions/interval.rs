@@ -60,9 +60,10 @@ fn round_micros(seconds: f64) -> f64 {
     (seconds * 1e6).round_ties_even() / 1e6
 }
 
-/// Truncates towards zero into 32 bits.
+/// Truncates towards zero into 32 bits (`FLOAT8_FITS_IN_INT32`: a fraction above the largest is let through, one below the least
+/// is not).
 fn whole(value: f64) -> Option<i32> {
-    (value >= i32::MIN as f64 && value <= i32::MAX as f64).then_some(value as i32)
+    (value >= i32::MIN as f64 && value < -(i32::MIN as f64)).then_some(value as i32)
 }
 
 /// `interval_mul` and `interval_div`: fractions of months cascade into days, of days into time; never upwards.

@@ -1,6 +1,6 @@
 //! Users' functions in SQL, put in the place of their calls (`inline_function` of clauses.c): those whose body Postgres keeps
-//! analysed (RETURN, BEGIN ATOMIC). A body of text means something else under another search path; it is here only where
-//! whoever analyses a read has had it analysed as the reader means it.
+//! analysed (RETURN, BEGIN ATOMIC). A body of text means something else under another search path; it is here as the session
+//! means it for which the catalogue was read, and only if it could be analysed.
 //!
 //! Whether Postgres puts the body in place or calls the function does not matter for what such a body can be, but for which
 //! errors show: in place, what the body does not come to is not evaluated; called, all arguments are. Where the two could
@@ -74,7 +74,7 @@ impl ExprLowerer<'_, '_> {
             return refuse(detail);
         }
         let Some(body) = &entry.body else {
-            return refuse("its body is text, which every session reads anew; with RETURN or BEGIN ATOMIC it is not");
+            return refuse("its body is text that Postgres does not take for one statement without the time in it");
         };
         // Read as text its parameters have the call's collation.
         if !entry.prosrc.is_empty() && !matches!(call.input_collation, 0 | DEFAULT_COLLATION) {

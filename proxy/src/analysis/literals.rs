@@ -3,7 +3,7 @@
 //! Postgres analyses one such text as it came, too, and both plans must be the same once the parameters are filled in.
 
 use super::session::AnalysisSession;
-use super::statement::{Failure, analyse as analyse_statement};
+use super::statement::{Failure, MEANING, analyse as analyse_statement};
 use super::{AnalysisKey, Example, Prepared};
 use crate::registry::Registry;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use weir_planner::parse::decode_text;
 pub const REASON: &str = "literals shape the plan";
 
 /// Refusals that hold whatever the literals are.
-const OF_THE_TEXT: [&str; 3] = ["reads a base table", "reads no stream table", "unsupported construct"];
+const OF_THE_TEXT: [&str; 4] = ["reads a base table", "reads no stream table", "unsupported construct", MEANING];
 
 pub(super) async fn analyse(
     session: &mut AnalysisSession,

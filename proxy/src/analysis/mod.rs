@@ -3,12 +3,15 @@
 
 mod analyser;
 mod bodies;
+mod creator;
 pub mod literals;
 mod session;
 mod statement;
 mod view;
 
 pub use analyser::Analyser;
+pub use bodies::{TextBody, Texts};
+pub use creator::CreatorSession;
 pub use statement::REFUSED;
 pub use view::{PlanError, PlannedView, Sources, plan_view};
 

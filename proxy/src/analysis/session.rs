@@ -1,7 +1,9 @@
 //! The control session on which statements are analysed, and the transaction each analysis runs in.
 
 use super::Environment;
+use super::bodies::Texts;
 use super::statement::Failure;
+use crate::catalog::rows::Pinned;
 use crate::catalog::system::{CatalogError, SystemCatalog};
 use crate::control;
 use crate::registry::Registry;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
+use weir_planner::settings::Settings;
 use weir_planner::types::oid;
 
 /// A session of Weir's own role with a temporary schema of its own.
@@ -32,7 +35,7 @@ const STANDING_SCHEMA: &str = "CREATE TEMP TABLE weir_standing_temp_schema ()";
 /// What clients are told of a text, unless they have said otherwise (an identifier that is cut, a backslash in a literal).
 const WHAT_CLIENTS_HEAR: &str = "SET client_min_messages = notice; SET escape_string_warning = on";
 
-/// One parameter per setting that shapes a tree; see [`settings`]. The role comes last: what follows runs as the
+/// One parameter per setting that shapes a tree; see [`settings`]. NULL is what a new session has. The role comes last: what follows runs as the
 /// client's role, so that names are looked up with its rights.
 ///
 /// An analysis must not wait for a lock: one locked table would stop all others.
@@ -64,8 +67,6 @@ pub(super) struct Analysed {
     pub statement: Statement,
     /// `pg_proc.prosqlbody`.
     pub tree: String,
-    /// Bodies of users' functions that are kept as text, as this client's session means them.
-    pub bodies: Vec<(u32, String)>,
 }
 
 impl AnalysisSession {
@@ -110,13 +111,14 @@ impl AnalysisSession {
         }
     }
 
-    /// Reads what the tree names, as Weir's own role, and puts in these bodies.
-    pub async fn require(&mut self, tree: &weir_planner::tree::Tree, bodies: &[(u32, String)]) -> Result<(), Failure> {
-        self.catalog.require(&self.client, tree).await?;
-        for (function, body) in bodies {
-            self.catalog.require_body(&self.client, *function, body).await?;
-        }
-        Ok(())
+    /// Reads what the tree names, as Weir's own role.
+    pub async fn require(&mut self, tree: &weir_planner::tree::Tree) -> Result<(), Failure> {
+        Ok(self.catalog.require(&self.client, tree).await?)
+    }
+
+    /// Puts in these bodies, and reads what they name.
+    pub async fn require_bodies(&mut self, texts: &Texts) -> Result<(), Failure> {
+        Ok(self.catalog.require_bodies(&self.client, &texts.bodies).await?)
     }
 
     /// Analyses one statement in a transaction that is rolled back.
@@ -131,17 +133,25 @@ impl AnalysisSession {
     ) -> Result<Analysed, Failure> {
         self.run("BEGIN").await?;
         let analysed = self.inside(sql, declared, environment).await;
-        match self.run("ROLLBACK").await {
-            Ok(()) => analysed,
-            Err(error) => Err(Failure::Broken(format!("rollback of an analysis: {error:?}"))),
-        }
+        self.leave().await?;
+        analysed
     }
 
-    async fn inside(&mut self, sql: &str, declared: &[u32], environment: &Environment) -> Result<Analysed, Failure> {
-        let settings = settings(environment)?;
+    /// Takes on a session's settings, role and search path until the transaction ends.
+    pub(super) async fn enter(&self, settings: &[Option<String>]) -> Result<(), Failure> {
         let parameters: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
             settings.iter().map(|value| value as &(dyn tokio_postgres::types::ToSql + Sync)).collect();
         self.client.execute(&self.enter, &parameters).await.map_err(Failure::of)?;
+        Ok(())
+    }
+
+    pub(super) async fn leave(&mut self) -> Result<(), Failure> {
+        let left = self.run("ROLLBACK").await;
+        left.map_err(|error| Failure::Broken(format!("rollback of an analysis: {error:?}")))
+    }
+
+    async fn inside(&mut self, sql: &str, declared: &[u32], environment: &Environment) -> Result<Analysed, Failure> {
+        self.enter(&settings(environment)?).await?;
         // Of a parameter that the statement does not use any type is accepted, also one that there is not.
         let known = &self.catalog.planner().types;
         if let Some(oid) = declared.iter().find(|oid| !matches!(**oid, 0 | oid::UNKNOWN) && !known.contains_key(oid)) {
@@ -173,7 +183,7 @@ impl AnalysisSession {
             None => None,
         };
         match tree {
-            Some(tree) => Ok(Analysed { statement, bodies: self.bodies(&tree).await?, tree }),
+            Some(tree) => Ok(Analysed { statement, tree }),
             None => Err(Failure::unsupported("not analysed", "Postgres stored no tree")),
         }
     }
@@ -198,8 +208,8 @@ impl AnalysisSession {
 /// `FUNC_MAX_ARGS` of a standard build.
 const MAX_FUNCTION_ARGUMENTS: usize = 100;
 
-/// The values of [`ENTER`]'s parameters.
-fn settings(environment: &Environment) -> Result<Vec<String>, Failure> {
+/// The values of [`ENTER`]'s parameters in a client's session.
+pub(super) fn settings(environment: &Environment) -> Result<Vec<Option<String>>, Failure> {
     if environment.schemas.iter().any(|schema| schema.starts_with("pg_temp")) {
         return Err(Failure::unsupported("temporary objects", "a temporary relation could shadow a name"));
     }
@@ -207,18 +217,30 @@ fn settings(environment: &Environment) -> Result<Vec<String>, Failure> {
         return Err(Failure::unsupported("unknown settings", "the session's parser settings are incomplete"));
     }
     let schemas: Vec<String> = environment.schemas.iter().map(|schema| quoted(schema)).collect();
-    let values = &environment.settings;
-    let mut settings = vec![
-        schemas.join(", "),
-        values.time_zone.clone(),
-        values.date_style.clone(),
-        values.interval_style.clone(),
-        values.extra_float_digits.to_string(),
-        values.bytea_output.clone(),
+    let parser = environment.parser_settings.iter().cloned().map(Some);
+    Ok(values(Some(schemas.join(", ")), &environment.settings, parser, Some(environment.role.clone())))
+}
+
+/// Those of whoever made a definition, as far as they are kept with it; the others are as they are in a new session.
+pub(super) fn settings_of_creator(pinned: &Pinned) -> Vec<Option<String>> {
+    let parser = std::iter::repeat_n(None, PARSER_SETTINGS);
+    values(pinned.search_path.clone(), &pinned.settings, parser, pinned.role.clone())
+}
+
+fn values(
+    path: Option<String>,
+    settings: &Settings,
+    parser: impl Iterator<Item = Option<String>>,
+    role: Option<String>,
+) -> Vec<Option<String>> {
+    let rendering = [
+        settings.time_zone.clone(),
+        settings.date_style.clone(),
+        settings.interval_style.clone(),
+        settings.extra_float_digits.to_string(),
+        settings.bytea_output.clone(),
     ];
-    settings.extend(environment.parser_settings.iter().cloned());
-    settings.push(environment.role.clone());
-    Ok(settings)
+    std::iter::once(path).chain(rendering.map(Some)).chain(parser).chain(std::iter::once(role)).collect()
 }
 
 fn quoted(identifier: &str) -> String {

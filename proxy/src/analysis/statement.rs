@@ -1,6 +1,7 @@
 //! One analysis: the client's text, what Postgres made of it, what the planner makes of that.
 
-use super::session::{Analysed, AnalysisSession};
+use super::bodies::{Texts, text_functions};
+use super::session::{Analysed, AnalysisSession, settings};
 use super::{AnalysisKey, Labels, Prepared, ResultColumn};
 use crate::registry::Registry;
 use std::collections::BTreeSet;
@@ -18,6 +19,9 @@ const MAX_STATEMENT_BYTES: usize = 64 * 1024;
 
 /// Postgres raises an error for the statement: it will say so itself.
 pub const REFUSED: &str = "refused by Postgres";
+
+/// A body of text in the definition of what is read means something else to this session.
+pub(super) const MEANING: &str = "function body means something else";
 
 /// Why there is no plan.
 #[derive(Debug)]
@@ -72,8 +76,7 @@ pub(super) async fn analyse(
         return Err(Failure::unsupported("too long", format!("{} bytes", key.sql.len())));
     }
     session.follow(registry, epoch).await?;
-    let Analysed { statement, tree: text, bodies } =
-        session.analyse(&key.sql, &key.declared_params, &key.environment).await?;
+    let Analysed { statement, tree: text } = session.analyse(&key.sql, &key.declared_params, &key.environment).await?;
     let tree = parse(&text).map_err(|error| match error {
         ParseError::TooDeep => Failure::unsupported("unsupported construct", "expression nested too deeply"),
         other => Failure::unsupported("unknown tree", other.to_string()),
@@ -81,21 +84,23 @@ pub(super) async fn analyse(
     if may_hold_a_moment(&key.sql) && has_moment_constant(&tree) {
         return Err(Failure::unsupported("moment literal", "now, today, tomorrow or yesterday in a literal"));
     }
-    let required = session.require(&tree, &bodies).await;
+    session.require(&tree).await?;
+    let tables = stream_tables(&tree, session)?;
+    let texts = texts(session, key, &tree, &tables, registry).await?;
+    let required = session.require_bodies(&texts).await;
     let planned = required.map(|()| {
         let catalog = session.catalog.planner();
         (lower_statement(&text, catalog), modifiers_may_change(&tree, catalog))
     });
     // They are this statement's: another session may mean something else by the same text.
-    session.catalog.forget_bodies(&bodies);
+    session.catalog.forget_bodies(&texts.bodies);
     let (lowered, may_change) = planned?;
-    let tables = stream_tables(&tree, session)?;
-    let catalog = session.catalog.planner();
     let lowered = lowered.map_err(|error| match error {
         LowerError::Unsupported(unsupported) => Failure::unsupported("unsupported construct", unsupported.to_string()),
         LowerError::Missing { .. } => Failure::unsupported("catalogue", error.to_string()),
         LowerError::Parse(_) | LowerError::Shape(_) => Failure::unsupported("unknown tree", error.to_string()),
     })?;
+    let catalog = session.catalog.planner();
     if may_change {
         let detail = "a CASE, COALESCE or function that stands for values of different type modifiers";
         return Err(Failure::unsupported("result type modifier", detail));
@@ -135,6 +140,30 @@ pub(super) async fn analyse(
     }
     let (settings, bodies) = (lowered.uses.settings, lowered.uses.bodies);
     Ok(Prepared { plan: lowered.plan, params, labels, columns, tables, bodies, settings, epoch })
+}
+
+/// What the reader means by bodies of text: those that the statement calls, and those in the definitions of the tables it reads, of
+/// which must be meant what is maintained.
+async fn texts(
+    session: &mut AnalysisSession,
+    key: &AnalysisKey,
+    tree: &Tree,
+    tables: &[RelationId],
+    registry: &Registry,
+) -> Result<Texts, Failure> {
+    let mut maintained = Texts::default();
+    let known = registry.tables();
+    let agree = tables.iter().filter_map(|id| known.by_id.get(id)).all(|table| maintained.join(&table.texts));
+    let mut functions = text_functions(session.catalog.planner(), tree);
+    functions.extend(&maintained.functions);
+    functions.sort_unstable();
+    functions.dedup();
+    let meant = session.texts(functions, &settings(&key.environment)?).await?;
+    let mut both = meant.clone();
+    if !agree || !both.join(&maintained) || both != meant {
+        return Err(Failure::unsupported(MEANING, "in the definition of what is read, a body of text"));
+    }
+    Ok(meant)
 }
 
 /// The stream tables the statement reads, ordinary views followed; anything else makes it Postgres' business.

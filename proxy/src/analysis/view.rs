@@ -1,11 +1,14 @@
 //! Planning of a stream table: its stored view tree as a plan to be maintained.
 
+use super::bodies::{Texts, text_functions};
+use super::creator::CreatorSession;
+use crate::catalog::rows::Pinned;
 use crate::catalog::system::{CatalogError, SystemCatalog};
 use tokio_postgres::Client;
 use weir_planner::catalog::RelationKind;
 use weir_planner::lower::{LowerError, OutputColumn, Unsupported, lower_view};
 use weir_planner::plan::PlanUses;
-use weir_planner::settings::{SettingSet, Settings};
+use weir_planner::settings::SettingSet;
 use weir_planner::temporal;
 use weir_planner::tree::{Tree, parse, references};
 use weir_planner::{Plan, RelationId};
@@ -17,6 +20,8 @@ pub struct PlannedView {
     pub columns: Vec<OutputColumn>,
     pub sources: Sources,
     pub uses: PlanUses,
+    /// Bodies of text that stand in it, as its maker means them.
+    pub texts: Texts,
 }
 
 /// Relations a view reads, ordinary views followed, each once. What functions read inside is not known.
@@ -33,7 +38,7 @@ pub struct Sources {
 pub enum PlanError {
     /// The engine cannot maintain this view; `sources` says what a re-evaluation depends on.
     #[error("not supported: {reason}")]
-    Unsupported { reason: Unsupported, sources: Sources },
+    Unsupported { reason: Unsupported, sources: Box<Sources>, texts: Box<Texts> },
     #[error("relation {0:?} is not a view")]
     NotAView(RelationId),
     #[error(transparent)]
@@ -43,14 +48,15 @@ pub enum PlanError {
     Tree(#[from] LowerError),
 }
 
-/// Plans the view `relation` as its creator, with these settings, means it. Views that `catalog` knows as stream tables are read, all others expanded.
+/// Plans the view `relation` as its creator, with what is pinned, means it. Views that `catalog` knows as stream tables are read, all others expanded.
 ///
 /// After DDL call [`SystemCatalog::forget_relations`] first.
 pub async fn plan_view(
     client: &Client,
     catalog: &mut SystemCatalog,
     relation: RelationId,
-    settings: &Settings,
+    pinned: &Pinned,
+    creator: &mut CreatorSession,
 ) -> Result<PlannedView, PlanError> {
     const TREE: &str = "SELECT ev_action::text FROM pg_rewrite WHERE ev_class = $1 AND rulename = '_RETURN'";
     let row = client.query_opt(TREE, &[&relation.0]).await.map_err(CatalogError::from)?;
@@ -59,15 +65,20 @@ pub async fn plan_view(
     let tree = parse(&text).map_err(LowerError::from)?;
     catalog.require(client, &tree).await?;
     let sources = sources(catalog, &tree);
-    let unsupported = |reason| Err(PlanError::Unsupported { reason, sources: sources.clone() });
-    match lower_view(&text, catalog.planner()) {
+    let texts = creator.texts(text_functions(catalog.planner(), &tree), pinned).await;
+    let required = catalog.require_bodies(client, &texts.bodies).await;
+    let lowered = required.map(|()| lower_view(&text, catalog.planner()));
+    catalog.forget_bodies(&texts.bodies);
+    let unsupported =
+        |reason| Err(PlanError::Unsupported { reason, sources: sources.clone().into(), texts: texts.clone().into() });
+    match lowered? {
         Ok(lowered) => {
             if lowered.uses.settings.contains(SettingSet::CLOCK)
-                && let Err(place) = temporal::check(&lowered.plan, settings)
+                && let Err(place) = temporal::check(&lowered.plan, &pinned.settings)
             {
                 return unsupported(Unsupported::because("now()", place));
             }
-            Ok(PlannedView { plan: lowered.plan, columns: lowered.columns, sources, uses: lowered.uses })
+            Ok(PlannedView { plan: lowered.plan, columns: lowered.columns, sources, uses: lowered.uses, texts })
         }
         Err(LowerError::Unsupported(reason)) => unsupported(reason),
         Err(LowerError::Parse(weir_planner::tree::ParseError::TooDeep)) => {

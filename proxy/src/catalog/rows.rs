@@ -27,7 +27,7 @@ pub struct StreamTableRow {
     pub initialize: bool,
     /// It was populated before, in this or another life of Weir.
     pub populated: bool,
-    pub pinned: Settings,
+    pub pinned: Pinned,
     /// Stream tables and tables it reads, through ordinary views.
     pub sources: Vec<RelationId>,
     /// Changes whenever something does that the plan or the content is made of.
@@ -157,8 +157,17 @@ pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres
         .collect())
 }
 
-/// The creator's settings; what an older row does not name has Postgres' default.
-pub fn pinned(json: &str) -> Settings {
+/// What a definition's meaning depends on, as its creator had it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pinned {
+    pub settings: Settings,
+    /// As `SHOW search_path` has it. None, here and for the role: as it is in a new session.
+    pub search_path: Option<String>,
+    pub role: Option<String>,
+}
+
+/// What `pgtrickle.current_pinned_settings` said; settings that an older row does not name have Postgres' defaults.
+pub fn pinned(json: &str) -> Pinned {
     let values: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
     let mut settings = Settings::default();
     let text = |name: &str| values.get(name).and_then(|value| value.as_str()).map(str::to_owned);
@@ -169,7 +178,7 @@ pub fn pinned(json: &str) -> Settings {
     if let Some(digits) = text("extra_float_digits").and_then(|digits| digits.parse().ok()) {
         settings.extra_float_digits = digits;
     }
-    settings
+    Pinned { settings, search_path: text("search_path"), role: text("role") }
 }
 
 /// A base table as it is to be captured.

@@ -26,7 +26,7 @@ pub(super) enum CopyError {
 pub(super) async fn begin(client: &Client, table: &StreamTableRow) -> Result<(), CopyError> {
     // Off on control connections, where compiling a catalogue query takes longer than running it: this query is the user's.
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit TO DEFAULT").await?;
-    let pinned = &table.pinned;
+    let pinned = &table.pinned.settings;
     let settings = [
         ("TimeZone", pinned.time_zone.clone()),
         ("DateStyle", pinned.date_style.clone()),

@@ -7,6 +7,7 @@ use super::populate::{Base, Managed, Phase};
 use super::push::Subscribers;
 use super::work::Work;
 use super::{Shared, history, questions, schedule};
+use crate::analysis::CreatorSession;
 use crate::capture::Method;
 use crate::catalog::install;
 use crate::catalog::system::{CatalogError, SystemCatalog};
@@ -55,6 +56,9 @@ pub(super) struct Keeper {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Client,
     pub(super) system: SystemCatalog,
+    pub(super) creators: CreatorSession,
+    /// The registry's epoch when bodies of text were last compared with what they meant.
+    pub(super) texts_read_at: Option<u64>,
     /// Event triggers tell of every change of a definition, in the stream.
     pub(super) has_marks: bool,
     pub(super) work: mpsc::UnboundedSender<Work>,
@@ -150,6 +154,8 @@ async fn attend(
             shared: inputs.shared.clone(),
             client,
             system,
+            creators: CreatorSession::new(inputs.shared.config.upstream.clone(), inputs.shared.registry.clone()),
+            texts_read_at: None,
             has_marks: installed.has_marks,
             work: inputs.work.clone(),
             notices: inputs.notices.clone(),
@@ -367,9 +373,10 @@ impl Keeper {
                 Phase::Waiting | Phase::Adding | Phase::Evaluating => State::Populating,
             },
             depends_on: view.depends_on,
-            pinned: view.row.pinned.clone(),
+            pinned: view.row.pinned.settings.clone(),
             evaluated_by_postgres: view.is_evaluated(),
             bodies: view.bodies.clone(),
+            texts: view.all_texts.clone(),
         });
         self.shared.suspension.publish(tables.collect());
         self.publish_base_tables();

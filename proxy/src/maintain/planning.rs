@@ -2,7 +2,7 @@
 
 use super::keeper::{Keeper, KeeperError};
 use super::populate::{ATTEMPTS, Maintenance, Phase};
-use crate::analysis::{PlanError, plan_view};
+use crate::analysis::{PlanError, Texts, plan_view};
 use crate::catalog::rows::{self, BaseTable, StreamTableRow};
 use crate::registry::agree;
 use std::collections::HashSet;
@@ -18,6 +18,10 @@ pub(super) struct Decision {
     pub depends_on: SettingSet,
     /// Users' functions whose bodies stand in it.
     pub bodies: Vec<u32>,
+    /// Those whose bodies are text, and what its creator means by them; also where that is why it is not incremental.
+    pub texts: Texts,
+    /// With those of the stream tables that it reads.
+    pub all_texts: Texts,
     /// Why it is not incremental, for people.
     pub reason: Option<String>,
     pub out: Option<&'static str>,
@@ -34,6 +38,8 @@ impl Decision {
             sources: Vec::new(),
             depends_on: SettingSet::NONE,
             bodies: Vec::new(),
+            texts: Texts::default(),
+            all_texts: Texts::default(),
             reason: detail,
             out: Some(reason),
             failed: false,
@@ -54,12 +60,17 @@ impl Keeper {
             return Ok(Decision::out("not populated", None));
         }
         let mut unwatched = Vec::new();
-        let unsupported = match plan_view(&self.client, &mut self.system, row.id, &row.pinned).await {
+        let mut texts = Texts::default();
+        let planned = plan_view(&self.client, &mut self.system, row.id, &row.pinned, &mut self.creators).await;
+        let unsupported = match planned {
             Ok(planned) => {
+                texts = planned.texts;
+                let mut all_texts = texts.clone();
                 let named = self.named_tables(row);
                 let bases = self.capture_tables(&named, &planned.sources.base_tables).await?;
                 let obstacle = self.obstacle_below(&planned.sources.stream_tables, &bases);
-                match obstacle.or_else(|| self.disagreement_below(&planned.sources.stream_tables, row)) {
+                match obstacle.or_else(|| self.disagreement_below(&planned.sources.stream_tables, row, &mut all_texts))
+                {
                     None => {
                         // Postgres would expand them under the reader's settings.
                         let below = planned.sources.stream_tables.iter().filter_map(|id| self.views.get(id));
@@ -78,6 +89,8 @@ impl Keeper {
                             sources,
                             depends_on,
                             bodies,
+                            texts,
+                            all_texts,
                             reason: None,
                             out: None,
                             failed: false,
@@ -90,7 +103,10 @@ impl Keeper {
                     }
                 }
             }
-            Err(PlanError::Unsupported { reason, .. }) => reason.to_string(),
+            Err(PlanError::Unsupported { reason, texts: refused, .. }) => {
+                texts = *refused;
+                reason.to_string()
+            }
             Err(PlanError::Catalog(error)) => return Err(error.into()),
             Err(error) => error.to_string(),
         };
@@ -101,10 +117,10 @@ impl Keeper {
         };
         if !may_be_full {
             let out = Decision::out("not maintainable", Some(unsupported));
-            return Ok(Decision { failed: true, unwatched, ..out });
+            return Ok(Decision { failed: true, unwatched, texts, ..out });
         }
         let decision = self.decide_by_postgres(row, unsupported).await?;
-        Ok(Decision { unwatched, ..decision })
+        Ok(Decision { unwatched, texts, ..decision })
     }
 
     pub(super) async fn decide_by_postgres(
@@ -145,6 +161,8 @@ impl Keeper {
                 .union(SettingSet::BYTEA_OUTPUT)
                 .union(if reads_clock { SettingSet::CLOCK } else { SettingSet::NONE }),
             bodies: Vec::new(),
+            texts: Texts::default(),
+            all_texts: Texts::default(),
             reason: Some(reason),
             out: None,
             failed: false,
@@ -191,11 +209,23 @@ impl Keeper {
         ColumnType { oid, typmod, collation }
     }
 
-    /// A stream table that it reads was made under settings that mean something else: no reader has both.
-    fn disagreement_below(&self, stream_tables: &[RelationId], row: &StreamTableRow) -> Option<String> {
-        let below = stream_tables.iter().filter_map(|id| self.views.get(id));
-        let other = below.into_iter().find(|view| !agree(view.depends_on, &view.row.pinned, &row.pinned))?;
-        Some(format!("it reads {}, which was created under other settings", other.row.name))
+    /// A stream table that it reads was made under settings, or with functions, that mean something else: no reader has both. What
+    /// is meant below is added to `texts`.
+    fn disagreement_below(
+        &self,
+        stream_tables: &[RelationId],
+        row: &StreamTableRow,
+        texts: &mut Texts,
+    ) -> Option<String> {
+        for view in stream_tables.iter().filter_map(|id| self.views.get(id)) {
+            if !agree(view.depends_on, &view.row.pinned.settings, &row.pinned.settings) {
+                return Some(format!("it reads {}, which was created under other settings", view.row.name));
+            }
+            if !texts.join(&view.all_texts) {
+                return Some(format!("it reads {}, to which a function means something else", view.row.name));
+            }
+        }
+        None
     }
 
     /// Why a supported plan cannot be fed.

@@ -9,6 +9,7 @@ use super::planning::Decision;
 use super::schedule;
 use super::upkeep::Progress;
 use super::work::{How, NewView, Refusal, Work};
+use crate::analysis::Texts;
 use crate::catalog::capture::{self, Again};
 use crate::catalog::rows::{self, BaseTable, StreamTableRow};
 
@@ -49,6 +50,10 @@ pub(super) struct Managed {
     pub depends_on: SettingSet,
     /// Users' functions whose bodies its plan, or one below it, holds.
     pub bodies: Vec<u32>,
+    /// Bodies of text that its definition calls, as its creator means them.
+    pub texts: Texts,
+    /// With those of the stream tables that it reads.
+    pub all_texts: Texts,
     /// It would be maintained incrementally if these tables were watched.
     pub unwatched: Vec<RelationId>,
     /// When the scheduler looks at it next; None: never. (`calculated` tables over stream tables follow those.)
@@ -116,6 +121,8 @@ impl Keeper {
             sources: decision.sources,
             depends_on: decision.depends_on,
             bodies: decision.bodies,
+            texts: decision.texts,
+            all_texts: decision.all_texts,
             unwatched: decision.unwatched,
             due: schedule::first_due(&row.schedule),
             told: Instant::now(),
@@ -192,7 +199,7 @@ impl Keeper {
             let Some(view) = self.views.get_mut(&id) else { continue };
             let how = match &view.how {
                 Maintenance::Incremental(plan) => {
-                    How::Maintained { plan: plan.clone(), settings: view.row.pinned.clone() }
+                    How::Maintained { plan: plan.clone(), settings: view.row.pinned.settings.clone() }
                 }
                 Maintenance::ByPostgres { blind } => How::Evaluated { blind: *blind },
                 Maintenance::None => continue,
@@ -277,6 +284,8 @@ impl Keeper {
             sources: decision.sources,
             depends_on: decision.depends_on,
             bodies: decision.bodies,
+            texts: decision.texts,
+            all_texts: decision.all_texts,
             ..view
         };
         self.views.insert(id, again);

@@ -21,11 +21,15 @@ impl Keeper {
         let rows = rows::load(&self.client).await?;
         let present: HashMap<RelationId, &StreamTableRow> = rows.iter().map(|row| (row.id, row)).collect();
         let watchable = self.watch_again().await?;
+        let reread = self.other_texts().await;
         let may_be_incremental = |view: &Managed| view.unwatched.iter().any(|table| watchable.contains(table));
         let changed: Vec<RelationId> = self
             .views
             .iter()
-            .filter(|(id, view)| may_be_incremental(view) || present.get(id).is_none_or(|row| must_rebuild(view, row)))
+            .filter(|(id, view)| {
+                let is_another = present.get(id).is_none_or(|row| must_rebuild(view, row));
+                is_another || may_be_incremental(view) || reread.contains(id)
+            })
             .map(|(id, _)| *id)
             .collect();
         // Rows in memory hold labels as they were: a renamed one is not written anew.
@@ -50,6 +54,23 @@ impl Keeper {
         }
         self.release_tables();
         Ok(())
+    }
+
+    /// Views that call functions whose text has come to mean something else: what a name in it stands for has changed, or the
+    /// text itself, in whatever it calls.
+    async fn other_texts(&mut self) -> HashSet<RelationId> {
+        let epoch = self.shared.registry.epoch();
+        if self.texts_read_at.replace(epoch) == Some(epoch) {
+            return HashSet::new();
+        }
+        let mut changed = HashSet::new();
+        for (id, view) in &self.views {
+            let texts = self.creators.texts(view.texts.functions.clone(), &view.row.pinned).await;
+            if texts != view.texts {
+                changed.insert(*id);
+            }
+        }
+        changed
     }
 
     /// Tries once more to watch what could not be watched; says what can be now.

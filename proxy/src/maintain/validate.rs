@@ -2,7 +2,7 @@
 //! not exist for Weir's own sessions yet.
 
 use super::Shared;
-use crate::analysis::{PlanError, plan_view};
+use crate::analysis::{CreatorSession, PlanError, plan_view};
 use crate::catalog::rows::pinned;
 use crate::catalog::system::SystemCatalog;
 use crate::control;
@@ -34,10 +34,10 @@ async fn refusal(shared: &Shared, question: &Json, stream_tables: Vec<RelationId
     // Never committed: the connection closes with the transaction open.
     client.batch_execute("BEGIN").await.map_err(failed)?;
     client.batch_execute(LOCK_TIMEOUT).await.map_err(failed)?;
-    let settings = pinned(&question["settings"].to_string());
-    let path = question["settings"]["search_path"].as_str().unwrap_or_default().to_owned();
+    let pinned = pinned(&question["settings"].to_string());
+    let settings = &pinned.settings;
     let names = [
-        ("search_path", path),
+        ("search_path", pinned.search_path.clone().unwrap_or_default()),
         ("TimeZone", settings.time_zone.clone()),
         ("DateStyle", settings.date_style.clone()),
         ("IntervalStyle", settings.interval_style.clone()),
@@ -50,7 +50,8 @@ async fn refusal(shared: &Shared, question: &Json, stream_tables: Vec<RelationId
     let create = format!("CREATE TEMPORARY VIEW weir_validation AS {query}\n");
     client.execute(&create, &[]).await.map_err(failed)?;
     let oid = client.query_one("SELECT 'pg_temp.weir_validation'::regclass::oid", &[]).await.map_err(failed)?.get(0);
-    match plan_view(&client, &mut system, RelationId(oid), &settings).await {
+    let mut creator = CreatorSession::new(shared.config.upstream.clone(), shared.registry.clone());
+    match plan_view(&client, &mut system, RelationId(oid), &pinned, &mut creator).await {
         Ok(_) => Ok(None),
         Err(PlanError::Unsupported { reason, .. }) => Ok(Some(reason.to_string())),
         Err(error) => Err(error.to_string()),

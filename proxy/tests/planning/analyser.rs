@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_planner::settings::{SettingSet, Settings};
 use weir_planner::types::oid;
-use weir_proxy::analysis::{Analyser, AnalysisKey, Environment, Lookup, Prepared};
+use weir_proxy::analysis::{Analyser, AnalysisKey, Environment, Lookup, Prepared, Texts};
 use weir_proxy::metrics::Metrics;
 use weir_proxy::registry::{Registry, State, StreamTable, Tables};
 
@@ -53,6 +53,7 @@ impl Bench {
                 pinned: Settings::default(),
                 evaluated_by_postgres: false,
                 bodies: vec![],
+                texts: Texts::default(),
             };
             by_id.insert(id, table);
         }

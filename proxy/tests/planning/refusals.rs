@@ -13,6 +13,8 @@ const SCHEMA: &str = "
     CREATE TABLE mother (id int); CREATE TABLE child () INHERITS (mother);
     CREATE MATERIALIZED VIEW mat AS SELECT 1 AS id;
     CREATE FUNCTION mine(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+    CREATE FUNCTION two(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2; SELECT $1';
+    CREATE FUNCTION today(int) RETURNS date LANGUAGE sql AS $$ SELECT date 'today' + $1 $$;
     CREATE FUNCTION other(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END';
     CREATE FUNCTION kept(a int, b int DEFAULT 1) RETURNS int IMMUTABLE RETURN a + b;
     CREATE FUNCTION own(a int) RETURNS int SECURITY DEFINER RETURN a;
@@ -37,7 +39,8 @@ const CASES: &[(&str, &str)] = &[
         "SELECT sum(a) OVER (ORDER BY id RANGE BETWEEN (SELECT 1) PRECEDING AND CURRENT ROW) AS s FROM t",
         "subquery in a frame's offset",
     ),
-    ("SELECT mine(a) FROM t", "function public.mine(integer): its body is text"),
+    ("SELECT two(a) FROM t", "function public.two(integer): its body is more than one expression"),
+    ("SELECT today(a) FROM t", "function public.today(integer): its body is text"),
     ("SELECT other(a) FROM t", "function public.other(integer): user-defined function"),
     ("SELECT kept(a) FROM t", "function public.kept(integer,integer): a call that leaves an argument to its default"),
     ("SELECT own(a) FROM t", "function public.own(integer): SECURITY DEFINER"),

@@ -9,7 +9,8 @@ use weir_planner::parse::decode_text;
 use weir_planner::render::Renderer;
 use weir_planner::settings::Settings;
 use weir_planner::{ColumnType, Plan, RelationId, Row, Value};
-use weir_proxy::analysis::{PlanError, PlannedView, plan_view};
+use weir_proxy::analysis::{CreatorSession, PlanError, PlannedView, plan_view};
+use weir_proxy::catalog::rows::Pinned;
 use weir_proxy::catalog::system::SystemCatalog;
 use weir_proxy::control;
 use weir_tests::postgres::TestServer;
@@ -53,7 +54,8 @@ impl Rig {
 
     pub async fn plan_existing(&mut self, view: &str) -> Result<PlannedView, PlanError> {
         let id = self.id(view).await;
-        plan_view(&self.client, &mut self.catalog, id, &Settings::default()).await
+        let mut creator = CreatorSession::new(self.server.config(), Arc::default());
+        plan_view(&self.client, &mut self.catalog, id, &Pinned::default(), &mut creator).await
     }
 
     /// The plan as text with relations by name.

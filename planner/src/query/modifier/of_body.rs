@@ -23,7 +23,7 @@ pub(super) fn user_function(node: &Node) -> Option<u32> {
 }
 
 /// True when what may stand in the place of this call may have another modifier than the call; false is certain, or of a
-/// function whose body is not kept analysed, about which nothing is answered from memory.
+/// function whose body is not known, about which nothing is answered from memory.
 pub(super) fn body_may_differ(node: &Node, catalog: &Catalog) -> bool {
     let Some(function) = user_function(node) else { return false };
     // A cast to a type with a modifier shows it, unless a body stands in its place.

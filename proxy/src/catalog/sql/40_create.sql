@@ -57,8 +57,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT reason FROM (
         SELECT format('function %s is volatile', p.oid::regprocedure)
         FROM pgtrickle.called_functions(relation) f JOIN pg_proc p ON p.oid = f
-        -- A body that is kept is looked at, whatever is said of it.
-        WHERE p.provolatile = 'v' AND p.prosqlbody IS NULL
+        -- A body in SQL is looked at, whatever is said of it.
+        WHERE p.provolatile = 'v' AND p.prolang <> (SELECT l.oid FROM pg_language l WHERE l.lanname = 'sql')
         UNION ALL
         SELECT format('table %s cannot be watched: %s', b, pgtrickle.watch_obstacle(b))
         FROM pgtrickle.base_tables(relation) b WHERE pgtrickle.watch_obstacle(b) IS NOT NULL

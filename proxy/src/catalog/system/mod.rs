@@ -6,6 +6,7 @@
 mod builtin;
 mod relations;
 
+use crate::analysis::TextBody;
 use std::collections::{BTreeSet, HashSet};
 use tokio_postgres::Client;
 use weir_planner::RelationId;
@@ -113,20 +114,25 @@ impl SystemCatalog {
         }
     }
 
-    /// Puts in the body of a function that is known, as one session means it, and reads what it names.
-    pub async fn require_body(&mut self, client: &Client, function: u32, body: &str) -> Result<(), CatalogError> {
-        if let Some(entry) = self.catalog.functions.get_mut(&function) {
-            entry.body = Some(body.to_owned());
+    /// Puts in the bodies of functions, as one session means them, and reads what they name. They go with
+    /// [`SystemCatalog::forget_bodies`].
+    pub async fn require_bodies(&mut self, client: &Client, bodies: &[TextBody]) -> Result<(), CatalogError> {
+        for body in bodies {
+            let mut named = references(&parse(&body.tree)?);
+            named.relations.clear();
+            named.functions.insert(body.function);
+            self.require_objects(client, &named).await?;
+            if let Some(entry) = self.catalog.functions.get_mut(&body.function) {
+                entry.body = Some(body.tree.clone());
+            }
         }
-        let mut named = references(&parse(body)?);
-        named.relations.clear();
-        self.require_objects(client, &named).await
+        Ok(())
     }
 
-    /// Takes out again what [`SystemCatalog::require_body`] has put in.
-    pub fn forget_bodies(&mut self, bodies: &[(u32, String)]) {
-        for (function, _) in bodies {
-            if let Some(entry) = self.catalog.functions.get_mut(function) {
+    /// Takes out again what [`SystemCatalog::require_bodies`] has put in.
+    pub fn forget_bodies(&mut self, bodies: &[TextBody]) {
+        for body in bodies {
+            if let Some(entry) = self.catalog.functions.get_mut(&body.function) {
                 entry.body = None;
             }
         }
