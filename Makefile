@@ -71,12 +71,14 @@ test-regress: prepare
 	WEIR_BINARY=$(abspath $(TARGET))/debug/weir cargo test -p weir-tests --test postgres_regression -- \
 		--ignored --test-threads 1 --nocapture
 
-# What reads and writes under load, on servers from whose WAL nothing can be captured.
+# What reads and writes under load, on servers from whose WAL nothing can be captured. In test-long in as many rounds as `make test`
+# has, like the other majors, or that would take half a night; `WEIR_LONG=1 make test-triggers` has thousands.
+IN_SHORT = $(if $(filter test-long,$(MAKECMDGOALS)),env -u WEIR_LONG)
 test-triggers: export WEIR_TEST_CAPTURE = trigger
 test-triggers: prepare
 	cargo build -p weir-proxy
-	cargo test -p weir-proxy --test maintain
-	WEIR_BINARY=$(abspath $(TARGET))/debug/weir cargo test -p weir-tests --no-fail-fast --test oracle_scenarios --test oracle_fuzz \
+	$(IN_SHORT) cargo test -p weir-proxy --test maintain
+	$(IN_SHORT) WEIR_BINARY=$(abspath $(TARGET))/debug/weir cargo test -p weir-tests --no-fail-fast --test oracle_scenarios --test oracle_fuzz \
 		--test read_your_writes --test consistency --test transactions --test failure --test privileges --test session \
 		--test seeds --test hidden_views --test limits --test clock --test known_bugs --test partitions -- --test-threads 2
 
