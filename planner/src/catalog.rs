@@ -31,6 +31,8 @@ pub struct FunctionEntry {
     pub returns_set: bool,
     /// `pg_proc.provolatile`: 'i', 's' or 'v'.
     pub volatility: char,
+    /// Types of the columns that a user's set-returning function returns.
+    pub columns: Vec<u32>,
     /// `pg_proc.prokind`: 'f', 'a', 'w', 'p'.
     pub kind: char,
     /// SECURITY DEFINER, or with settings of its own.

@@ -4,6 +4,7 @@
 pub mod catalog;
 pub mod datetime;
 pub mod eval;
+pub mod expand;
 pub mod expr;
 mod expr_walk;
 pub mod functions;

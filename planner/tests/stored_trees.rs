@@ -26,6 +26,7 @@ fn function(name: &str, prosrc: &str, kind: char) -> FunctionEntry {
         volatility: 'i',
         kind,
         shielded: false,
+        columns: vec![],
         body: None,
     }
 }

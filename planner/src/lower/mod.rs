@@ -39,6 +39,7 @@ pub use error::{LowerError, Unsupported};
 pub use kinds::{has_equality, has_order};
 
 use crate::catalog::Catalog;
+use crate::expand::{Expanded, expand};
 use crate::optimize::{optimize, optimize_maintained};
 use crate::plan::{Node as PlanNode, Plan, PlanUses};
 use crate::query::{Query, statement};
@@ -95,10 +96,11 @@ enum Purpose {
 
 fn lower(tree: &str, catalog: &Catalog, purpose: Purpose) -> Result<Lowered, LowerError> {
     let tree = parse(tree)?;
+    let Expanded { tree, functions } = expand(&tree, catalog);
     let Some(node) = statement(&tree) else { return unsupported("more or less than one statement") };
     let mut lowering = Lowering {
         catalog,
-        uses: PlanUses::default(),
+        uses: PlanUses { bodies: functions, ..PlanUses::default() },
         params: 0,
         depth: 0,
         purpose,

@@ -4,6 +4,7 @@ use super::error::{LowerError, Unsupported};
 use super::expr::{Columns, ExprLowerer, Frame};
 use super::{Level, Lowering, unsupported};
 use crate::catalog::{RelationEntry, RelationKind};
+use crate::expand::{Expanded, expand};
 use crate::expr::Expr;
 use crate::plan::{Node as PlanNode, Plan};
 use crate::query::{FromItem, Query, RangeEntry, RangeKind, statement};
@@ -25,6 +26,8 @@ impl<'c> Lowering<'c> {
             RelationKind::Partitioned { leaves } => self.leaves(leaves, entry, varno),
             RelationKind::View { tree } => {
                 let tree = parse(tree)?;
+                let Expanded { tree, functions } = expand(&tree, self.catalog);
+                self.uses.bodies.extend(functions);
                 let Some(query) = statement(&tree) else { return unsupported("a view of more than one statement") };
                 let view = self.view(query)?;
                 let mut columns = Columns::default();

@@ -11,9 +11,10 @@ mod of_body;
 mod of_expression;
 
 use crate::catalog::{Catalog, RelationKind};
+use crate::expand::subquery;
 use crate::tree::{Node, Tree, parse};
 use constancy::{Scope, conditions};
-use of_body::body_may_differ;
+use of_body::{body_may_differ, column_may_differ};
 use of_expression::modifier;
 
 /// True when the plan's description may differ; false is certain. Views and stream tables are followed as far as `catalog`
@@ -66,7 +67,7 @@ impl Search<'_> {
                 let sides = ["larg", "rarg"].map(|side| node.find(side).and_then(|side| scope.modifiers(side)));
                 !union && (sides[0].is_none() || sides[0] != sides[1])
             }
-            "RANGETBLENTRY" => self.view(node),
+            "RANGETBLENTRY" => self.view(node) || self.table_function(node, scope),
             "FUNCEXPR" | "OPEXPR" => body_may_differ(node, self.catalog),
             _ => false,
         }
@@ -83,6 +84,16 @@ impl Search<'_> {
         let found = self.inside(&tree, &Scope::none());
         self.open.pop();
         found
+    }
+}
+
+impl Search<'_> {
+    /// A function's columns have no modifier, but the planner puts those of a subquery in their place.
+    fn table_function(&mut self, entry: &Node, scope: &Scope<'_>) -> bool {
+        let Some(query) = subquery(entry, self.catalog) else { return false };
+        let targets = query.find("targetList").map_or(&[][..], Tree::items).iter().filter_map(Tree::as_node);
+        let may_show = targets.filter_map(|target| target.find("expr")).any(column_may_differ);
+        may_show || self.inside(&Tree::Node(query), scope)
     }
 }
 

@@ -10,14 +10,16 @@ use weir_planner::tree::{Tree, parse, references};
 /// Functions in functions that are read before giving up.
 const MOST_BODIES: usize = 32;
 
-/// Functions that Postgres puts in the place of their calls if the body allows it (`inline_function`), with arguments that
-/// go in only.
+/// Functions that Postgres puts in the place of their calls if the body allows it (`inline_function`,
+/// `inline_set_returning_function`), with arguments that go in only; behind them, columns of RETURNS TABLE.
 const TEXTS: &str =
     "SELECT p.oid, p.proname::pg_catalog.text, p.prosrc, p.proargtypes::pg_catalog.oid[], p.proargnames, p.prorettype,
-        p.proisstrict, p.provolatile::pg_catalog.text
+        p.proisstrict, p.provolatile::pg_catalog.text, p.proretset
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
     WHERE p.oid OPERATOR(pg_catalog.=) ANY ($1) AND l.lanname OPERATOR(pg_catalog.=) 'sql' AND p.prosqlbody IS NULL
-    AND p.proargmodes IS NULL AND p.proconfig IS NULL AND NOT p.prosecdef AND NOT p.proretset
+    AND (p.proargmodes IS NULL OR p.proretset
+        AND pg_catalog.array_to_string(p.proargmodes, '') OPERATOR(pg_catalog.~) '^i*t+$')
+    AND p.proconfig IS NULL AND NOT p.prosecdef
     AND p.prokind OPERATOR(pg_catalog.=) 'f' ORDER BY p.oid";
 
 const READ_BODY: &str = "SELECT p.prosqlbody::pg_catalog.text FROM pg_catalog.pg_proc p
@@ -75,14 +77,13 @@ impl Texts {
 /// Functions in SQL with a body of text that a tree calls, or an ordinary view that it reads, or an analysed body that either
 /// calls; in order. All that these name has been read into the catalogue.
 pub(super) fn text_functions(catalog: &Catalog, tree: &Tree) -> Vec<u32> {
-    let mut found = BTreeSet::new();
-    let mut seen = BTreeSet::new();
+    let (mut found, mut functions, mut views) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut open = vec![references(tree)];
     while let Some(named) = open.pop() {
         let mut within = Vec::new();
         for function in named.functions.into_iter().filter(|oid| *oid >= FIRST_USER_OID) {
             match catalog.functions.get(&function) {
-                Some(entry) if entry.language == "sql" && seen.insert(function) => match &entry.body {
+                Some(entry) if entry.language == "sql" && functions.insert(function) => match &entry.body {
                     Some(body) => within.push(body),
                     None => drop(found.insert(function)),
                 },
@@ -91,7 +92,7 @@ pub(super) fn text_functions(catalog: &Catalog, tree: &Tree) -> Vec<u32> {
         }
         for relation in named.relations {
             match catalog.relations.get(&relation).map(|entry| &entry.kind) {
-                Some(RelationKind::View { tree }) if seen.insert(relation) => within.push(tree),
+                Some(RelationKind::View { tree }) if views.insert(relation) => within.push(tree),
                 _ => {}
             }
         }
@@ -116,8 +117,8 @@ impl AnalysisSession {
         Ok(Texts { functions, bodies: bodies? })
     }
 
-    /// The analysed bodies of these functions, and of those that they call; a body that Postgres does not take, or that means a
-    /// moment, is left out.
+    /// The analysed bodies of these functions, and of those that they call; a body that Postgres does not take, that means a
+    /// moment, or that reads tables, is left out.
     async fn bodies(&mut self, functions: &[u32]) -> Result<Vec<TextBody>, Failure> {
         let mut found = Vec::new();
         let mut seen: BTreeSet<u32> = functions.iter().copied().collect();
@@ -133,7 +134,12 @@ impl AnalysisSession {
                 }
                 let Some(wrapped) = self.wrapped(&row, &source)? else { continue };
                 let Some(body) = self.read_body(&wrapped).await? else { continue };
-                if may_hold_a_moment(&source) && parse(&body).map_or(true, |tree| has_moment_constant(&tree)) {
+                // Nothing in the catalogue says which tables a text reads, so nobody would notice what happens to them.
+                let is_kept = parse(&body).is_ok_and(|tree| {
+                    references(&tree).relations.is_empty()
+                        && !(may_hold_a_moment(&source) && has_moment_constant(&tree))
+                });
+                if !is_kept {
                     continue;
                 }
                 open.extend(called(&body).into_iter().filter(|function| seen.insert(*function)));
@@ -152,13 +158,18 @@ impl AnalysisSession {
         let types: Vec<u32> = row.try_get(3).map_err(Failure::of)?;
         let names: Option<Vec<String>> = row.try_get(4).map_err(Failure::of)?;
         let returns: u32 = row.try_get(5).map_err(Failure::of)?;
+        let returns_set: bool = row.try_get(8).map_err(Failure::of)?;
         let mut arguments = Vec::with_capacity(types.len());
         for (at, oid) in types.iter().enumerate() {
             let Ok(kind) = self.type_name(*oid) else { return Ok(None) };
             let named = names.as_ref().and_then(|names| names.get(at)).filter(|name| !name.is_empty());
             arguments.push(named.map_or(kind.clone(), |name| format!("{} {kind}", quoted(name))));
         }
-        let Ok(returns) = self.type_name(returns) else { return Ok(None) };
+        let returns = match self.type_name(returns) {
+            _ if returns_set => "SETOF pg_catalog.record".to_owned(),
+            Ok(name) => name,
+            Err(_) => return Ok(None),
+        };
         Ok(Some(format!(
             "CREATE FUNCTION pg_temp.{}({}) RETURNS {returns} LANGUAGE sql BEGIN ATOMIC {source}\n; END",
             quoted(&name),

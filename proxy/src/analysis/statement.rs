@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use tokio_postgres::error::SqlState;
 use weir_planner::RelationId;
 use weir_planner::catalog::RelationKind;
+use weir_planner::expand::expand;
 use weir_planner::lower::{LowerError, has_equality, lower_statement};
 use weir_planner::query::modifiers_may_change;
 use weir_planner::tree::{Node, ParseError, Tree, parse, references};
@@ -170,12 +171,14 @@ async fn texts(
 fn stream_tables(tree: &Tree, session: &AnalysisSession) -> Result<Vec<RelationId>, Failure> {
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::new();
-    let mut open: Vec<u32> = references(tree).relations.into_iter().collect();
+    let catalog = session.catalog.planner();
+    let below = |tree: &Tree| references(&expand(tree, catalog).tree).relations;
+    let mut open: Vec<u32> = below(tree).into_iter().collect();
     while let Some(relation) = open.pop() {
         if !seen.insert(relation) {
             continue;
         }
-        let Some(entry) = session.catalog.planner().relations.get(&relation) else {
+        let Some(entry) = catalog.relations.get(&relation) else {
             return Err(Failure::unsupported("catalogue", format!("relation {relation} is gone")));
         };
         match &entry.kind {
@@ -183,7 +186,7 @@ fn stream_tables(tree: &Tree, session: &AnalysisSession) -> Result<Vec<RelationI
                 found.insert(RelationId(relation));
             }
             RelationKind::View { tree } => match parse(tree) {
-                Ok(tree) => open.extend(references(&tree).relations),
+                Ok(tree) => open.extend(below(&tree)),
                 Err(error) => return Err(Failure::unsupported("unknown tree", error.to_string())),
             },
             RelationKind::Table | RelationKind::Partitioned { .. } => {

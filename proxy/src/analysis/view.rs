@@ -6,6 +6,7 @@ use crate::catalog::rows::Pinned;
 use crate::catalog::system::{CatalogError, SystemCatalog};
 use tokio_postgres::Client;
 use weir_planner::catalog::RelationKind;
+use weir_planner::expand::expand;
 use weir_planner::lower::{LowerError, OutputColumn, Unsupported, lower_view};
 use weir_planner::plan::PlanUses;
 use weir_planner::settings::SettingSet;
@@ -96,7 +97,7 @@ fn sources(catalog: &SystemCatalog, tree: &Tree) -> Sources {
 }
 
 fn collect(catalog: &SystemCatalog, tree: &Tree, found: &mut Sources, seen: &mut std::collections::HashSet<u32>) {
-    for oid in references(tree).relations {
+    for oid in references(&expand(tree, catalog.planner()).tree).relations {
         if !seen.insert(oid) {
             continue;
         }

@@ -68,13 +68,15 @@ const REIDENTIFY: &str = "UPDATE pgtrickle.pgt_stream_tables t SET pgt_relid = f
      WHERE t.pgt_id = f.pgt_id";
 
 /// Aggregated once for all tables: a subquery per table would walk everything below all of them each time.
-const LOAD: &str = "WITH RECURSIVE below (pgt_id, relid) AS ( \
+const LOAD: &str = "WITH RECURSIVE functions AS MATERIALIZED (SELECT function, relid FROM pgtrickle.function_reads), \
+     below (pgt_id, relid) AS ( \
          SELECT s.pgt_id, s.pgt_relid FROM pgtrickle.pgt_stream_tables s \
          UNION \
-         SELECT b.pgt_id, d.refobjid FROM below b \
+         SELECT b.pgt_id, coalesce(f.relid, d.refobjid) FROM below b \
          JOIN pg_rewrite r ON r.ev_class = b.relid AND r.rulename = '_RETURN' \
-         JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \
-             AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class), \
+         JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refobjid <> r.ev_class \
+         LEFT JOIN functions f ON d.refclassid = 'pg_proc'::regclass AND f.function = d.refobjid \
+         WHERE d.refclassid = 'pg_class'::regclass OR f.relid IS NOT NULL), \
      parts (root, relid) AS ( \
          SELECT DISTINCT b.relid, i.inhrelid FROM below b JOIN pg_class c ON c.oid = b.relid AND c.relkind = 'p' \
          JOIN pg_inherits i ON i.inhparent = b.relid AND NOT i.inhdetachpending \

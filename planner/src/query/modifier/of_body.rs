@@ -2,6 +2,7 @@
 
 use super::of_expression::modifier;
 use crate::catalog::Catalog;
+use crate::expand::type_of;
 use crate::query::statement;
 use crate::tree::{Node, Tree, parse};
 use crate::types::oid;
@@ -43,6 +44,11 @@ pub(super) fn body_may_differ(node: &Node, catalog: &Catalog) -> bool {
     }
     let args = node.find("args").map_or(&[][..], Tree::items);
     may_be(target, args.iter().any(|arg| modifier(arg) != -1))
+}
+
+/// A column of a function's body that stands in FROM may have a modifier.
+pub(super) fn column_may_differ(expr: &Tree) -> bool {
+    type_of(expr).is_none_or(|kind| !WITHOUT_MODIFIERS.contains(&kind)) && may_be(expr, true)
 }
 
 /// Types of whose values none has a modifier.

@@ -122,22 +122,43 @@ CREATE TRIGGER catalog_mark
     ON pgtrickle.pgt_stream_tables FOR EACH ROW EXECUTE FUNCTION pgtrickle.catalog_mark();
 ALTER TABLE pgtrickle.pgt_stream_tables ENABLE ALWAYS TRIGGER catalog_mark;
 
+-- Relations that users' functions in SQL read which return sets, as far as Postgres knows: their bodies are kept analysed. Such a
+-- body stands in the place of its call in FROM.
+CREATE OR REPLACE VIEW pgtrickle.function_reads AS
+WITH RECURSIVE calls (function, callee) AS (
+    SELECT p.oid, p.oid FROM pg_catalog.pg_proc p WHERE p.proretset AND p.prosqlbody IS NOT NULL AND p.oid >= 16384
+    UNION
+    SELECT c.function, d.refobjid
+    FROM calls c JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = c.callee
+        AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+    JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid AND p.proretset AND p.prosqlbody IS NOT NULL
+)
+SELECT DISTINCT c.function, d.refobjid AS relid
+FROM calls c JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = c.callee
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass;
+GRANT SELECT ON pgtrickle.function_reads TO PUBLIC;
+
 -- What each stream table reads, as Postgres itself records it; ordinary views in between are looked through.
 CREATE OR REPLACE VIEW pgtrickle.pgt_dependencies AS
-WITH RECURSIVE below (pgt_id, relid, through) AS (
-    SELECT s.pgt_id, d.refobjid, s.pgt_relid
+WITH RECURSIVE functions AS MATERIALIZED (SELECT f.function, f.relid FROM pgtrickle.function_reads f),
+below (pgt_id, relid, through) AS (
+    SELECT s.pgt_id, coalesce(f.relid, d.refobjid), s.pgt_relid
     FROM pgtrickle.pgt_stream_tables s
     JOIN pg_catalog.pg_rewrite r ON r.ev_class = s.pgt_relid AND r.rulename = '_RETURN'
     JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
-        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> r.ev_class
+        AND d.refobjid <> r.ev_class
+    LEFT JOIN functions f ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND f.function = d.refobjid
+    WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass OR f.relid IS NOT NULL
     UNION
-    SELECT b.pgt_id, d.refobjid, b.relid
+    SELECT b.pgt_id, coalesce(f.relid, d.refobjid), b.relid
     FROM below b
     JOIN pg_catalog.pg_class c ON c.oid = b.relid AND c.relkind = 'v'
     JOIN pg_catalog.pg_rewrite r ON r.ev_class = b.relid AND r.rulename = '_RETURN'
     JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
-        AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> r.ev_class
-    WHERE NOT EXISTS (SELECT FROM pgtrickle.pgt_stream_tables s WHERE s.pgt_relid = b.relid)
+        AND d.refobjid <> r.ev_class
+    LEFT JOIN functions f ON d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND f.function = d.refobjid
+    WHERE (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass OR f.relid IS NOT NULL)
+        AND NOT EXISTS (SELECT FROM pgtrickle.pgt_stream_tables s WHERE s.pgt_relid = b.relid)
 )
 SELECT DISTINCT b.pgt_id, b.relid AS source_relid,
     CASE WHEN EXISTS (SELECT FROM pgtrickle.pgt_stream_tables s WHERE s.pgt_relid = b.relid) THEN 'STREAM_TABLE'

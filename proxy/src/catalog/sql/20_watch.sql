@@ -10,18 +10,20 @@ BEGIN
 END
 $body$;
 
--- A relation, and everything its views read, through views of any kind.
+-- A relation, and everything its views read, through views of any kind and through functions.
 CREATE OR REPLACE FUNCTION pgtrickle.relations_below(relation regclass) RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
-    WITH RECURSIVE below (relid) AS (
+    WITH RECURSIVE functions AS MATERIALIZED (SELECT function, relid FROM pgtrickle.function_reads),
+    below (relid) AS (
         SELECT relation::oid
         UNION
-        SELECT d.refobjid
+        SELECT coalesce(f.relid, d.refobjid)
         FROM below b
         JOIN pg_rewrite r ON r.ev_class = b.relid AND r.rulename = '_RETURN'
-        JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
-            AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class
+        JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refobjid <> r.ev_class
         JOIN pg_class v ON v.oid = b.relid AND v.relkind = 'v'
+        LEFT JOIN functions f ON d.refclassid = 'pg_proc'::regclass AND f.function = d.refobjid
+        WHERE d.refclassid = 'pg_class'::regclass OR f.relid IS NOT NULL
     )
     SELECT relid FROM below
 $body$;

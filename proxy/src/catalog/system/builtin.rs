@@ -62,7 +62,13 @@ async fn read_functions(
     let sql = format!(
         "SELECT p.oid, n.nspname::text, p.proname::text, l.lanname::text, p.prosrc, p.proargtypes::oid[], p.prorettype,
                 p.proisstrict, p.proretset, p.provolatile::text, p.prokind::text, p.prosecdef OR p.proconfig IS NOT NULL,
-                CASE WHEN p.oid >= {FIRST_USER_OID} THEN p.prosqlbody::text END
+                CASE WHEN p.oid >= {FIRST_USER_OID} THEN p.prosqlbody::text END,
+                CASE WHEN p.oid >= {FIRST_USER_OID} AND p.proretset THEN coalesce(
+                    (SELECT array_agg(a.type ORDER BY a.n) FROM unnest(p.proallargtypes, p.proargmodes) WITH ORDINALITY AS a (type, mode, n)
+                     WHERE a.mode IN ('o', 'b', 't')),
+                    (SELECT array_agg(CASE WHEN a.attisdropped THEN 0 ELSE a.atttypid END ORDER BY a.attnum)
+                     FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid WHERE t.oid = p.prorettype AND a.attnum > 0),
+                    ARRAY[p.prorettype]) ELSE ARRAY[]::oid[] END
          FROM (SELECT * FROM pg_proc WHERE {condition}) p
          JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang"
     );
@@ -80,6 +86,7 @@ async fn read_functions(
             kind: letter(&row, 10)?,
             shielded: row.try_get(11)?,
             body: row.try_get(12)?,
+            columns: row.try_get(13)?,
         };
         catalog.functions.insert(row.try_get(0)?, entry);
     }

@@ -11,6 +11,7 @@ use std::collections::{BTreeSet, HashSet};
 use tokio_postgres::Client;
 use weir_planner::RelationId;
 use weir_planner::catalog::{Catalog, RelationKind};
+use weir_planner::expand::expand;
 use weir_planner::tree::{ParseError, References, Tree, parse, references};
 
 /// First OID of objects that users made (`src/include/access/transam.h`).
@@ -68,49 +69,46 @@ impl SystemCatalog {
         builtin::enums(client, &mut self.catalog).await
     }
 
-    /// Reads everything the tree names and has not been read yet: through views down to tables and stream tables.
+    /// Reads everything the tree names and has not been read yet: through views, and bodies of functions in FROM, down to tables
+    /// and stream tables.
     pub async fn require(&mut self, client: &Client, tree: &Tree) -> Result<(), CatalogError> {
-        let mut named = references(tree);
+        let mut below: Vec<Tree> = Vec::new();
+        let mut of_columns = References::default();
+        let mut read = References::default();
+        // A relation that is gone by now stays missing; lowering reports it.
+        let mut gone: BTreeSet<u32> = BTreeSet::new();
         loop {
+            let mut named = of_columns.clone();
+            for tree in std::iter::once(tree).chain(&below) {
+                named.extend(references(&expand(tree, &self.catalog).tree));
+            }
             self.require_objects(client, &named).await?;
-            let missing: Vec<u32> =
-                named.relations.iter().copied().filter(|oid| !self.catalog.relations.contains_key(oid)).collect();
-            if missing.is_empty() {
+            let is_missing = |oid: &&u32| !self.catalog.relations.contains_key(oid) && !gone.contains(*oid);
+            let missing: Vec<u32> = named.relations.iter().filter(is_missing).copied().collect();
+            // With the bodies of functions that have just been read, it may name more.
+            if missing.is_empty() && named == read {
                 return Ok(());
             }
-            let loaded = relations::load(client, &missing, &self.stream_tables).await?;
-            let mut next = References::default();
-            for (oid, entry) in loaded {
+            read = named;
+            gone.extend(&missing);
+            for (oid, entry) in relations::load(client, &missing, &self.stream_tables).await? {
+                gone.remove(&oid);
                 for column in &entry.columns {
-                    next.types.insert(column.type_oid);
-                    next.collations.insert(column.collation);
+                    of_columns.types.insert(column.type_oid);
+                    of_columns.collations.insert(column.collation);
                 }
-                let trees = entry.generated.iter().map(|(_, tree)| tree);
-                let view = match &entry.kind {
-                    RelationKind::View { tree } => Some(tree),
-                    _ => None,
-                };
-                for tree in trees.chain(view) {
-                    next.extend(references(&parse(tree)?));
+                for (_, tree) in &entry.generated {
+                    below.push(parse(tree)?);
                 }
-                if let RelationKind::Partitioned { leaves } = &entry.kind {
-                    next.relations.extend(leaves);
-                }
-                // Not expanded, but what its columns may be is of interest (`modifiers_may_change`).
-                if let RelationKind::StreamTable { tree } = &entry.kind
-                    && let Ok(tree) = parse(tree)
-                {
-                    let below = references(&tree);
-                    next.relations.extend(below.relations);
-                    next.functions.extend(below.functions);
+                match &entry.kind {
+                    RelationKind::View { tree } => below.push(parse(tree)?),
+                    // Not expanded, but what its columns may be is of interest (`modifiers_may_change`).
+                    RelationKind::StreamTable { tree } => below.extend(parse(tree).ok()),
+                    RelationKind::Partitioned { leaves } => of_columns.relations.extend(leaves),
+                    RelationKind::Table | RelationKind::Other { .. } => {}
                 }
                 self.catalog.relations.insert(oid, entry);
             }
-            // A relation that is gone by now stays missing; lowering reports it.
-            for gone in missing {
-                next.relations.remove(&gone);
-            }
-            named = next;
         }
     }
 
