@@ -74,7 +74,10 @@ impl Scope {
                     7 => format!("({} ->> 'a')", self.simple(Kind::Json, rng)),
                     8 if rng.random_bool(0.5) => format!("host({})", self.simple(Kind::Inet, rng)),
                     8 => format!("jsonb_typeof({})", self.simple(Kind::Json, rng)),
-                    6 => format!("shown({}, {})", self.simple(kind, rng), self.simple(Kind::Int4, rng)),
+                    6 => {
+                        let function = if rng.random_bool(0.5) { "shown" } else { "worded" };
+                        format!("{function}({}, {})", self.simple(kind, rng), self.simple(Kind::Int4, rng))
+                    }
                     4 => format!("regexp_replace({}, '[ab]+|t$', 'x', 'g')", self.simple(kind, rng)),
                     5 => format!("substring({} from 'b| .')", self.simple(kind, rng)),
                     3 => self.by_template(rng),

@@ -40,10 +40,14 @@ pub enum Kind {
 /// The type of [`Kind::Mood`].
 pub const MOOD: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'b')";
 
-/// Functions that expressions call.
+/// Functions that expressions call, and FROM.
 pub const FUNCTIONS: &str = "CREATE FUNCTION doubled (n int) RETURNS int IMMUTABLE RETURN n * 2;
     CREATE FUNCTION shown (t text, n int) RETURNS text RETURN CASE WHEN n > 2 THEN upper(t) ELSE t || '-' END;
-    CREATE FUNCTION above (n int, low int) RETURNS bool STABLE STRICT RETURN coalesce(doubled(n), 0) > low";
+    CREATE FUNCTION above (n int, low int) RETURNS bool STABLE STRICT RETURN coalesce(doubled(n), 0) > low;
+    CREATE FUNCTION worded (t text, n int) RETURNS text LANGUAGE sql AS $$ SELECT coalesce(t, 'none') || doubled(n) $$;
+    CREATE FUNCTION few (n int) RETURNS SETOF int IMMUTABLE LANGUAGE sql AS 'SELECT g FROM generate_series(2, least(n, 4)) g';
+    CREATE FUNCTION twins (a int, b bigint) RETURNS TABLE (x int, y bigint) STABLE LANGUAGE sql
+        BEGIN ATOMIC SELECT a, b UNION ALL SELECT doubled(a), b + 1 WHERE a > 2; END";
 
 impl Kind {
     pub const STORED: [Kind; 16] = [
@@ -161,6 +165,34 @@ pub struct Relation {
     pub columns: Vec<(String, Kind)>,
 }
 
+impl Relation {
+    /// Of a base table: the rows of one key, as [`Relation::function_columns`].
+    fn function(&self) -> String {
+        let (names, types): (Vec<String>, Vec<String>) = self
+            .function_columns()
+            .enumerate()
+            .map(|(at, (name, kind))| (format!("s.{name}"), format!("l{at} {}", kind.sql())))
+            .unzip();
+        format!(
+            "CREATE FUNCTION of_{0} (key int) RETURNS TABLE ({1}) STABLE LANGUAGE sql \
+             BEGIN ATOMIC SELECT {2} FROM {0} s WHERE s.k = key; END",
+            self.name,
+            types.join(", "),
+            names.join(", ")
+        )
+    }
+
+    /// Those whose modifier would not tell that a body stands in the call's place.
+    pub fn function_columns(&self) -> impl Iterator<Item = &(String, Kind)> {
+        self.columns.iter().filter(|(_, kind)| *kind != Kind::Fixed).take(3)
+    }
+
+    /// The function of a base table.
+    pub fn function_name(&self) -> Option<String> {
+        self.name.starts_with('t').then(|| format!("of_{}", self.name))
+    }
+}
+
 /// Base tables.
 #[derive(Clone, Debug)]
 pub struct Schema {
@@ -206,6 +238,7 @@ impl Schema {
                 .collect();
             statements.push(format!("CREATE TABLE {} ({})", table.name, columns.join(", ")));
         }
+        statements.extend(self.tables.iter().map(Relation::function));
         for _ in 0..rng.random_range(0..24) {
             statements.push(self.insert(rng));
         }

@@ -121,6 +121,11 @@ pub(super) fn lateral(scope: &Scope, alias: &str, rng: &mut StdRng) -> (String, 
         return (format!("{join} {call} {alias}({names}){on}"), columns);
     }
     let relation = scope.relations.choose(rng).expect("there are relations");
+    if let Some(function) = relation.function_name().filter(|_| rng.random_bool(0.25)) {
+        let (join, on) = join(rng);
+        let columns = relation.function_columns().enumerate().map(|(at, (_, kind))| column(at, *kind)).collect();
+        return (format!("{join} {function}({}) {alias}{on}", scope.simple(Kind::Int4, rng)), columns);
+    }
     let own = inner(relation);
     let correlated = scope.plain_column(rng).and_then(|(mine, kind)| {
         let theirs = own.columns.iter().find(|(_, own)| *own == kind)?;
@@ -170,7 +175,12 @@ fn join(rng: &mut StdRng) -> (&'static str, &'static str) {
 /// A set-returning function in FROM and the kinds of its columns.
 fn function(scope: &Scope, rng: &mut StdRng) -> (String, Vec<Kind>) {
     let (call, kind) = sets(scope, rng);
-    match rng.random_range(0..4) {
+    match rng.random_range(0..6) {
+        4 => (format!("few({})", scope.simple(Kind::Int4, rng)), vec![Kind::Int4]),
+        5 => {
+            let (a, b) = (scope.simple(Kind::Int4, rng), scope.simple(Kind::Int8, rng));
+            (format!("twins({a}, {b})"), vec![Kind::Int4, Kind::Int8])
+        }
         0 => (format!("{call} WITH ORDINALITY"), vec![kind, Kind::Int8]),
         1 => {
             let (other, second) = sets(scope, rng);
