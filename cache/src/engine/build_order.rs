@@ -6,7 +6,7 @@ use super::columns::require;
 use super::graph::NodeId;
 use super::spec::{OperatorSpec, OrderColumn, OrderSpec};
 use super::topk::TopKOperator;
-use super::window::WindowOperator;
+use super::window::{Numbering, WindowOperator};
 use super::window_frame::FrameOperator;
 use crate::key::KeySpec;
 use crate::window::PreparedCall;
@@ -35,37 +35,43 @@ impl Builder<'_> {
             if done[first] {
                 continue;
             }
-            // Functions over the same window are numbered in one pass.
-            let same: Vec<usize> = (first..functions.len())
-                .filter(|&other| {
-                    functions[other].partition == functions[first].partition
-                        && functions[other].order == functions[first].order
-                        && functions[other].kind.is_ranking() == functions[first].kind.is_ranking()
-                })
-                .collect();
+            // Columns of functions over other windows: all that tells copies of a row apart.
+            let told: Vec<usize> = built.columns[input_width..].iter().copied().filter(|at| *at != PRUNED).collect();
+            let is_same = |other: &usize| {
+                functions[*other].partition == functions[first].partition
+                    && functions[*other].order == functions[first].order
+            };
+            // Functions over the same window are numbered in one pass; then those that look at other rows, in that order.
+            let (ranking, frames): (Vec<usize>, Vec<usize>) =
+                (first..functions.len()).filter(is_same).partition(|&other| functions[other].kind.is_ranking());
             let order = self.order_spec(&mut built, &functions[first].order);
             let partition = KeySpec::new(built.remap_all(&functions[first].partition));
-            let width = built.width;
-            if functions[first].kind.is_ranking() {
-                let kinds: Vec<_> = same.iter().map(|&index| functions[index].kind).collect();
-                let spec = OperatorSpec::Window {
+            let read = built.columns.iter().copied().filter(|&column| column != PRUNED).collect();
+            if !ranking.is_empty() {
+                let kinds: Vec<_> = ranking.iter().map(|&index| functions[index].kind).collect();
+                let numbering = Numbering {
                     partition: partition.clone(),
                     order: order.clone(),
-                    functions: kinds.clone(),
-                    width,
+                    functions: kinds,
+                    told,
+                    width: built.width,
                 };
-                built.node = self
-                    .node(spec, vec![built.node], |_| Box::new(WindowOperator::new(partition, order, kinds, width)));
-            } else {
-                let calls = same.iter().map(|&index| functions[index].map(|expr| built.remap(expr))).collect();
-                let read = built.columns.iter().copied().filter(|&column| column != PRUNED).collect();
+                let spec = OperatorSpec::Window(numbering.clone());
+                built.node = self.node(spec, vec![built.node], |_| Box::new(WindowOperator::new(numbering)));
+            }
+            for &index in &ranking {
+                built.columns[input_width + index] = built.width;
+                built.width += 1;
+            }
+            if !frames.is_empty() {
+                let calls = frames.iter().map(|&index| functions[index].map(|expr| built.remap(expr))).collect();
                 built.node = self.frames(&built, partition, order, calls, read)?;
             }
-            for (at, &index) in same.iter().enumerate() {
-                done[index] = true;
-                built.columns[input_width + index] = width + at;
+            for &index in &frames {
+                built.columns[input_width + index] = built.width;
+                built.width += 1;
             }
-            built.width = width + same.len();
+            ranking.iter().chain(&frames).for_each(|&index| done[index] = true);
         }
         Ok(built)
     }

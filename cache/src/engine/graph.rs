@@ -116,7 +116,7 @@ impl Graph {
             }
             OperatorSpec::Star(star) => Some(star.output.len()),
             OperatorSpec::Aggregate { keys, calls, .. } => Some(keys.exprs.len() + calls.len()),
-            OperatorSpec::Window { functions, width, .. } => Some(width + functions.len()),
+            OperatorSpec::Window(numbering) => Some(numbering.width + numbering.functions.len()),
             OperatorSpec::Frames { calls, width, .. } => Some(width + calls.len()),
             OperatorSpec::Temporal { mark: Some(width), .. } => Some(width + 1),
             OperatorSpec::Filter(_)

@@ -2,9 +2,10 @@
 
 use super::graph::NodeId;
 use super::star::StarSpec;
+use super::window::Numbering;
 use crate::key::KeySpec;
 use weir_planner::Expr;
-use weir_planner::plan::{AggregateCall, SetCalls, SortKey, WindowCall, WindowKind};
+use weir_planner::plan::{AggregateCall, SetCalls, SortKey, WindowCall};
 use weir_planner::settings::Settings;
 use weir_planner::temporal::TimeBound;
 
@@ -63,12 +64,7 @@ pub(crate) enum OperatorSpec {
         read: Vec<usize>,
         width: usize,
     },
-    Window {
-        partition: KeySpec,
-        order: OrderSpec,
-        functions: Vec<WindowKind>,
-        width: usize,
-    },
+    Window(Numbering),
 }
 
 /// Joins that remain after RIGHT has become LEFT with its sides swapped.

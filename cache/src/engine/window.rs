@@ -7,18 +7,27 @@ use super::order::OrderedBag;
 use super::spec::OrderSpec;
 use crate::Delta;
 use crate::key::{KeyMap, KeySpec, KeyState};
+use crate::window::unsettled;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::sync::Arc;
 use weir_planner::plan::WindowKind;
 use weir_planner::{Row, Value};
 
-pub(crate) struct WindowOperator {
+/// What is numbered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Numbering {
     pub partition: KeySpec,
     pub order: OrderSpec,
     pub functions: Vec<WindowKind>,
+    /// Columns that functions over other windows have made: copies of a row differ in these alone.
+    pub told: Vec<usize>,
     /// Columns of the input row that go to the output, before the functions' values.
     pub width: usize,
+}
+
+pub(crate) struct WindowOperator {
+    numbering: Numbering,
     partitions: KeyMap<OrderedBag>,
     heap: usize,
 }
@@ -28,15 +37,38 @@ struct Numbered {
     row: Row,
     weight: i64,
     numbers: SmallVec<[i64; 2]>,
+    /// Which of the copies of the row, told apart by other windows, has which row number is not settled.
+    is_open: bool,
+}
+
+impl std::ops::Deref for WindowOperator {
+    type Target = Numbering;
+    fn deref(&self) -> &Numbering {
+        &self.numbering
+    }
+}
+
+impl Numbering {
+    fn numbers_copies(&self) -> bool {
+        self.functions.contains(&WindowKind::RowNumber)
+    }
+
+    /// Copies of a row may be told apart, which matters.
+    fn may_be_open(&self) -> bool {
+        !self.told.is_empty() && self.numbers_copies()
+    }
+
+    /// Peers that are copies of one row but for what other windows have given them.
+    fn are_told_apart(&self, a: &Row, b: &Row) -> bool {
+        let is_base = |at: &usize| !self.told.contains(at);
+        self.order.compare(a, b) == Ordering::Equal
+            && (0..self.width.min(a.len())).filter(is_base).all(|at| a[at] == b[at])
+    }
 }
 
 impl WindowOperator {
-    pub fn new(partition: KeySpec, order: OrderSpec, functions: Vec<WindowKind>, width: usize) -> WindowOperator {
-        WindowOperator { partition, order, functions, width, partitions: KeyMap::default(), heap: 0 }
-    }
-
-    fn numbers_copies(&self) -> bool {
-        self.functions.contains(&WindowKind::RowNumber)
+    pub fn new(numbering: Numbering) -> WindowOperator {
+        WindowOperator { numbering, partitions: KeyMap::default(), heap: 0 }
     }
 
     /// Calls `f` for the rows of a partition whose position is in `from..to`. Dense ranks are counted from the start; a rank
@@ -46,10 +78,16 @@ impl WindowOperator {
         let dense_ranks = self.functions.contains(&WindowKind::DenseRank);
         let mut previous: Option<Row> = None;
         let (mut rank, mut dense) = (0, 0);
-        for (position, row, weight) in bag.positions_from(if dense_ranks { 0 } else { from }) {
+        let mut before: Option<&Row> = None;
+        let mut ahead = bag.positions_from(if dense_ranks { 0 } else { from }).peekable();
+        while let Some((position, row, weight)) = ahead.next() {
             if position >= to {
                 break;
             }
+            let is_open = self.may_be_open() && {
+                let next = ahead.peek().map(|(_, row, _)| *row);
+                before.replace(row).into_iter().chain(next).any(|other| self.are_told_apart(other, row))
+            };
             if (ranks || dense_ranks)
                 && previous.as_ref().is_none_or(|peer| self.order.compare(peer, row) != Ordering::Equal)
             {
@@ -73,16 +111,20 @@ impl WindowOperator {
             };
             if self.numbers_copies() {
                 for copy in 0..weight {
-                    f(Numbered { row: row.clone(), weight: 1, numbers: numbers(position + copy + 1) });
+                    f(Numbered { row: row.clone(), weight: 1, numbers: numbers(position + copy + 1), is_open });
                 }
             } else {
-                f(Numbered { row: row.clone(), weight, numbers: numbers(0) });
+                f(Numbered { row: row.clone(), weight, numbers: numbers(0), is_open });
             }
         }
     }
 
     fn output(&self, numbered: &Numbered) -> Row {
-        let numbers = numbered.numbers.iter().map(|&number| Value::Int8(number));
+        let value = |(kind, number): (&WindowKind, &i64)| match kind {
+            WindowKind::RowNumber if numbered.is_open => unsettled().into(),
+            _ => Value::Int8(*number),
+        };
+        let numbers = self.functions.iter().zip(&numbered.numbers).map(value);
         numbered.row[..self.width].iter().cloned().chain(numbers).collect()
     }
 
@@ -100,6 +142,7 @@ impl WindowOperator {
             let new = if side == Ordering::Less { None } else { b.next() };
             if let (Some(old), Some(new)) = (old, new)
                 && old.numbers == new.numbers
+                && old.is_open == new.is_open
             {
                 if old.weight != new.weight {
                     out.rows.push((self.output(new), new.weight - old.weight));
@@ -143,15 +186,20 @@ impl Operator for WindowOperator {
         for (key, mut delta) in changes.into_entries() {
             crate::delta::consolidate(&mut delta);
             let mut bag = self.partitions.remove(key.values()).unwrap_or_default();
-            let first = delta.iter().map(|(row, _)| bag.position(row, &self.order)).min().unwrap_or(0);
+            // Of copies that are told apart, one may open or settle all others.
+            let start = |row: &Row| match self.may_be_open() {
+                true => bag.peers_begin(row, &self.order),
+                false => bag.position(row, &self.order),
+            };
+            let first = delta.iter().map(|(row, _)| start(row)).min().unwrap_or(0);
             // When rows only move, row numbers behind the last move stand still, and ranks behind the peers that are there.
             let moves = delta.iter().map(|(_, weight)| weight).sum::<i64>() == 0
                 && !self.functions.contains(&WindowKind::DenseRank);
             let to = if moves {
                 let shift: i64 = delta.iter().map(|(_, weight)| weight.abs()).sum();
                 let last = delta.iter().map(|(row, _)| bag.position(row, &self.order)).max().unwrap_or(0);
-                let ranks = self.functions.contains(&WindowKind::Rank);
-                if ranks { bag.peers_end(last + shift, &self.order) } else { last + shift }
+                let by_peers = self.functions.contains(&WindowKind::Rank) || self.may_be_open();
+                if by_peers { bag.peers_end(last + shift, &self.order) } else { last + shift }
             } else {
                 i64::MAX
             };

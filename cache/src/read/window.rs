@@ -4,11 +4,12 @@ use super::ReadError;
 use super::op::Op;
 use super::rows::Flat;
 use super::run::{Flow, Run, Sink, Stop, fail};
-use crate::window::{Partition, PreparedCall, evaluate};
+use crate::aggregate::image_order;
+use crate::window::{Partition, PreparedCall, evaluate, unsettled};
 use std::cmp::Ordering;
 use std::ops::ControlFlow::{self, Continue};
 use weir_planner::eval::Tuple;
-use weir_planner::plan::WindowCall;
+use weir_planner::plan::{WindowCall, WindowKind};
 use weir_planner::value::{compare_nulls, compare_sort_keys};
 use weir_planner::{Expr, Value};
 
@@ -43,7 +44,8 @@ impl Run<'_> {
     }
 
     /// The values of the functions `same`, all over one window, for every row. Rows to which the functions `done`, over other
-    /// windows, have given different values are told apart by them: which of these values meets which of these is open.
+    /// windows, have given different values are told apart by them: which of these values meets which of these is open, also
+    /// which of them row_number meets, although among rows that differ by themselves it may take any order.
     fn pass(
         &self,
         rows: &Flat,
@@ -64,10 +66,13 @@ impl Run<'_> {
             }
             columns[function] = vec![Value::Null; rows.len()];
         }
+        let numbers = !done.is_empty() && same.iter().any(|&at| functions[at].kind == WindowKind::RowNumber);
         let mut sorted: Vec<usize> = (0..rows.len()).collect();
         sorted.sort_by(|&a, &b| {
             compare_partitions(&partitions[a], &partitions[b])
                 .then_with(|| compare_sort_keys(&orders[a], &orders[b], &window.order))
+                // Copies beside one another.
+                .then_with(|| if numbers { compare_images(rows.row(a), rows.row(b)) } else { Ordering::Equal })
         });
         for members in sorted.chunk_by(|&a, &b| compare_partitions(&partitions[a], &partitions[b]).is_eq()) {
             let mut partition = Partition::new();
@@ -75,10 +80,12 @@ impl Run<'_> {
             for &row in members {
                 let is_peer =
                     last.is_some_and(|last| compare_sort_keys(&orders[last], &orders[row], &window.order).is_eq());
-                let is_alike = last.is_some_and(|last| {
-                    rows.row(last) == rows.row(row)
-                        && done.iter().all(|&function| columns[function][last] == columns[function][row])
-                });
+                let is_copy = last.is_some_and(|last| rows.row(last) == rows.row(row));
+                let told = |last: usize| done.iter().any(|&function| columns[function][last] != columns[function][row]);
+                let is_alike = is_copy && !last.is_some_and(told);
+                if numbers && is_copy && !is_alike {
+                    return fail(ReadError::Eval(unsettled()));
+                }
                 partition.push(rows.row(row), 1, is_peer, is_alike);
                 last = Some(row);
             }
@@ -103,6 +110,11 @@ impl Run<'_> {
         }
         Continue(keys)
     }
+}
+
+/// Some total order in which only copies are equal.
+fn compare_images(a: &[Value], b: &[Value]) -> Ordering {
+    a.iter().zip(b).map(|(a, b)| image_order(a, b)).fold(Ordering::Equal, Ordering::then)
 }
 
 /// Some total order in which SQL-equal partitions are equal.

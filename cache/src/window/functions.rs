@@ -93,8 +93,8 @@ pub(crate) fn evaluate_from(
 
 /// Peers that differ stand where the value is decided.
 #[cold]
-fn unsettled() -> Value {
-    EvalError::unsettled("a window function whose value depends on the order of equal rows").into()
+pub(crate) fn unsettled() -> EvalError {
+    EvalError::unsettled("a window function whose value depends on the order of equal rows")
 }
 
 struct Evaluation<'e> {
@@ -130,7 +130,7 @@ impl Evaluation<'_> {
         let value = self.argument(0, row);
         let is_settled =
             self.partition.is_settled(row) || self.partition.peers(row).all(|peer| self.argument(0, peer) == value);
-        if is_settled { value } else { unsettled() }
+        if is_settled { value } else { unsettled().into() }
     }
 
     /// `window_ntile`.
@@ -159,7 +159,7 @@ impl Evaluation<'_> {
             if self.partition.is_settled(row) || bucket(peers.start) == bucket(peers.end - 1) {
                 Value::Int4(bucket(row))
             } else {
-                unsettled()
+                unsettled().into()
             }
         };
         Ok((0..self.partition.len()).map(value).collect())
@@ -177,7 +177,7 @@ impl Evaluation<'_> {
                 },
             };
             if offset != 0 && !self.partition.is_settled(row) {
-                return unsettled();
+                return unsettled().into();
             }
             match usize::try_from(row as i64 + direction * offset) {
                 Ok(at) if at == row => self.argument(0, row),
@@ -216,7 +216,7 @@ impl Evaluation<'_> {
             if self.frame_is_open(row, head, tail)
                 || (self.call.frame.exclusion != Exclusion::None && !self.partition.is_settled(row))
             {
-                return unsettled();
+                return unsettled().into();
             }
             let is_excluded = |at: &usize| excluded.iter().any(|range| range.contains(at));
             let mut left = (head..tail).filter(|at| !is_excluded(at));
@@ -270,7 +270,7 @@ impl Evaluation<'_> {
             }
             held = head..tail;
             if self.frame_is_open(row, head, tail) {
-                values.push(unsettled());
+                values.push(unsettled().into());
                 continue;
             }
             if same && let Some(last) = values.last().filter(|last| !last.is_error()) {

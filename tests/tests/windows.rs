@@ -1,0 +1,85 @@
+//! Window functions over copies of rows: what one window gives a copy, and what another does, are pairs that only Postgres can
+//! tell; over one and the same window they are not in question.
+
+use rand::Rng;
+use std::time::{Duration, Instant};
+use weir_tests::oracle::{Order, compare};
+use weir_tests::postgres::TestServer;
+use weir_tests::rng;
+use weir_tests::weir::TestWeir;
+use weir_tests::wire::RawClient;
+
+/// Over one window.
+const SAME: [&str; 3] = [
+    "SELECT a, lead(a) OVER w AS l, row_number() OVER w AS n FROM t WINDOW w AS (ORDER BY a, b)",
+    "SELECT a, b, row_number() OVER w AS n, lag(b) OVER w AS l FROM t WINDOW w AS (ORDER BY b DESC, a)",
+    "SELECT a, b, row_number() OVER w AS n, sum(b) OVER (w ROWS UNBOUNDED PRECEDING) AS s, rank() OVER w AS r FROM t \
+     WINDOW w AS (PARTITION BY a ORDER BY b)",
+];
+
+/// Over two.
+const DIFFERENT: [&str; 4] = [
+    "SELECT a, b, lead(b) OVER (PARTITION BY a ORDER BY b) AS l, row_number() OVER (ORDER BY a, b DESC) AS n FROM t",
+    "SELECT a, b, row_number() OVER (PARTITION BY b ORDER BY a) AS n, row_number() OVER (ORDER BY a, b) AS m FROM t",
+    "SELECT a, b, sum(b) OVER (ORDER BY b, a ROWS UNBOUNDED PRECEDING) AS s, row_number() OVER (PARTITION BY a ORDER BY b) AS n FROM t",
+    "SELECT a, b, row_number() OVER (ORDER BY b, a) AS n, lag(b) OVER (PARTITION BY a ORDER BY b) AS l FROM t",
+];
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Equal at every moment, and from memory in the end if it `must`.
+fn check(through: &mut RawClient, direct: &mut RawClient, sql: &str, must: bool) {
+    let started = Instant::now();
+    loop {
+        compare(through, direct, sql, Order::Any).unwrap();
+        let route = through.last_route();
+        if route.starts_with("memory") || !must && route.contains("evaluation") {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE || !must, "{sql}: {route}");
+        if started.elapsed() > Duration::from_millis(200) && !must {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn copies_are_numbered_as_postgres_numbers_them() {
+    let mut random = rng::seeded("windows");
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut through = RawClient::superuser(&weir.address());
+    let mut direct = RawClient::superuser(&server.address());
+    direct.execute("CREATE TABLE t (a int, b int)");
+    let all: Vec<&str> = SAME.into_iter().chain(DIFFERENT).collect();
+    for (at, query) in all.iter().enumerate() {
+        through.execute(&format!(
+            "SELECT pgtrickle.create_stream_table(name => 'kept{at}', query => $q$ {query} $q$, schedule => '1s', \
+             refresh_mode => 'DIFFERENTIAL')"
+        ));
+    }
+    through.execute(
+        "SELECT pgtrickle.create_stream_table(name => 'plain', query => 'SELECT a, b FROM t', schedule => '1s')",
+    );
+    through.execute("SET weir.consistency = 'latest'");
+    for round in 0..rng::rounds(12, 300) {
+        for _ in 0..random.random_range(1..6) {
+            let (a, b) = (random.random_range(0..4), random.random_range(0..3));
+            direct.execute(&match random.random_range(0..6) {
+                0 => format!("DELETE FROM t WHERE ctid IN (SELECT min(ctid) FROM t WHERE a = {a})"),
+                1 => format!("UPDATE t SET b = {b} WHERE ctid IN (SELECT max(ctid) FROM t WHERE a = {a})"),
+                _ => format!("INSERT INTO t VALUES ({a}, NULLIF({b}, 2))"),
+            });
+        }
+        let has_copies = round % 3 != 0;
+        if !has_copies {
+            direct.execute("DELETE FROM t WHERE ctid NOT IN (SELECT min(ctid) FROM t GROUP BY a, b)");
+        }
+        for (at, query) in all.iter().enumerate() {
+            let must = !has_copies || at < SAME.len();
+            check(&mut through, &mut direct, &format!("SELECT * FROM kept{at}"), must);
+            check(&mut through, &mut direct, &query.replace("FROM t", "FROM plain"), must);
+        }
+    }
+}
