@@ -164,6 +164,8 @@ impl Rig {
 
     /// Memory equals the view, by `verify_stream_table`.
     pub async fn verify(&self, names: &[&str]) {
+        // Tables may be live before Weir listens to questions.
+        self.wait_until_connected().await;
         for name in names {
             let sql = format!("SELECT v::text FROM pgtrickle.verify_stream_table('{name}') v");
             let verdict = self.scalar(&sql).await;
