@@ -14,6 +14,8 @@ const SHOWN_ROWS: usize = 10;
 
 /// How long the analysis of one statement may take.
 const ANALYSIS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may take until a table is in memory again.
+const SETTLING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Reads besides `SELECT *` in one comparison of a scenario.
 const RANDOM_READS: usize = 3;
 
@@ -42,6 +44,21 @@ fn compare_text(weir: &mut RawClient, direct: &mut RawClient, sql: &str, order: 
 fn compare_binary(weir: &mut RawClient, direct: &mut RawClient, sql: &str, order: Order) -> Result<(), String> {
     let answers = (Table::read(&weir.extended(sql, &[], 1)), Table::read(&direct.extended(sql, &[], 1)));
     compare_tables(&answers.0, &answers.1, order).map_err(|found| format!("binary: {sql}\n{found}"))
+}
+
+/// Rows in any order, equal at every moment, and from memory in the end: what a change of the catalogue has made necessary is
+/// waited for. Panics.
+pub fn settled(weir: &mut RawClient, direct: &mut RawClient, sql: &str) {
+    let started = Instant::now();
+    loop {
+        compare(weir, direct, sql, Order::Any).unwrap_or_else(|found| panic!("{found}"));
+        let route = weir.last_route();
+        if route.starts_with("memory") {
+            return;
+        }
+        assert!(started.elapsed() < SETTLING_TIMEOUT, "{sql}: {route}");
+        std::thread::sleep(Duration::from_millis(3));
+    }
 }
 
 /// As `compare`, and both answers through Weir must have come from memory. Nobody waits for the analysis of a statement

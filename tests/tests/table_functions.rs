@@ -1,8 +1,8 @@
 //! Users' functions in SQL that return sets, in FROM: their bodies' tables are followed like any others, by whoever may read them.
 
 use rand::Rng;
-use std::time::{Duration, Instant};
-use weir_tests::oracle::{Order, compare};
+use std::time::Duration;
+use weir_tests::oracle::{Order, compare, settled};
 use weir_tests::pair::Pair;
 use weir_tests::postgres::TestServer;
 use weir_tests::rng;
@@ -40,27 +40,11 @@ const DEFINITIONS: &[&str] = &[
     "SELECT a.sale, b.sale AS other FROM sales_of(1) a JOIN sales_of(2) b USING (amount)",
 ];
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
 fn create(client: &mut RawClient, name: &str, query: &str) {
     client.execute(&format!(
         "SELECT pgtrickle.create_stream_table(name => '{name}', query => $q$ {query} $q$, schedule => '1s', \
          refresh_mode => 'DIFFERENTIAL')"
     ));
-}
-
-/// Equal at every moment, and from memory in the end.
-fn settled(through: &mut RawClient, direct: &mut RawClient, sql: &str) {
-    let started = Instant::now();
-    loop {
-        compare(through, direct, sql, Order::Any).unwrap();
-        let route = through.last_route();
-        if route.starts_with("memory") {
-            return;
-        }
-        assert!(started.elapsed() < PATIENCE, "{sql}: {route}");
-        std::thread::sleep(Duration::from_millis(3));
-    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! tell; over one and the same window they are not in question.
 
 use rand::Rng;
-use std::time::{Duration, Instant};
-use weir_tests::oracle::{Order, compare};
+use std::time::Duration;
+use weir_tests::oracle::{Order, compare, settled};
 use weir_tests::postgres::TestServer;
 use weir_tests::rng;
 use weir_tests::weir::TestWeir;
@@ -24,25 +24,6 @@ const DIFFERENT: [&str; 4] = [
     "SELECT a, b, sum(b) OVER (ORDER BY b, a ROWS UNBOUNDED PRECEDING) AS s, row_number() OVER (PARTITION BY a ORDER BY b) AS n FROM t",
     "SELECT a, b, row_number() OVER (ORDER BY b, a) AS n, lag(b) OVER (PARTITION BY a ORDER BY b) AS l FROM t",
 ];
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Equal at every moment, and from memory in the end if it `must`.
-fn check(through: &mut RawClient, direct: &mut RawClient, sql: &str, must: bool) {
-    let started = Instant::now();
-    loop {
-        compare(through, direct, sql, Order::Any).unwrap();
-        let route = through.last_route();
-        if route.starts_with("memory") || !must && route.contains("evaluation") {
-            return;
-        }
-        assert!(started.elapsed() < PATIENCE || !must, "{sql}: {route}");
-        if started.elapsed() > Duration::from_millis(200) && !must {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
 
 #[test]
 fn copies_are_numbered_as_postgres_numbers_them() {
@@ -77,9 +58,17 @@ fn copies_are_numbered_as_postgres_numbers_them() {
             direct.execute("DELETE FROM t WHERE ctid NOT IN (SELECT min(ctid) FROM t GROUP BY a, b)");
         }
         for (at, query) in all.iter().enumerate() {
-            let must = !has_copies || at < SAME.len();
-            check(&mut through, &mut direct, &format!("SELECT * FROM kept{at}"), must);
-            check(&mut through, &mut direct, &query.replace("FROM t", "FROM plain"), must);
+            for sql in [format!("SELECT * FROM kept{at}"), query.replace("FROM t", "FROM plain")] {
+                if has_copies && at >= SAME.len() {
+                    // From wherever: the second time the statement has been analysed.
+                    for _ in 0..3 {
+                        compare(&mut through, &mut direct, &sql, Order::Any).unwrap();
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                } else {
+                    settled(&mut through, &mut direct, &sql);
+                }
+            }
         }
     }
 }

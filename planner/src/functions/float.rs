@@ -21,51 +21,35 @@ fn of_two_nans() -> EvalError {
     EvalError::unsupported("an operation on two NaNs of different bits")
 }
 
-macro_rules! is_open {
-    ($a:ident, $b:ident) => {
-        $a.is_nan() && $b.is_nan() && $a.to_bits() != $b.to_bits()
-    };
-}
-
 /// The checks of float.h, for both widths.
 macro_rules! checked_arithmetic {
-    ($float:ty, $add:ident, $sub:ident, $mul:ident, $div:ident) => {
+    ($float:ty, $checked:ident, $add:ident, $sub:ident, $mul:ident, $div:ident) => {
+        /// What `a` and `b` came to, unless its bits are not settled, or it is infinite and `may` not be.
         #[inline]
-        fn $add(a: $float, b: $float) -> Result<$float, EvalError> {
-            let result = a + b;
-            if result.is_nan() && is_open!(a, b) {
+        fn $checked(result: $float, a: $float, b: $float, may: bool) -> Result<$float, EvalError> {
+            if result.is_nan() && a.is_nan() && b.is_nan() && a.to_bits() != b.to_bits() {
                 Err(of_two_nans())
-            } else if result.is_infinite() && !a.is_infinite() && !b.is_infinite() {
+            } else if result.is_infinite() && !may {
                 Err(overflow())
             } else {
                 Ok(result)
             }
+        }
+
+        #[inline]
+        fn $add(a: $float, b: $float) -> Result<$float, EvalError> {
+            $checked(a + b, a, b, a.is_infinite() || b.is_infinite())
         }
 
         #[inline]
         fn $sub(a: $float, b: $float) -> Result<$float, EvalError> {
-            let result = a - b;
-            if result.is_nan() && is_open!(a, b) {
-                Err(of_two_nans())
-            } else if result.is_infinite() && !a.is_infinite() && !b.is_infinite() {
-                Err(overflow())
-            } else {
-                Ok(result)
-            }
+            $checked(a - b, a, b, a.is_infinite() || b.is_infinite())
         }
 
         #[inline]
         fn $mul(a: $float, b: $float) -> Result<$float, EvalError> {
-            let result = a * b;
-            if result.is_nan() && is_open!(a, b) {
-                Err(of_two_nans())
-            } else if result.is_infinite() && !a.is_infinite() && !b.is_infinite() {
-                Err(overflow())
-            } else if result == 0.0 && a != 0.0 && b != 0.0 {
-                Err(underflow())
-            } else {
-                Ok(result)
-            }
+            let result = $checked(a * b, a, b, a.is_infinite() || b.is_infinite())?;
+            if result == 0.0 && a != 0.0 && b != 0.0 { Err(underflow()) } else { Ok(result) }
         }
 
         #[inline]
@@ -73,22 +57,14 @@ macro_rules! checked_arithmetic {
             if b == 0.0 && !a.is_nan() {
                 return Err(EvalError::division_by_zero());
             }
-            let result = a / b;
-            if result.is_nan() && is_open!(a, b) {
-                Err(of_two_nans())
-            } else if result.is_infinite() && !a.is_infinite() {
-                Err(overflow())
-            } else if result == 0.0 && a != 0.0 && !b.is_infinite() {
-                Err(underflow())
-            } else {
-                Ok(result)
-            }
+            let result = $checked(a / b, a, b, a.is_infinite())?;
+            if result == 0.0 && a != 0.0 && !b.is_infinite() { Err(underflow()) } else { Ok(result) }
         }
     };
 }
 
-checked_arithmetic!(f32, add4, sub4, mul4, div4);
-checked_arithmetic!(f64, add8, sub8, mul8, div8);
+checked_arithmetic!(f32, checked4, add4, sub4, mul4, div4);
+checked_arithmetic!(f64, checked8, add8, sub8, mul8, div8);
 
 fn square_root(a: f64) -> Result<f64, EvalError> {
     if a < 0.0 { Err(EvalError::new("2201F", "cannot take square root of a negative number")) } else { Ok(a.sqrt()) }

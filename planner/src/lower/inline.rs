@@ -74,7 +74,7 @@ impl ExprLowerer<'_, '_> {
             return refuse(detail);
         }
         let Some(body) = &entry.body else {
-            return refuse("its body is text that Postgres does not take for one statement without the time in it");
+            return refuse("its body is text that cannot be analysed, or that reads tables or the time");
         };
         // Read as text its parameters have the call's collation.
         if !entry.prosrc.is_empty() && !matches!(call.input_collation, 0 | DEFAULT_COLLATION) {

@@ -85,9 +85,7 @@ impl Search<'_> {
         self.open.pop();
         found
     }
-}
 
-impl Search<'_> {
     /// A function's columns have no modifier, but the planner puts those of a subquery in their place.
     fn table_function(&mut self, entry: &Node, scope: &Scope<'_>) -> bool {
         let Some(query) = subquery(entry, self.catalog) else { return false };
