@@ -179,9 +179,12 @@ impl Engine {
         let taken = self.graph.node_mut(slot.node).slots[slot.index].take();
         let mut filling = taken.expect("a slot being filled is in use");
         let context = filling.context.clone();
-        self.graph.content(slot.node, &mut |row, weight| filling.arrangement.add(row, weight, &context));
+        self.graph.content(slot.node, &mut |row, weight| {
+            filling.arrangement.add(row, weight, &context);
+        });
         filling.arrangement.filled = true;
         self.graph.node_mut(slot.node).slots[slot.index] = Some(filling);
+        self.graph.hold_rows(slot);
         self.check_budget()
     }
 

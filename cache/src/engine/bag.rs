@@ -31,7 +31,7 @@ pub(crate) enum Identity {
 
 impl Identity {
     #[inline]
-    fn hash(&self, row: &[Value]) -> u64 {
+    pub fn hash(&self, row: &[Value]) -> u64 {
         match self {
             Identity::Whole => hash_values(row),
             Identity::Columns(columns) => hash_columns(row, columns),
@@ -91,6 +91,29 @@ impl Bag {
                 }
             }
         }
+    }
+
+    /// Takes the row equal to this image out once; None when it is not there.
+    pub fn take(&mut self, row: &Row, identity: &Identity) -> Option<Row> {
+        let (stored, is_last) = match self {
+            Bag::Empty => return None,
+            Bag::One(own) if !same(&own.0, row) => return None,
+            Bag::One((own, weight)) => {
+                *weight -= 1;
+                (own.clone(), *weight == 0)
+            }
+            Bag::Few(rows) => {
+                let place = rows.iter().position(|(own, _)| same(own, row))?;
+                rows[place].1 -= 1;
+                let stored = if rows[place].1 == 0 { rows.swap_remove(place).0 } else { rows[place].0.clone() };
+                (stored, rows.is_empty())
+            }
+            Bag::Many(many) => (many.take(row, identity.hash(row))?, many.is_empty()),
+        };
+        if is_last {
+            *self = Bag::Empty;
+        }
+        Some(stored)
     }
 
     pub fn is_empty(&self) -> bool {

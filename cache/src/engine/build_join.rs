@@ -114,7 +114,7 @@ impl Builder<'_> {
         let is_filter = |spec: &NodeSpec| matches!(spec.operator, OperatorSpec::Filter(_));
         let unindexed = |input: &NodeId| {
             let input = self.graph.node(*input);
-            matches!(input.body, Body::Table(_)) && input.slots.iter().all(Option::is_none)
+            matches!(input.body, Body::Table(_)) && !input.is_looked_up()
         };
         if !node.spec.as_deref().is_some_and(is_filter) || !node.inputs.iter().all(unindexed) {
             return built;

@@ -21,7 +21,14 @@ impl Graph {
     }
 
     pub(super) fn update_arrangements(&mut self, id: NodeId, delta: &Delta) {
-        for slot in self.node_mut(id).slots.iter_mut().flatten() {
+        let node = self.node_mut(id);
+        // A table's changes are made in what has its rows.
+        let changed = match &node.body {
+            Body::Table(table) => table.holder(),
+            Body::Operator(_) => None,
+        };
+        for (index, slot) in node.slots.iter_mut().enumerate() {
+            let Some(slot) = slot.as_mut().filter(|_| changed != Some(index)) else { continue };
             if slot.arrangement.filled {
                 slot.arrangement.apply(delta, &slot.context);
             }
@@ -79,7 +86,7 @@ impl Graph {
         }
         let node = self.node(id);
         match &node.body {
-            Body::Table(table) => table.for_each(f),
+            Body::Table(table) => node.each_row(table, f),
             Body::Operator(operator) => {
                 if let Some(slot) = node.slots.iter().flatten().find(|slot| slot.arrangement.is_complete()) {
                     return slot.arrangement.for_each(f);

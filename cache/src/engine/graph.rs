@@ -55,6 +55,7 @@ pub(crate) struct SlotId {
     pub index: usize,
 }
 
+#[derive(Debug)]
 pub(crate) struct Slot {
     pub arrangement: Arrangement,
     pub settings: Settings,
@@ -275,8 +276,13 @@ impl Graph {
         let slot = &mut self.node_mut(id.node).slots[id.index];
         if let Some(used) = slot {
             used.users -= 1;
-            if used.users == 0 {
-                *slot = None;
+            let is_unused = used.users == 0;
+            let node = self.node_mut(id.node);
+            let has_rows = matches!(&node.body, Body::Table(table) if table.holder() == Some(id.index));
+            match (is_unused, has_rows) {
+                (true, true) => self.pass_rows_on(id.node),
+                (true, false) => node.slots[id.index] = None,
+                (false, _) => {}
             }
         }
     }

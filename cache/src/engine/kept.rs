@@ -6,7 +6,7 @@
 //! a later moment than the one at which the views stand.
 
 use super::bag::HashedBag;
-use super::graph::{Body, Graph, NodeId, SlotId};
+use super::graph::{Body, Graph, NodeId, Slot, SlotId};
 use super::{Engine, EngineError, Relation};
 use weir_planner::RelationId;
 
@@ -14,6 +14,7 @@ use weir_planner::RelationId;
 #[derive(Debug)]
 pub struct LetGo {
     _rows: HashedBag,
+    _slots: Vec<Option<Slot>>,
 }
 
 impl Engine {
@@ -22,8 +23,11 @@ impl Engine {
     pub fn let_go_of(&mut self, id: RelationId) -> Result<Option<LetGo>, EngineError> {
         let node = self.must_be_kept(id)?;
         let node = self.graph.node_mut(node);
+        let is_looked_up = node.is_looked_up();
         match &mut node.body {
-            Body::Table(table) if node.slots.iter().all(Option::is_none) => Ok(Some(LetGo { _rows: table.let_go() })),
+            Body::Table(table) if !is_looked_up => {
+                Ok(Some(LetGo { _rows: table.let_go(), _slots: std::mem::take(&mut node.slots) }))
+            }
             _ => Ok(None),
         }
     }

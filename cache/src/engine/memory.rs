@@ -1,5 +1,7 @@
-//! Memory accounts. Sizes are estimates kept up incrementally: shared text is counted at each place that holds it.
+//! Memory: what rows occupy, and how they come near the processor. Sizes are estimates kept up incrementally: shared text is
+//! counted at each place that holds it.
 
+use std::hint::black_box;
 use weir_planner::{Row, Value};
 
 /// A row's entry in a bag: the fat pointer, its weight, and the hash table's slack.
@@ -11,4 +13,11 @@ const SHARED_HEADER_BYTES: usize = 16;
 /// What a row occupies on the heap.
 pub(crate) fn row_bytes(row: &Row) -> usize {
     SHARED_HEADER_BYTES + size_of_val::<[Value]>(row) + row.iter().map(Value::heap_size).sum::<usize>()
+}
+
+/// Looks into every cache line of a row.
+pub(crate) fn touch(row: &Row) {
+    /// Values in a cache line, nearly.
+    const STRIDE: usize = 2;
+    row.iter().step_by(STRIDE).for_each(|value| _ = black_box(value.is_null()));
 }

@@ -53,7 +53,7 @@ mod tests;
 
 use crate::Delta;
 use crate::clock::ClockSpan;
-use graph::{Body, Graph, NodeId};
+use graph::{Graph, NodeId};
 use intake::CHUNK_CHANGES;
 pub use kept::LetGo;
 pub use needs::TableNeeds;
@@ -209,12 +209,12 @@ impl Engine {
         let mut intake = self.graph.begin_intake(node);
         let mut chunk = Delta::new();
         let mut result = Ok(());
-        while let Body::Table(stored) = &mut self.graph.node_mut(node).body
+        while let Some((stored, mut holder)) = self.graph.node_mut(node).table_mut()
             && !changes.as_slice().is_empty()
         {
-            stored.approach(changes.as_slice().chunks(CHUNK_CHANGES).next().unwrap_or_default());
+            stored.approach(changes.as_slice().chunks(CHUNK_CHANGES).next().unwrap_or_default(), &holder);
             for change in changes.by_ref().take(CHUNK_CHANGES) {
-                if let Err(error) = stored.change(table, change, &mut chunk) {
+                if let Err(error) = stored.change(table, change, &mut holder, &mut chunk) {
                     result = result.and(Err(error));
                 }
             }
@@ -231,10 +231,9 @@ impl Engine {
     /// [`Engine::add_table`] without a key. The difference is returned and is a delta to its readers.
     pub fn set_rows(&mut self, id: RelationId, rows: Vec<Row>) -> Result<ViewChange, EngineError> {
         let node = self.must_be_kept(id)?;
-        let delta = match &mut self.graph.node_mut(node).body {
-            Body::Table(stored) => stored.replace(rows),
-            Body::Operator(_) => return Err(EngineError::UnknownRelation(id)),
-        };
+        let stored = self.graph.node_mut(node).table_mut();
+        let (stored, mut holder) = stored.ok_or(EngineError::UnknownRelation(id))?;
+        let delta = stored.replace(rows, &mut holder);
         if !is_void(&delta) {
             self.graph.emit(node, Arc::new(Batch { rows: delta.clone(), consolidated: true, pass: false }));
         }

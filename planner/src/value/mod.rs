@@ -105,7 +105,15 @@ impl Value {
     }
 
     /// Bytes this value owns on the heap (shared ones counted in full), for memory accounts.
+    #[inline]
     pub fn heap_size(&self) -> usize {
+        match self {
+            Value::Int4(_) | Value::Int8(_) | Value::Date(_) | Value::Null => 0,
+            _ => self.shared_size(),
+        }
+    }
+
+    fn shared_size(&self) -> usize {
         /// Strong and weak counts in front of every shared allocation.
         const ARC_HEADER: usize = 16;
         match self {

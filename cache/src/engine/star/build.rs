@@ -88,10 +88,13 @@ impl Builder<'_> {
         let Node::Filter { input: scan, predicate } = &filter.node else { return true };
         let Node::Scan { relation, columns } = &scan.node else { return true };
         let Ok(node) = (self.relation)(*relation) else { return true };
-        let Body::Table(table) = &self.graph.node(node).body else { return true };
+        let node = self.graph.node(node);
+        if !matches!(node.body, Body::Table(_)) {
+            return true;
+        }
         let predicate = remap(predicate, &|column| columns[column]);
         let outcomes =
-            table.some_rows(SAMPLE_ROWS).map(|row| predicate.eval(Tuple::single(row), &self.context).is_true());
+            node.some_rows(SAMPLE_ROWS).map(|row| predicate.eval(Tuple::single(row), &self.context).is_true());
         let (mut seen, mut passed) = (0, 0);
         for passes in outcomes {
             seen += 1;

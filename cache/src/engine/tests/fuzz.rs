@@ -158,6 +158,21 @@ impl Walk {
             }
             Err(error) => panic!("changes that fit the table: {error}"),
         }
+        self.check_table(table);
+    }
+
+    /// Wherever the table's rows are, they are those of the oracle.
+    fn check_table(&self, table: u32) {
+        match self.bench.engine.table_rows(RelationId(table)) {
+            Ok(rows) => {
+                let repeated =
+                    |(row, weight): (Row, i64)| std::iter::repeat_n(row, usize::try_from(weight).expect("present"));
+                let ours = normal_form(rows.into_iter().flat_map(repeated));
+                assert!(ours == normal_form(self.oracle.tables[&RelationId(table)].clone()), "table {table}");
+            }
+            Err(EngineError::NotKept(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
 
     fn let_go(&mut self) {

@@ -3,7 +3,7 @@
 use super::fixtures::*;
 use crate::engine::{EngineError, TableChange};
 use weir_planner::plan::{AggregateKind, JoinKind};
-use weir_planner::{Plan, RelationId};
+use weir_planner::{Plan, RelationId, Row, Value};
 
 const TABLE: u32 = 1;
 const OTHER: u32 = 2;
@@ -154,4 +154,77 @@ fn a_table_that_was_let_go_comes_back_as_a_new_one() {
     bench.commit(TABLE, vec![TableChange::Truncate, insert(ints(&[5, 6]))]);
     bench.refresh(&[VIEW]);
     assert_eq!(bench.published.rows(VIEW), [ints(&[5, 1])]);
+}
+
+/// The rows of a table are where an index has them, but those that it leaves out; they outlive it, and another takes them over.
+#[test]
+fn rows_are_once_where_an_index_has_them() {
+    let table = RelationId(TABLE);
+    let (missing, null) = (row(vec![Value::Null, Value::Int8(0)]), row(vec![Value::Int8(0), Value::Null]));
+    let by = |column_of_table: usize| {
+        let equal = vec![(column(column_of_table), column(0))];
+        join(JoinKind::Inner, scan(TABLE, int_columns(2)), scan(OTHER, int_columns(2)), equal, None)
+    };
+    let mut bench = bench();
+    let mut rows: Vec<Row> = (0..200).map(|n| ints(&[n, n / 20])).chain([missing.clone(), null.clone()]).collect();
+    rows.push(rows[7].clone());
+    bench.commit(TABLE, rows.iter().cloned().map(insert).collect());
+    let unindexed = bytes(&bench, TABLE);
+    let check = |bench: &Bench, rows: &[Row]| {
+        let repeated = |(row, weight): (Row, i64)| std::iter::repeat_n(row, weight as usize);
+        let ours = bench.engine.table_rows(table).expect("they are kept").into_iter().flat_map(repeated);
+        assert_eq!(super::oracle::normal_form(ours), super::oracle::normal_form(rows.to_vec()));
+    };
+    let holder = |bench: &Bench| bench.engine.holder_of(table);
+
+    bench.view(VIEW, &by(0));
+    let first = holder(&bench).expect("an index by plain columns has the rows");
+    // One more index for the rows, and its keys: without the table's own entries, which would be 28 bytes for each.
+    assert!(bytes(&bench, TABLE) < unindexed + 200 * 120, "{} from {unindexed}", bytes(&bench, TABLE));
+    check(&bench, &rows);
+    bench.view(READER, &by(1));
+    assert_eq!(holder(&bench), Some(first));
+
+    // What the index has and what it leaves out goes and comes; what is nowhere is missed.
+    let changes =
+        vec![delete(missing.clone()), delete(null.clone()), insert(missing.clone()), update(&[8, 0], &[8, 9])];
+    bench.commit(TABLE, changes);
+    rows.retain(|row| *row != ints(&[8, 0]) && *row != null);
+    rows.push(ints(&[8, 9]));
+    check(&bench, &rows);
+    for gone in [null.clone(), ints(&[8, 0]), ints(&[900, 0]), row(vec![Value::Null, Value::Int8(5)])] {
+        let result = bench.engine.apply(table, vec![delete(gone)]);
+        assert!(matches!(result, Err(EngineError::MissingRow(missed)) if missed == table));
+    }
+    check(&bench, &rows);
+
+    // The index goes with its join, and the other one takes the rows over; nobody else does, and it stays for them.
+    bench.engine.drop_view(RelationId(VIEW)).expect("nobody reads it");
+    let second = holder(&bench).expect("the other index");
+    assert_ne!(second, first);
+    check(&bench, &rows);
+    bench.commit(TABLE, vec![insert(null.clone()), delete(ints(&[9, 0]))]);
+    rows.retain(|row| *row != ints(&[9, 0]));
+    rows.push(null);
+    bench.engine.drop_view(RelationId(READER)).expect("nobody reads it");
+    assert_eq!(holder(&bench), Some(second));
+    check(&bench, &rows);
+    bench.commit(TABLE, vec![delete(missing.clone()), insert(missing), delete(ints(&[10, 0])), insert(ints(&[10, 0]))]);
+    check(&bench, &rows);
+
+    // A view that looks it up again finds it; one with an index of its own takes the rows.
+    bench.view(VIEW, &by(1));
+    assert_eq!(holder(&bench), Some(second));
+    bench.engine.drop_view(RelationId(VIEW)).expect("nobody reads it");
+    bench.view(VIEW, &by(0));
+    assert_ne!(holder(&bench), Some(second));
+    check(&bench, &rows);
+    bench.commit(TABLE, vec![TableChange::Truncate, insert(ints(&[1, 1]))]);
+    check(&bench, &[ints(&[1, 1])]);
+
+    // Without the join they can be let go, wherever they are.
+    assert!(!let_go(&mut bench, TABLE));
+    bench.engine.drop_view(RelationId(VIEW)).expect("nobody reads it");
+    assert!(let_go(&mut bench, TABLE));
+    assert_eq!(bytes(&bench, TABLE), 0);
 }
