@@ -36,6 +36,12 @@ impl KeySpec {
         self.exprs.iter().all(|expr| matches!(expr, Expr::Column(_)))
     }
 
+    /// True when both rows surely have the same key.
+    #[inline]
+    pub fn is_same(&self, a: &[Value], b: &[Value]) -> bool {
+        self.exprs.iter().all(|expr| matches!(expr, Expr::Column(column) if a[*column] == b[*column]))
+    }
+
     /// Calls `f` with the canonical key of the row. A single plain column is borrowed from the row, not copied.
     #[inline]
     pub fn with_key<R>(&self, row: &[Value], context: &EvalContext, f: impl FnOnce(&[Value], KeyState) -> R) -> R {

@@ -40,8 +40,19 @@ impl Arrangement {
                 let stored_too = !self.shared_rows;
                 self.approach(chunk.iter().map(|(row, weight)| (row, *weight < 0)), stored_too, context);
             }
-            for (row, weight) in chunk {
-                self.add(row, *weight, context);
+            let mut rest = chunk;
+            while let Some(((row, weight), others)) = rest.split_first() {
+                rest = others;
+                // An update comes as a row and its successor, mostly under the same key.
+                if let Some(((next, next_weight), others)) = others.split_first()
+                    && *weight < 0
+                    && self.key.is_same(row, next)
+                {
+                    rest = others;
+                    self.add_both((row, *weight), (next, *next_weight), context);
+                } else {
+                    self.add(row, *weight, context);
+                }
             }
         }
     }
@@ -52,9 +63,15 @@ impl Arrangement {
         if self.index.len() < WORTH_APPROACHING || !self.key.is_columns() {
             return;
         }
-        let bag = |row: &Row| self.key.with_key(row, context, |key, _| self.index.get(key));
-        let bags: SmallVec<[(&Bag, &Row, bool); 2 * CHUNK_CHANGES]> =
-            rows.filter_map(|(row, is_taken)| Some((bag(row)?, row, is_taken))).collect();
+        let find = |row: &Row| self.key.with_key(row, context, |key, _| self.index.get(key));
+        let mut bags: SmallVec<[(&Bag, &Row, bool); 2 * CHUNK_CHANGES]> = SmallVec::new();
+        for (row, is_taken) in rows {
+            let found = match bags.last() {
+                Some((bag, before, _)) if self.key.is_same(before, row) => Some(*bag),
+                _ => find(row),
+            };
+            bags.extend(found.map(|bag| (bag, row, is_taken)));
+        }
         let mut stored: SmallVec<[&Row; 2 * CHUNK_CHANGES]> = SmallVec::new();
         for (bag, row, is_taken) in bags {
             let looks = stored_too && is_taken;
@@ -64,7 +81,8 @@ impl Arrangement {
                     black_box(candidate.is_some());
                     stored.extend(candidate.filter(|_| looks));
                 }
-                few if looks => stored.extend(few.iter().map(|(row, _)| row)),
+                // Most differ from it in the first value already.
+                few if looks => few.for_each(|row, _| _ = black_box(row.first().is_some_and(Value::is_null))),
                 few => _ = black_box(few.iter().next().is_some_and(|(_, weight)| *weight == 0)),
             }
         }
@@ -85,9 +103,43 @@ impl Arrangement {
             if bag.is_empty() {
                 index.remove(values);
             }
-            let size = ENTRY_BYTES + if *shared_rows { 0 } else { row_bytes(row) };
-            *bytes = bytes.saturating_add_signed(size as isize * weight as isize);
+            *bytes = bytes.saturating_add_signed(size(row, *shared_rows) as isize * weight as isize);
             true
+        })
+    }
+
+    /// Adds a row and another one of the same key.
+    fn add_both(&mut self, one: (&Row, i64), other: (&Row, i64), context: &EvalContext) {
+        let Arrangement { key, index, identity, left_out, bytes, shared_rows, .. } = self;
+        key.with_key(one.0, context, |values, state| {
+            if state != KeyState::Present {
+                *left_out += one.1 + other.1;
+                return;
+            }
+            let bag = index.get_or_insert(values, Bag::default);
+            for (row, weight) in [one, other] {
+                bag.add(row, weight, identity);
+                *bytes = bytes.saturating_add_signed(size(row, *shared_rows) as isize * weight as isize);
+            }
+            if bag.is_empty() {
+                index.remove(values);
+            }
+        });
+    }
+
+    /// Takes the row equal to `old` out once, for `new`. None, with nothing done, where it is not in the index or their keys
+    /// may differ.
+    pub fn exchange(&mut self, old: &Row, new: &Row, context: &EvalContext) -> Option<Row> {
+        let Arrangement { key, index, identity, bytes, shared_rows, .. } = self;
+        if !key.is_same(old, new) {
+            return None;
+        }
+        key.with_key(old, context, |values, state| {
+            let bag = index.get_mut(values).filter(|_| state == KeyState::Present)?;
+            let stored = bag.take(old, identity)?;
+            bag.add(new, 1, identity);
+            *bytes = (*bytes + size(new, *shared_rows)).saturating_sub(size(&stored, *shared_rows));
+            Some(stored)
         })
     }
 
@@ -100,8 +152,7 @@ impl Arrangement {
             if bag.is_empty() {
                 index.remove(values);
             }
-            let size = ENTRY_BYTES + if *shared_rows { 0 } else { row_bytes(&stored) };
-            *bytes = bytes.saturating_sub(size);
+            *bytes = bytes.saturating_sub(size(&stored, *shared_rows));
             Some(stored)
         })
     }
@@ -156,4 +207,10 @@ impl Arrangement {
     pub fn bytes(&self) -> usize {
         self.bytes + self.index.bytes()
     }
+}
+
+/// What a row and its entry occupy; rows that somebody else accounts for, only their entry.
+#[inline]
+fn size(row: &Row, shared_rows: bool) -> usize {
+    ENTRY_BYTES + if shared_rows { 0 } else { row_bytes(row) }
 }

@@ -4,7 +4,7 @@
 
 use super::arrangement::Arrangement;
 use super::graph::{NodeId, SlotId};
-use super::operator::{Batch, Operator, Output, StepContext, evaluate, evaluate_row, rows};
+use super::operator::{Batch, Operator, Output, StepContext, count, evaluate, evaluate_row, rows};
 use super::outer_join::{Side, match_count, unmatched_delta};
 use super::spec::{JoinSpec, Matching};
 use crate::Delta;
@@ -117,16 +117,18 @@ impl Operator for JoinOperator {
         let left = context.graph.arrangement(self.left);
         let right = context.graph.arrangement(self.right);
         let (left_side, right_side) = (self.left_side(left), self.right_side(right));
-        // Left rows look up by the keys that they have, and those that went by the keys that they had.
+        // Left rows look up by the keys that they have, and those that went by the keys that they had. Where less has changed on
+        // the right, it is taken for asked for.
+        let asks = count(&inputs[1]) > count(&inputs[0]);
         let mut gone: KeyMap<()> = KeyMap::default();
-        for (row, _) in rows(&inputs[0]).filter(|(_, weight)| *weight < 0 && !inputs[1].is_empty()) {
+        for (row, _) in rows(&inputs[0]).filter(|(_, weight)| *weight < 0 && asks) {
             left_side.key.with_key(row, eval, |key, state| {
                 if state == KeyState::Present {
                     gone.get_or_insert(key, || ());
                 }
             });
         }
-        let is_asked_for = |key: &[Value]| left.get(key).is_some() || gone.get(key).is_some();
+        let is_asked_for = |key: &[Value]| !asks || left.get(key).is_some() || gone.get(key).is_some();
         let right_changes = group_by_key(&inputs[1], &right_side, is_asked_for, eval, &mut out.errors);
         let with_pairs = self.emits_pairs() || self.spec.residual.is_some();
 

@@ -96,6 +96,11 @@ pub(crate) fn rows(batches: &[Arc<Batch>]) -> impl Iterator<Item = (&Row, i64)> 
     batches.iter().flat_map(|batch| batch.rows.iter().map(|(row, weight)| (row, *weight)))
 }
 
+/// How many they are.
+pub(crate) fn count(batches: &[Arc<Batch>]) -> usize {
+    batches.iter().map(|batch| batch.rows.len()).sum()
+}
+
 /// True when the port's input, taken together, is consolidated.
 pub(crate) fn is_consolidated(batches: &[Arc<Batch>]) -> bool {
     match batches {

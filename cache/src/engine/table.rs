@@ -89,7 +89,7 @@ impl Table {
     /// Touches what these changes will look up, all of it before any of it is needed: the processor then waits for memory once
     /// instead of for each row.
     pub fn approach(&self, changes: &[TableChange], holder: &Holder<'_>) {
-        if changes.len() == 1 || self.is_let_go {
+        if changes.len() == 1 {
             return;
         }
         let rows = || {
@@ -100,15 +100,15 @@ impl Table {
                 TableChange::Truncate => [None, None],
             })
         };
+        // Another core has just made them.
+        rows().flatten().for_each(|(row, _)| touch(row));
         if let Some((index, context)) = holder {
-            rows().flatten().for_each(|(row, _)| touch(row));
             return index.approach(rows().flatten(), true, context);
         }
         // Of rows without a key the hash alone costs more.
         if self.rows.len() < WORTH_APPROACHING || self.key.is_none() {
             return;
         }
-        rows().flatten().for_each(|(row, _)| touch(row));
         let mut stored: SmallVec<[&Row; CHUNK_CHANGES]> = SmallVec::new();
         for (row, is_taken) in rows().flatten() {
             let candidate = self.rows.candidate(Table::hash(&self.key, row));
@@ -139,6 +139,13 @@ impl Table {
                 delta.extend(self.rows.drain().into_iter().chain(held).map(|(row, weight)| (row, -weight)));
             }
             TableChange::Row { old, new } => {
+                if let (Some(old), Some(new), Some((index, context))) = (&old, &new, holder.as_mut())
+                    && let Some(stored) = index.exchange(old, new, context)
+                {
+                    self.row_bytes = (self.row_bytes + row_bytes(new)).saturating_sub(row_bytes(&stored));
+                    delta.extend([(stored, -1), (new.clone(), 1)]);
+                    return Ok(());
+                }
                 if let Some(old) = old {
                     delta.push((self.take(&old, holder).ok_or(EngineError::MissingRow(id))?, -1));
                 }

@@ -26,7 +26,7 @@ pub(super) use chain::Chain;
 pub(crate) use spec::StarSpec;
 
 use super::graph::{NodeId, SlotId};
-use super::operator::{Batch, Operator, Output, StepContext};
+use super::operator::{Batch, Operator, Output, StepContext, count};
 use crate::Delta;
 use crate::delta::consolidate;
 use crate::key::{KeyMap, KeyState};
@@ -156,10 +156,12 @@ impl Operator for StarOperator {
         let this = &*self;
         let graph = context.graph;
         let mut joined = Joined::default();
+        // Of a link that has changed in few rows all keys are taken for looked up.
+        let asks = |link: usize| count(&batches[link + 1]) > count(&batches[0]);
         // Drivers that have gone are in no index any more.
         let gone_keys: Vec<KeyMap<()>> = (0..this.spec.keys.len())
             .map(|key| {
-                let is_asked = |link: usize| this.spec.links[link].driver_key == key && !batches[link + 1].is_empty();
+                let is_asked = |link: usize| this.spec.links[link].driver_key == key && asks(link);
                 let is_asked = (0..this.links.len()).any(is_asked);
                 if is_asked {
                     moved::keys_of_gone(&batches[0], &this.spec.keys[key], context.eval)
@@ -172,7 +174,8 @@ impl Operator for StarOperator {
             .map(|link| {
                 let (spec, arrangement) = (&this.spec.links[link], graph.arrangement(this.links[link]));
                 let (drivers, gone) = (graph.arrangement(this.drivers[spec.driver_key]), &gone_keys[spec.driver_key]);
-                let is_looked_up = |key: &[Value]| drivers.get(key).is_some() || gone.get(key).is_some();
+                let asks = asks(link);
+                let is_looked_up = |key: &[Value]| !asks || drivers.get(key).is_some() || gone.get(key).is_some();
                 let (batches, absent) = (&batches[link + 1], &this.absent);
                 let dirty = |columns: &[usize]| this.dirty(link, columns);
                 let errors = &mut joined.out.errors;
