@@ -3,7 +3,7 @@
 
 use super::bag::{Bag, Identity};
 use super::intake::{CHUNK_CHANGES, WORTH_APPROACHING};
-use super::memory::{ENTRY_BYTES, row_bytes, touch};
+use super::memory::{ENTRY_BYTES, row_bytes, touch, touch_owned};
 use crate::Delta;
 use crate::key::{KeyMap, KeySpec, KeyState};
 use smallvec::SmallVec;
@@ -72,21 +72,20 @@ impl Arrangement {
             };
             bags.extend(found.map(|bag| (bag, row, is_taken)));
         }
-        let mut stored: SmallVec<[&Row; 2 * CHUNK_CHANGES]> = SmallVec::new();
-        for (bag, row, is_taken) in bags {
-            let looks = stored_too && is_taken;
+        for (bag, _, _) in &bags {
+            black_box(bag.iter().next().is_some_and(|(_, weight)| *weight == 0));
+        }
+        bags.retain(|(_, _, is_taken)| *is_taken && stored_too);
+        for (bag, row, _) in &bags {
             match bag {
-                Bag::Many(many) => {
-                    let candidate = many.candidate(self.identity.hash(row));
-                    black_box(candidate.is_some());
-                    stored.extend(candidate.filter(|_| looks));
-                }
-                // Most differ from it in the first value already.
-                few if looks => few.for_each(|row, _| _ = black_box(row.first().is_some_and(Value::is_null))),
-                few => _ = black_box(few.iter().next().is_some_and(|(_, weight)| *weight == 0)),
+                Bag::Many(_) => _ = black_box(bag.candidate(row, &self.identity).is_some()),
+                few => few.for_each(|own, _| _ = black_box(own.first().is_some_and(Value::is_null))),
             }
         }
-        stored.into_iter().for_each(touch);
+        let candidates = bags.iter().filter_map(|(bag, row, _)| bag.candidate(row, &self.identity));
+        let candidates: SmallVec<[&Row; 2 * CHUNK_CHANGES]> = candidates.collect();
+        candidates.iter().copied().for_each(touch);
+        candidates.into_iter().for_each(touch_owned);
     }
 
     /// False: the row is not in the index, because its key is NULL or failed.

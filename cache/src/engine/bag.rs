@@ -38,6 +38,14 @@ impl Identity {
         }
     }
 
+    #[inline]
+    fn may_be(&self, own: &[Value], row: &[Value]) -> bool {
+        match self {
+            Identity::Whole => own.first() == row.first(),
+            Identity::Columns(columns) => columns.iter().all(|&column| own[column] == row[column]),
+        }
+    }
+
     /// Where this row is among a few, if it has to be there or may be.
     #[inline]
     fn place(&self, rows: &[(Row, i64)], row: &Row, weight: i64) -> Option<usize> {
@@ -118,6 +126,16 @@ impl Bag {
 
     pub fn is_empty(&self) -> bool {
         matches!(self, Bag::Empty)
+    }
+
+    /// A row that may be the one equal to this image, as far as its identity tells.
+    pub fn candidate(&self, row: &Row, identity: &Identity) -> Option<&Row> {
+        match self {
+            Bag::Empty => None,
+            Bag::One((own, _)) => Some(own),
+            Bag::Few(rows) => rows.iter().map(|(own, _)| own).find(|own| identity.may_be(own, row)),
+            Bag::Many(many) => many.candidate(identity.hash(row)),
+        }
     }
 
     /// Sum of the weights.

@@ -6,7 +6,7 @@ use super::arrangement::Arrangement;
 use super::bag::HashedBag;
 use super::graph::{Body, Graph, Node, NodeId, SlotId};
 use super::intake::{CHUNK_CHANGES, WORTH_APPROACHING};
-use super::memory::{ENTRY_BYTES, row_bytes, touch};
+use super::memory::{ENTRY_BYTES, row_bytes, touch, touch_owned};
 use super::{EngineError, TableChange};
 use crate::Delta;
 use crate::delta::{hash_columns, hash_values};
@@ -102,6 +102,7 @@ impl Table {
         };
         // Another core has just made them.
         rows().flatten().for_each(|(row, _)| touch(row));
+        rows().flatten().filter(|(_, is_taken)| *is_taken).for_each(|(row, _)| touch_owned(row));
         if let Some((index, context)) = holder {
             return index.approach(rows().flatten(), true, context);
         }
@@ -115,7 +116,8 @@ impl Table {
             black_box(candidate.is_some());
             stored.extend(candidate.filter(|_| is_taken));
         }
-        stored.into_iter().for_each(touch);
+        stored.iter().copied().for_each(touch);
+        stored.into_iter().for_each(touch_owned);
     }
 
     /// Applies one change and appends what it did. A row to delete that is not present is an error and changes nothing; where
