@@ -3,7 +3,7 @@
 use crate::analysis::Texts;
 use arc_swap::{ArcSwap, Guard};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use weir_planner::RelationId;
@@ -58,11 +58,11 @@ pub enum State {
     Out { reason: &'static str },
 }
 
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tables {
     pub by_id: HashMap<RelationId, StreamTable>,
-    /// Lower-cased relation names, for the filter that runs before any parsing.
-    pub names: HashMap<String, Vec<RelationId>>,
+    /// Lower-cased names of stream tables and of what stands over them, for the filter that runs before any parsing.
+    pub names: HashSet<String>,
 }
 
 /// A base table whose changes are followed, for people.

@@ -265,8 +265,8 @@ fn temporary_objects_that_shadow_a_name() {
     assert_eq!(reader.same(READ).rows.len(), 5);
 }
 
-/// A view over a stream table; memory looks at statements that name one.
-const OVER: &str = "SELECT shop FROM over_totals AS totals ORDER BY shop";
+/// A view over a stream table.
+const OVER: &str = "SELECT shop FROM over_totals ORDER BY shop";
 
 #[test]
 fn row_level_security_underneath_is_always_forwarded() {
@@ -343,17 +343,13 @@ fn security_barrier_and_security_invoker_views() {
          CREATE VIEW plain AS SELECT shop, n FROM totals; GRANT SELECT ON barred, plain TO reader",
     );
     let mut reader = stack.reader("reader");
-    let barred = "SELECT shop FROM barred AS totals ORDER BY shop";
-    let plain = "SELECT shop FROM plain AS totals ORDER BY shop";
+    let barred = "SELECT shop FROM barred ORDER BY shop";
+    let plain = "SELECT shop FROM plain ORDER BY shop";
     reader.from_memory(plain);
     assert_eq!(reader.same(barred).rows.len(), 4);
     // A condition that fails on the row the barrier hides must not be evaluated on it.
-    reader.run(
-        "SELECT shop FROM barred AS totals WHERE 1 / (CASE WHEN shop = 'shop 1' THEN 0 ELSE 1 END) = 1 ORDER BY shop",
-    );
-    reader.run(
-        "SELECT shop FROM barred AS totals WHERE 1 / (CASE WHEN shop = 'shop 1' THEN 0 ELSE 1 END) = 1 ORDER BY shop",
-    );
+    reader.run("SELECT shop FROM barred WHERE 1 / (CASE WHEN shop = 'shop 1' THEN 0 ELSE 1 END) = 1 ORDER BY shop");
+    reader.run("SELECT shop FROM barred WHERE 1 / (CASE WHEN shop = 'shop 1' THEN 0 ELSE 1 END) = 1 ORDER BY shop");
     reader.refused(READ, "42501");
     if stack.server.major() >= 15 {
         stack.change("ALTER VIEW plain SET (security_invoker = true)");

@@ -66,6 +66,8 @@ pub(super) struct Keeper {
     pub(super) records: mpsc::UnboundedSender<Record>,
     pub(super) tables: HashMap<RelationId, Base>,
     pub(super) views: HashMap<RelationId, Managed>,
+    /// Names of ordinary views and functions through which stream tables are read.
+    pub(super) over: Vec<String>,
     /// Counts managed views, so that late outcomes of a replaced one are recognised.
     pub(super) generation: u64,
     /// Counts the watches of base tables.
@@ -162,6 +164,7 @@ async fn attend(
             records: records.clone(),
             tables: HashMap::new(),
             views: HashMap::new(),
+            over: Vec::new(),
             generation: 0,
             lives: 0,
             unsettled: Vec::new(),
@@ -378,7 +381,7 @@ impl Keeper {
             bodies: view.bodies.clone(),
             texts: view.all_texts.clone(),
         });
-        self.shared.suspension.publish(tables.collect());
+        self.shared.suspension.publish(tables.collect(), &self.over);
         self.publish_base_tables();
         let subscribed = self.views.values().filter(|view| !view.row.channels.is_empty()).map(|view| {
             let name = format!("{}.{}", view.row.schema, view.row.name);

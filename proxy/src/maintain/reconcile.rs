@@ -19,6 +19,7 @@ impl Keeper {
     /// Compares the catalog with what is maintained; tears down what is gone or changed, plans what is new.
     pub(super) async fn reconcile(&mut self) -> Result<(), KeeperError> {
         let rows = rows::load(&self.client).await?;
+        self.over = rows::over(&self.client).await?;
         let present: HashMap<RelationId, &StreamTableRow> = rows.iter().map(|row| (row.id, row)).collect();
         let watchable = self.watch_again().await?;
         let reread = self.other_texts().await;

@@ -1,7 +1,6 @@
 //! Withholds all stream tables from memory between a DDL mark in the stream and the moment the catalog has been read again.
 
 use crate::registry::{Registry, State, StreamTable, Tables};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 /// Publishes the registry; while marks are unread, live tables are shown as populating.
@@ -20,9 +19,9 @@ impl Suspension {
     pub(super) fn mark(&self) {
         let mut unread = self.lock();
         *unread += 1;
-        let mut tables: Vec<StreamTable> = self.registry.tables().by_id.values().cloned().collect();
+        let mut tables = Tables::clone(&self.registry.tables());
         withhold(&mut tables);
-        self.registry.replace(index(tables));
+        self.registry.replace(tables);
     }
 
     /// Marks seen so far; give it back to [`Suspension::read`] after the catalog was read.
@@ -35,12 +34,14 @@ impl Suspension {
         *unread = unread.saturating_sub(count);
     }
 
-    pub(super) fn publish(&self, mut tables: Vec<StreamTable>) {
+    /// `over`: names of what stands over stream tables.
+    pub(super) fn publish(&self, tables: Vec<StreamTable>, over: &[String]) {
+        let names = tables.iter().map(|table| &table.name).chain(over).map(|name| name.to_lowercase()).collect();
+        let mut tables = Tables { by_id: tables.into_iter().map(|table| (table.id, table)).collect(), names };
         let unread = self.lock();
         if *unread > 0 {
             withhold(&mut tables);
         }
-        let tables = index(tables);
         // Cached analyses stay good when nothing has changed.
         if *self.registry.tables() != tables {
             self.registry.replace(tables);
@@ -52,16 +53,8 @@ impl Suspension {
     }
 }
 
-fn withhold(tables: &mut [StreamTable]) {
-    for table in tables.iter_mut().filter(|table| table.state == State::Live) {
+fn withhold(tables: &mut Tables) {
+    for table in tables.by_id.values_mut().filter(|table| table.state == State::Live) {
         table.state = State::Populating;
     }
-}
-
-fn index(tables: Vec<StreamTable>) -> Tables {
-    let mut names: HashMap<String, Vec<_>> = HashMap::new();
-    for table in &tables {
-        names.entry(table.name.to_lowercase()).or_default().push(table.id);
-    }
-    Tables { by_id: tables.into_iter().map(|table| (table.id, table)).collect(), names }
 }

@@ -296,11 +296,10 @@ pub(super) fn adopt(names: Names, statements: &mut Statements) {
 mod tests {
     use super::*;
     use bytes::BytesMut;
-    use weir_planner::RelationId;
 
     fn tables() -> Tables {
         let mut tables = Tables::default();
-        tables.names.insert("t".into(), vec![RelationId(1)]);
+        tables.names.insert("t".into());
         tables
     }
 

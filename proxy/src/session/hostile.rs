@@ -10,14 +10,13 @@ use crate::analysis::Labels;
 use crate::registry::Tables;
 use crate::wire::{frame, frontend, startup};
 use bytes::{Bytes, BytesMut};
-use weir_planner::RelationId;
 use weir_planner::settings::Settings;
 use weir_tests::hostile::hammer;
 
 fn tables() -> Tables {
     let mut tables = Tables::default();
     for name in ["totals", "größe", "odd\"name"] {
-        tables.names.insert(name.to_owned(), vec![RelationId(1)]);
+        tables.names.insert(name.to_owned());
     }
     tables
 }

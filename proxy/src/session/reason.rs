@@ -1,7 +1,7 @@
 //! Why a statement that mentions a stream table went to Postgres. Every fallback has a name here (or in the planner, for
 //! what a plan cannot do), is counted under it in the metrics and shown by `SHOW weir.last_route`.
 
-/// The statement mentions no stream table.
+/// The statement mentions no stream table, and nothing that is known to stand over one.
 pub const NO_STREAM_TABLE: &str = "no stream table";
 /// Writes, DDL, EXPLAIN …: only a SELECT, VALUES, TABLE or WITH can be answered, and a COPY of one to the client.
 pub const NOT_A_READ: &str = "not a plain read";

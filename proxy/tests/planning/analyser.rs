@@ -1,7 +1,7 @@
 //! The analyser: statements become plans, and nothing a client writes is ever run by analysing it.
 
 use crate::rig::Rig;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_planner::settings::{SettingSet, Settings};
@@ -57,7 +57,7 @@ impl Bench {
             };
             by_id.insert(id, table);
         }
-        self.registry.replace(Tables { by_id, names: HashMap::new() });
+        self.registry.replace(Tables { by_id, names: HashSet::new() });
     }
 
     async fn lookup(&self, key: &AnalysisKey) -> Result<Arc<Prepared>, (String, String)> {

@@ -1,0 +1,91 @@
+//! Reads that name an ordinary view or a function over stream tables, and no stream table: memory answers them, too, as long as
+//! what they mean is a stream table's.
+
+use rand::Rng;
+use std::time::{Duration, Instant};
+use weir_tests::oracle::{Order, compare, settled};
+use weir_tests::postgres::TestServer;
+use weir_tests::rng;
+use weir_tests::weir::TestWeir;
+use weir_tests::wire::RawClient;
+
+const READS: [&str; 7] = [
+    "SELECT * FROM large",
+    "SELECT shop, total FROM best ORDER BY total DESC, shop LIMIT 3",
+    "SELECT l.shop, b.total FROM \"Odd \"\"view\" l LEFT JOIN best b USING (shop)",
+    "WITH w AS (SELECT shop FROM elsewhere.large WHERE n > 1) SELECT count(*) FROM w",
+    "SELECT * FROM of_shop(3)",
+    "SELECT s.x, f.total FROM (VALUES (1), (2), (5)) s (x), LATERAL of_shop(s.x) f",
+    "SELECT shop FROM largest() UNION ALL SELECT shop FROM best",
+];
+
+fn until_forwarded(through: &mut RawClient, direct: &mut RawClient, sql: &str) {
+    let started = Instant::now();
+    loop {
+        compare(through, direct, sql, Order::Any).unwrap_or_else(|found| panic!("{found}"));
+        if through.last_route().starts_with("forwarded") {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{sql}: still from memory");
+    }
+}
+
+#[test]
+fn what_stands_over_stream_tables_is_read_from_memory() {
+    let mut random = rng::seeded("views_over");
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut through = RawClient::superuser(&weir.address());
+    let mut direct = RawClient::superuser(&server.address());
+    direct.execute("CREATE TABLE sales (id int PRIMARY KEY, shop int, amount int); CREATE SCHEMA elsewhere");
+    through.execute(
+        "SELECT pgtrickle.create_stream_table(name => 'totals', query => $$ SELECT shop, sum(amount) AS total, count(*) AS n \
+         FROM sales GROUP BY shop $$, schedule => '1s')",
+    );
+    // They come later than the table, and two of the same name.
+    direct.execute(
+        "CREATE VIEW large AS SELECT shop, total, n FROM totals WHERE total > 10;
+         CREATE VIEW elsewhere.large AS SELECT shop, n FROM totals;
+         CREATE VIEW \"Odd \"\"view\" AS SELECT shop, total % 7 AS rest FROM elsewhere.large JOIN totals USING (shop);
+         CREATE VIEW best AS SELECT shop, max(total) AS total FROM large GROUP BY shop HAVING count(*) > 0;
+         CREATE FUNCTION of_shop (s int) RETURNS TABLE (total bigint) STABLE LANGUAGE sql
+             BEGIN ATOMIC SELECT t.total FROM totals t WHERE t.shop = s; END;
+         CREATE FUNCTION largest () RETURNS SETOF large STABLE LANGUAGE sql BEGIN ATOMIC SELECT * FROM large; END;
+         CREATE VIEW mixed AS SELECT l.shop, s.id FROM large l JOIN sales s USING (shop);
+         CREATE MATERIALIZED VIEW frozen AS SELECT shop FROM totals;
+         CREATE VIEW over_frozen AS SELECT shop FROM frozen",
+    );
+    through.execute("SET weir.consistency = 'latest'");
+    for _ in 0..rng::rounds(6, 100) {
+        for _ in 0..random.random_range(1..9) {
+            let (id, shop, amount) = (random.random_range(0..60), random.random_range(0..8), random.random_range(0..9));
+            direct.execute(&match random.random_range(0..8) {
+                0 => format!("DELETE FROM sales WHERE id = {id}"),
+                1 => format!("UPDATE sales SET shop = NULLIF({shop}, 5) WHERE amount = {amount}"),
+                _ => format!(
+                    "INSERT INTO sales VALUES ({id}, {shop}, {amount}) ON CONFLICT (id) DO UPDATE SET amount = {amount}"
+                ),
+            });
+        }
+        READS.iter().for_each(|sql| settled(&mut through, &mut direct, sql));
+        // Those need more than what is in memory.
+        for sql in ["SELECT * FROM mixed", "SELECT * FROM over_frozen"] {
+            compare(&mut through, &mut direct, sql, Order::Any).unwrap_or_else(|found| panic!("{found}"));
+            assert!(through.last_route().starts_with("forwarded"), "{sql}: {}", through.last_route());
+        }
+    }
+
+    // The view comes to mean something else, and to stand over nothing.
+    direct.execute("CREATE OR REPLACE VIEW large AS SELECT shop, total + 1 AS total, n FROM totals WHERE total > 3");
+    READS.iter().for_each(|sql| settled(&mut through, &mut direct, sql));
+    direct.execute("ALTER VIEW large RENAME TO larger");
+    settled(&mut through, &mut direct, "SELECT * FROM larger");
+    settled(&mut through, &mut direct, READS[1]);
+    direct.execute("CREATE OR REPLACE VIEW larger AS SELECT shop, amount::bigint AS total, 1::bigint AS n FROM sales");
+    until_forwarded(&mut through, &mut direct, "SELECT * FROM larger");
+    until_forwarded(&mut through, &mut direct, READS[1]);
+    settled(&mut through, &mut direct, READS[4]);
+    // The catalogue has been read since: its name is no more than any other.
+    compare(&mut through, &mut direct, "SELECT * FROM larger", Order::Any).unwrap_or_else(|found| panic!("{found}"));
+    assert_eq!(through.last_route(), "forwarded: no stream table");
+}
