@@ -9,7 +9,7 @@ export WEIR_BINARY
 unset WEIR_LONG
 
 SUITES='capture maintain planning consistency errors failure hidden_views known_bugs large_reads literals opening partitions read_your_writes session sql_functions
-    table_functions transactions unseen_errors windows wire_forward'
+    table_functions transactions unseen_errors views_over windows wire_forward'
 selection=
 for suite in $SUITES; do selection="$selection --test $suite"; done
 
