@@ -31,7 +31,7 @@ pub(crate) enum Identity {
 
 impl Identity {
     #[inline]
-    pub fn hash(&self, row: &[Value]) -> u64 {
+    fn hash(&self, row: &[Value]) -> u64 {
         match self {
             Identity::Whole => hash_values(row),
             Identity::Columns(columns) => hash_columns(row, columns),

@@ -204,6 +204,7 @@ impl Node {
         Some((table, held.map(|slot| (&mut slot.arrangement, &*slot.context))))
     }
 
+    /// What has the rows of the node's table.
     fn holder(&self, table: &Table) -> Option<&Arrangement> {
         table.holder.map(|index| &self.slots[index].as_ref().expect("what has a table's rows stays").arrangement)
     }
@@ -281,10 +282,10 @@ impl Graph {
 
 #[cfg(test)]
 impl super::Engine {
-    /// Which of a table's indexes has its rows.
-    pub fn holder_of(&self, id: RelationId) -> Option<usize> {
+    /// Which of a table's indexes has its rows, and how many it leaves to the table itself.
+    pub fn holder_of(&self, id: RelationId) -> Option<(usize, usize)> {
         match &self.graph.node(self.table_node(id).ok()?).body {
-            Body::Table(table) => table.holder,
+            Body::Table(table) => Some((table.holder?, table.rows.len())),
             Body::Operator(_) => None,
         }
     }
