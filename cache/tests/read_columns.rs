@@ -10,6 +10,7 @@ use support::{call, column, filter, row, scan, types};
 use weir_cache::read::{ReadError, execute};
 use weir_cache::{Position, Publisher, Snapshot};
 use weir_planner::eval::EvalContext;
+use weir_planner::optimize::is_certain;
 use weir_planner::plan::{AggregateCall, AggregateKind, Node};
 use weir_planner::types::oid;
 use weir_planner::{ColumnType, Expr, Numeric, Plan, RelationId, Row, Value};
@@ -165,8 +166,9 @@ impl Generator {
 
     /// Over `input`, conditions and perhaps groups.
     fn plans(&mut self, inputs: [Plan; 2]) -> [Plan; 2] {
-        let conditions: Vec<Expr> = (0..self.rng.random_range(0..4)).map(|_| self.condition()).collect();
-        // One filter over the other: what fails one condition is not asked the next, as in a scan.
+        let mut conditions: Vec<Expr> = (0..self.rng.random_range(0..4)).map(|_| self.condition()).collect();
+        // One filter over the other: what fails one condition is not asked the next, as in a scan, which asks what costs more last.
+        conditions.sort_by_key(|condition| !is_certain(condition));
         let filtered = inputs.map(|input| conditions.iter().cloned().fold(input, filter));
         if self.rng.random_bool(0.2) {
             return filtered;

@@ -100,13 +100,14 @@ impl<'a> Run<'a> {
     /// The rows an index offers for the scan's conditions, each once, as a scan would meet them; a superset of what passes. None:
     /// no index serves, or it would offer more than `most`.
     pub(super) fn lookup(&self, scan: &Scan, version: &TableVersion, most: usize) -> ControlFlow<Stop, Option<RowIds>> {
-        if scan.comparisons.is_empty() {
+        let comparisons = self.usable(scan)?;
+        if comparisons.is_empty() {
             return Continue(None);
         }
-        let equal: SmallVec<[usize; 4]> = equalities(scan).map(|comparison| comparison.column).collect();
+        let equal: SmallVec<[usize; 4]> = equalities(comparisons).map(|comparison| comparison.column).collect();
         if !equal.is_empty()
             && let Some((index, columns)) = version.hash_index(&equal)
-            && let Some(keys) = self.keys(scan, version, columns)?
+            && let Some(keys) = self.keys(comparisons, version, columns)?
         {
             let mut hashes: SmallVec<[u64; 4]> = keys.iter().filter_map(|key| index.hash(key.iter())).collect();
             hashes.sort_unstable();
@@ -125,14 +126,25 @@ impl<'a> Run<'a> {
             }
             return Continue(Some(ids));
         }
-        self.range(scan, version, most)
+        self.range(comparisons, version, most)
+    }
+
+    /// The comparisons that an index may answer: what it passes over is not asked the other filters.
+    fn usable<'s>(&self, scan: &'s Scan) -> ControlFlow<Stop, &'s [Comparison]> {
+        let all = scan.always == scan.comparisons.len() || self.is_proved(&scan.doubts, scan)?;
+        Continue(if all { &scan.comparisons } else { &scan.comparisons[..scan.always] })
     }
 
     /// All keys the equality conditions allow for these columns; None when one cannot be said in the column's type.
-    fn keys(&self, scan: &Scan, version: &TableVersion, columns: &[usize]) -> ControlFlow<Stop, Option<Keys>> {
+    fn keys(
+        &self,
+        comparisons: &[Comparison],
+        version: &TableVersion,
+        columns: &[usize],
+    ) -> ControlFlow<Stop, Option<Keys>> {
         let mut keys: Keys = smallvec::smallvec![SmallVec::new()];
         for &column in columns {
-            let Some(comparison) = equalities(scan).find(|comparison| comparison.column == column) else {
+            let Some(comparison) = equalities(comparisons).find(|comparison| comparison.column == column) else {
                 return Continue(None);
             };
             let Some(values) = self.looked_up(&comparison.values, MAX_LOOKUPS / keys.len().max(1))? else {
@@ -180,13 +192,18 @@ impl<'a> Run<'a> {
     }
 
     /// The rows of a range of an ascending index, as a scan would meet them.
-    fn range(&self, scan: &Scan, version: &TableVersion, most: usize) -> ControlFlow<Stop, Option<RowIds>> {
-        for comparison in &scan.comparisons {
+    fn range(
+        &self,
+        comparisons: &[Comparison],
+        version: &TableVersion,
+        most: usize,
+    ) -> ControlFlow<Stop, Option<RowIds>> {
+        for comparison in comparisons {
             let column = OrderedColumn { column: comparison.column, descending: false, nulls_first: false };
             let Some(index) = version.index_led_by(column) else { continue };
             let mut low = None;
             let mut high = None;
-            for bound in scan.comparisons.iter().filter(|bound| bound.column == comparison.column) {
+            for bound in comparisons.iter().filter(|bound| bound.column == comparison.column) {
                 let Some(expr) = bound.values.single() else { continue };
                 let value = self.value(expr, Tuple::single(&[]))?;
                 let Some(value) = as_column_type(value, version.columns[bound.column].oid) else { continue };
@@ -250,6 +267,10 @@ impl<'a> Run<'a> {
         const MIN_PATIENCE: usize = 1024;
         let version = self.version(scan)?;
         let Some(index) = version.ordered_index(order) else { return Continue(None) };
+        // Postgres sorts, and asks every row before.
+        if !self.is_proved(&scan.doubts, scan)? {
+            return Continue(None);
+        }
         let patience = (version.distinct() / RANGE_FRACTION).max(MIN_PATIENCE);
         let mut rows = Vec::new();
         let mut found = 0;
@@ -274,13 +295,13 @@ impl<'a> Run<'a> {
     }
 }
 
-fn equalities(scan: &Scan) -> impl Iterator<Item = &Comparison> {
-    scan.comparisons.iter().filter(|comparison| comparison.operator == Operator::Equal)
+fn equalities(comparisons: &[Comparison]) -> impl Iterator<Item = &Comparison> {
+    comparisons.iter().filter(|comparison| comparison.operator == Operator::Equal)
 }
 
 /// Asks for the index that would have answered the scan's conditions.
 fn wish_for_lookup(scan: &Scan, version: &TableVersion) {
-    let mut equal: Vec<usize> = equalities(scan).map(|comparison| comparison.column).collect();
+    let mut equal: Vec<usize> = equalities(&scan.comparisons).map(|comparison| comparison.column).collect();
     equal.sort_unstable();
     equal.dedup();
     if !equal.is_empty() {

@@ -1,9 +1,11 @@
 //! From a logical plan to the physical one: done once per statement.
 
 use super::ReadError;
-use super::comparison::comparison;
+use super::conjuncts::as_asked;
 use super::op::{Join, Lazy, Op, Scan, Sort};
+use super::proof::Proof;
 use super::rewrite::{column_range, conjuncts, shift, shift_down, size, substitute};
+use weir_planner::optimize::{is_certain, is_executed_apart};
 use weir_planner::plan::{AggregateCall, JoinKind, Node, SortKey, WindowCall};
 use weir_planner::types::oid;
 use weir_planner::{Collation, Expr, Plan};
@@ -15,14 +17,14 @@ pub(super) fn compile(plan: &Plan) -> Result<Lazy, ReadError> {
     Ok(match &plan.node {
         Node::Scan { relation, columns } => {
             let width = columns.iter().max().map_or(0, |greatest| greatest + 1);
-            let scan = Scan { relation: *relation, width, filters: Vec::new(), comparisons: Vec::new() };
+            let scan = Scan::new(*relation, width);
             Lazy { op: Op::Scan(scan), outputs: columns.iter().map(|&column| Expr::Column(column)).collect() }
         }
         Node::Values { rows } => {
             Lazy { op: Op::Values(rows.clone()), outputs: (0..plan.columns.len()).map(Expr::Column).collect() }
         }
         Node::Filter { input, predicate } => {
-            let Lazy { op, outputs } = compile(input)?;
+            let Lazy { op, outputs } = compile_below(input)?;
             let predicate = substitute(predicate, &outputs);
             Lazy { op: filter(op, conjuncts(predicate)), outputs }
         }
@@ -37,7 +39,7 @@ pub(super) fn compile(plan: &Plan) -> Result<Lazy, ReadError> {
         }
         Node::Join(join) => return compile_join(join),
         Node::Aggregate { input, keys, aggregates } => {
-            let Lazy { op, outputs } = compile(input)?;
+            let Lazy { op, outputs } = compile_below(input)?;
             let keys: Vec<Expr> = keys.iter().map(|key| substitute(key, &outputs)).collect();
             let aggregates: Vec<AggregateCall> = aggregates.iter().map(|call| over(call, &outputs)).collect();
             let width = keys.len() + aggregates.len();
@@ -56,10 +58,17 @@ pub(super) fn compile(plan: &Plan) -> Result<Lazy, ReadError> {
         }
         Node::Sort { input, keys, limit, offset } => {
             sortable(keys)?;
-            let Lazy { op, outputs } = compile(input)?;
-            let keys = keys.iter().map(|key| SortKey { expr: substitute(&key.expr, &outputs), ..key.clone() });
+            // Postgres computes what it shows before it sorts. Where it sorts nothing it ends with the last row that is wanted.
+            let drops_rows = (limit.is_some() || offset.is_some()) && !keys.is_empty();
+            let Lazy { op, outputs } = match compile(input)? {
+                lazy if drops_rows && !matches!(lazy.op, Op::Scan(_)) => whole(lazy),
+                lazy => lazy,
+            };
+            let unseen = if drops_rows { Proof::of(&outputs) } else { Proof::default() };
+            let keys =
+                keys.iter().map(|key| SortKey { expr: substitute(&key.expr, &outputs), ..key.clone() }).collect();
             let width = outputs.len();
-            let sort = Sort { input: op, keys: keys.collect(), outputs, limit: limit.clone(), offset: offset.clone() };
+            let sort = Sort { input: op, keys, outputs, limit: limit.clone(), offset: offset.clone(), unseen };
             columns(Op::Sort(Box::new(sort)), width)
         }
         Node::Repeat { input } => {
@@ -78,6 +87,22 @@ pub(super) fn compile(plan: &Plan) -> Result<Lazy, ReadError> {
     })
 }
 
+/// As [`compile`], for the input of what drops rows: columns that Postgres computes before, and that may fail, are computed for
+/// every row.
+fn compile_below(plan: &Plan) -> Result<Lazy, ReadError> {
+    let lazy = compile(plan)?;
+    Ok(if is_executed_apart(plan) { whole(lazy) } else { lazy })
+}
+
+/// Computes all columns for every row if some may fail.
+fn whole(lazy: Lazy) -> Lazy {
+    if lazy.outputs.iter().all(is_certain) {
+        return lazy;
+    }
+    let width = lazy.outputs.len();
+    columns(Op::Project { input: Box::new(lazy.op), exprs: lazy.outputs, is_whole: true }, width)
+}
+
 /// As [`compile`], yielding single slices of exactly the plan's columns.
 pub(super) fn compile_single(plan: &Plan) -> Result<Op, ReadError> {
     Ok(single(compile(plan)?))
@@ -93,7 +118,7 @@ fn single(lazy: Lazy) -> Op {
     if is_plain && width(&lazy.op) == Some(lazy.outputs.len()) {
         return lazy.op;
     }
-    Op::Project { input: Box::new(lazy.op), exprs: lazy.outputs }
+    Op::Project { input: Box::new(lazy.op), exprs: lazy.outputs, is_whole: false }
 }
 
 /// Width of the single slices an operator yields; None for pairs.
@@ -118,25 +143,13 @@ fn width(op: &Op) -> Option<usize> {
 fn filter(op: Op, parts: Vec<Expr>) -> Op {
     match op {
         Op::Scan(mut scan) => {
-            for part in parts {
-                scan.comparisons.extend(comparison(&part));
-                scan.filters.push(part);
-            }
+            scan.add(parts);
             Op::Scan(scan)
         }
         Op::Join(mut join) => {
             let into_left = !matches!(join.kind, JoinKind::Right | JoinKind::Full);
             let into_right = matches!(join.kind, JoinKind::Inner | JoinKind::Right);
-            let (mut left, mut right, mut rest) = (Vec::new(), Vec::new(), Vec::new());
-            for part in parts {
-                match column_range(&part) {
-                    Some((_, high)) if high < join.left_width && into_left => left.push(part),
-                    Some((low, _)) if low >= join.left_width && into_right => {
-                        right.push(shift_down(&part, join.left_width));
-                    }
-                    _ => rest.push(part),
-                }
-            }
+            let (left, right, rest) = by_side(parts, join.left_width, into_left, into_right);
             if !left.is_empty() {
                 join.left = filter(join.left, left);
             }
@@ -145,15 +158,16 @@ fn filter(op: Op, parts: Vec<Expr>) -> Op {
             }
             remaining(Op::Join(join), rest)
         }
-        Op::Project { input, exprs } => {
+        Op::Project { input, exprs, is_whole: false } => {
             let parts = parts.iter().map(|part| substitute(part, &exprs)).collect();
-            Op::Project { input: Box::new(filter(*input, parts)), exprs }
+            Op::Project { input: Box::new(filter(*input, parts)), exprs, is_whole: false }
         }
         other => remaining(other, parts),
     }
 }
 
 fn remaining(op: Op, mut parts: Vec<Expr>) -> Op {
+    as_asked(&mut parts);
     let predicate = match parts.len() {
         0 => return op,
         1 => parts.remove(0),
@@ -171,33 +185,61 @@ fn compile_join(join: &weir_planner::plan::Join) -> Result<Lazy, ReadError> {
     let right_width = width(&right.op).expect("a join's side yields single slices");
     let mut outputs = left.outputs.clone();
     outputs.extend(right.outputs.iter().map(|expr| shift(expr, left_width)));
-    let residual = join.residual.as_ref().map(|residual| substitute(residual, &outputs));
+    let conditions = join.residual.as_ref().map_or(vec![], |residual| conjuncts(substitute(residual, &outputs)));
     if matches!(join.kind, JoinKind::Semi | JoinKind::Anti) {
         outputs = left.outputs.clone();
     }
+    let (of_left, of_right, mut residual) = sides_of_conditions(join.kind, left_width, conditions);
+    as_asked(&mut residual);
     let op = Join {
         kind: join.kind,
         left_keys: join.equal.iter().map(|(key, _)| substitute(key, &left.outputs)).collect(),
         right_keys: join.equal.iter().map(|(_, key)| substitute(key, &right.outputs)).collect(),
-        left: left.op,
+        left: filter(left.op, of_left),
         left_width,
-        right: right.op,
+        right: filter(right.op, of_right),
         right_width,
-        residual,
+        residual: Expr::conjunction(residual),
     };
     Ok(Lazy { op: Op::Join(Box::new(op)), outputs })
+}
+
+/// Conditions of a join that can be asked of one side's rows before it, and the others. Postgres asks them there, of rows that
+/// nothing matches, too.
+fn sides_of_conditions(kind: JoinKind, left_width: usize, conditions: Vec<Expr>) -> (Vec<Expr>, Vec<Expr>, Vec<Expr>) {
+    let of_left = matches!(kind, JoinKind::Inner | JoinKind::Semi | JoinKind::Right);
+    let of_right = matches!(kind, JoinKind::Inner | JoinKind::Semi | JoinKind::Anti | JoinKind::Left);
+    by_side(conditions, left_width, of_left, of_right)
+}
+
+/// Conditions over pairs: over left rows alone and right rows alone, where they may go there, and the rest.
+fn by_side(
+    conditions: Vec<Expr>,
+    left_width: usize,
+    into_left: bool,
+    into_right: bool,
+) -> (Vec<Expr>, Vec<Expr>, Vec<Expr>) {
+    let (mut left, mut right, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    for condition in conditions {
+        match column_range(&condition) {
+            Some((_, high)) if high < left_width && into_left => left.push(condition),
+            Some((low, _)) if low >= left_width && into_right => right.push(shift_down(&condition, left_width)),
+            _ => rest.push(condition),
+        }
+    }
+    (left, right, rest)
 }
 
 /// One side of a join as single slices. Where the join puts NULLs in place of the side, its columns must be plain: an
 /// expression over absent columns would not be NULL by itself.
 fn side(plan: &Plan, may_be_null: bool) -> Result<Lazy, ReadError> {
-    let lazy = compile(plan)?;
+    let lazy = compile_below(plan)?;
     let is_plain = lazy.outputs.iter().all(|expr| matches!(expr, Expr::Column(_)));
     if width(&lazy.op).is_some() && (is_plain || !may_be_null) {
         return Ok(lazy);
     }
     let width = lazy.outputs.len();
-    Ok(columns(Op::Project { input: Box::new(lazy.op), exprs: lazy.outputs }, width))
+    Ok(columns(Op::Project { input: Box::new(lazy.op), exprs: lazy.outputs, is_whole: false }, width))
 }
 
 fn over(call: &AggregateCall, outputs: &[Expr]) -> AggregateCall {

@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
     fn sorted_rows(&self, sort: &Sort) -> ControlFlow<Stop, SmallVec<[&'a Row; 2]>> {
         let Op::Scan(scan) = &sort.input else { unreachable!("only called for a sort over a scan") };
         let window = self.limits(sort)?;
-        let rows = self.sort_scan(scan, &sort.keys, window)?;
+        let rows = self.sort_scan(scan, sort, window)?;
         let mut found = SmallVec::new();
         window.cut(rows, |row, count| self.take(row, count, &mut found))?;
         Continue(found)

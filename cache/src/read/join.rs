@@ -57,7 +57,10 @@ impl<'a> Run<'a> {
             if left.len() * LOOKUP_COST < version.distinct()
                 && let Some(columns) = plain_columns(&join.right_keys)
             {
-                if let Some((index, of)) = version.hash_index(&columns) {
+                // Rows that are not looked up are not asked the scan's filters.
+                if let Some((index, of)) = version.hash_index(&columns)
+                    && self.is_proved(&scan.doubts, scan)?
+                {
                     let lookup = Lookup { scan, version, index, of, columns: &columns };
                     return self.join_by_index(join, &left, &left_counts, &lookup, sink);
                 }

@@ -2,7 +2,7 @@
 //!
 //! A statement is compiled once ([`Compiled`]): expressions are folded into few operators over stored rows. Each
 //! execution picks indexes by what the snapshot has, and asks the publisher for those it missed. Nothing here waits,
-//! locks, or answers an error: what fails is forwarded, and Postgres says what it says.
+//! or answers an error: what fails is forwarded, and Postgres says what it says.
 
 mod access;
 mod aggregate;
@@ -10,11 +10,13 @@ mod chunked;
 mod comparison;
 mod compile;
 mod compiled;
+mod conjuncts;
 pub mod hot;
 mod join;
 mod keys;
 mod mask;
 mod op;
+mod proof;
 mod rewrite;
 mod rows;
 mod run;

@@ -4,6 +4,7 @@
 //! calls a column is an expression over such a tuple ([`Lazy::outputs`]), evaluated only where a value is needed.
 
 use super::comparison::Comparison;
+use super::proof::Proof;
 use weir_planner::plan::{AggregateCall, JoinKind, SetCalls, SortKey, WindowCall};
 use weir_planner::{Expr, RelationId};
 
@@ -26,6 +27,8 @@ pub(super) enum Op {
     Project {
         input: Box<Op>,
         exprs: Vec<Expr>,
+        /// For every tuple, whatever conditions above say.
+        is_whole: bool,
     },
     Join(Box<Join>),
     Aggregate {
@@ -66,10 +69,22 @@ pub(super) struct Scan {
     pub(super) relation: RelationId,
     /// Stored columns that may be looked at: tuples are cut to this width.
     pub(super) width: usize,
-    /// Conjuncts over the stored row.
+    /// Conjuncts over the stored row, in the order in which a row is asked them.
     pub(super) filters: Vec<Expr>,
     /// Those of them that an index can answer.
     pub(super) comparisons: Vec<Comparison>,
+    /// The first so many of `comparisons` come before any filter that may fail: an index that answers these passes over rows
+    /// that would not be asked it.
+    pub(super) always: usize,
+    /// The filters that may fail.
+    pub(super) doubts: Proof,
+}
+
+impl Scan {
+    pub(super) fn new(relation: RelationId, width: usize) -> Scan {
+        let (filters, comparisons) = (Vec::new(), Vec::new());
+        Scan { relation, width, filters, comparisons, always: 0, doubts: Proof::default() }
+    }
 }
 
 /// Yields pairs (left slice, right slice), or left slices for Semi and Anti. Both inputs yield single slices.
@@ -95,4 +110,6 @@ pub(super) struct Sort {
     pub(super) outputs: Vec<Expr>,
     pub(super) limit: Option<Expr>,
     pub(super) offset: Option<Expr>,
+    /// Of a scan: `outputs` that Postgres computes for rows beyond the limit, too, and that may fail.
+    pub(super) unseen: Proof,
 }

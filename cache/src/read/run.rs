@@ -142,7 +142,7 @@ impl<'a> Run<'a> {
             Op::Filter { input, predicate } => self.run(input, &mut |tuple, count| {
                 if self.passes(predicate, tuple)? { sink(tuple, count) } else { Continue(()) }
             }),
-            Op::Project { input, exprs } => {
+            Op::Project { input, exprs, .. } => {
                 let mut values = Vec::with_capacity(exprs.len());
                 self.run(input, &mut |tuple, count| {
                     self.values(exprs, tuple, &mut values)?;

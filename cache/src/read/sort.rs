@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
         let window = self.limits(sort)?;
         let mut values = Vec::with_capacity(sort.outputs.len());
         if let Op::Scan(scan) = &sort.input {
-            let rows = self.sort_scan(scan, &sort.keys, window)?;
+            let rows = self.sort_scan(scan, sort, window)?;
             return window.cut(rows, |row, count| {
                 self.values(&sort.outputs, Tuple::single(row), &mut values)?;
                 sink(Tuple::single(&values), count)
@@ -172,15 +172,15 @@ impl<'a> Run<'a> {
     }
 
     /// The rows of a scan in order, as many as the window reaches.
-    pub(super) fn sort_scan(
-        &self,
-        scan: &Scan,
-        keys: &[SortKey],
-        window: Window,
-    ) -> ControlFlow<Stop, Vec<(&'a Row, u64)>> {
-        let reach = window.reach();
+    pub(super) fn sort_scan(&self, scan: &Scan, sort: &Sort, window: Window) -> ControlFlow<Stop, Vec<(&'a Row, u64)>> {
+        let (keys, reach) = (&sort.keys, window.reach());
         if keys.is_empty() {
             return self.first_of_scan(scan, reach);
+        }
+        // Where nothing is wanted, Postgres does not begin.
+        if window.limit != Some(0) && !self.is_proved(&sort.unseen, scan)? {
+            let mut values = Vec::new();
+            self.scan(scan, &mut |row, _, _| self.values(sort.unseen.exprs(), Tuple::single(row), &mut values))?;
         }
         match plain_order(keys) {
             Some(order) => self.sort_scan_by_columns(scan, &order, reach),

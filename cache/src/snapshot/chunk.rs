@@ -2,7 +2,7 @@
 
 use super::columns::Column;
 use super::directory::RowId;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use weir_planner::Row;
 
 /// Slots per chunk: large enough that a million rows are a thousand chunks (one publish may touch them all), small
@@ -36,6 +36,22 @@ struct Slots {
     rows: Box<[OnceLock<(Row, RowId)>]>,
     /// The columns, each made when it is first asked for; empty while the chunk is not full.
     columns: OnceLock<Box<[OnceLock<Option<Column>>]>>,
+}
+
+/// Tells the slots of one chunk from those of any other, also after they have gone.
+#[derive(Clone, Debug)]
+pub(crate) struct SlotsId(Weak<Slots>);
+
+impl SlotsId {
+    /// No other slots have it while this id is kept.
+    pub(crate) fn address(&self) -> usize {
+        self.0.as_ptr().addr()
+    }
+
+    /// No version has them any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
 }
 
 /// One version of a chunk.
@@ -91,6 +107,10 @@ impl Chunk {
     /// Every live row occurs once.
     pub(crate) fn is_set(&self) -> bool {
         self.counts.is_none()
+    }
+
+    pub(crate) fn slots(&self) -> SlotsId {
+        SlotsId(Arc::downgrade(&self.slots))
     }
 
     pub(crate) fn mask(&self) -> Mask {

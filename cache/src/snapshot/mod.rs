@@ -21,7 +21,7 @@ mod table;
 mod tree;
 mod version;
 
-pub(crate) use chunk::{CHUNK_ROWS, Chunk, Mask, offsets};
+pub(crate) use chunk::{CHUNK_ROWS, Chunk, Mask, SlotsId, offsets};
 pub(crate) use columns::{Codes, Column, Kind, MAX_CODES, Numbers};
 pub use demand::{DEMANDS_TO_BUILD, INDEX_MIN_ROWS};
 pub use difference::Difference;
@@ -32,4 +32,5 @@ pub use indexes::MAX_INDEXES;
 pub use order_key::OrderedColumn;
 pub(crate) use order_key::compare_rows;
 pub use publisher::{BUILD_ROWS_PER_PUBLISH, Publisher};
+pub(crate) use version::ContentsId;
 pub use version::{Snapshot, TableVersion};

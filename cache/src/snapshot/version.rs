@@ -10,7 +10,7 @@ use super::table::Table;
 use crate::Position;
 use crate::clock::ClockSpan;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use weir_planner::{ColumnType, RelationId, Row};
 
 /// All stream tables. Each version says from which position on it is right (`as_of`) and, because nothing it reads
@@ -65,6 +65,16 @@ pub(super) struct Contents {
     generation: u64,
 }
 
+/// Tells the rows of one version from those of another, also after they have gone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ContentsId(Weak<Contents>);
+
+impl PartialEq for ContentsId {
+    fn eq(&self, other: &ContentsId) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
+}
+
 impl Contents {
     pub(super) fn of(table: &Table, generation: u64) -> Contents {
         Contents {
@@ -102,6 +112,10 @@ impl TableVersion {
     /// The indexes readers may use now.
     pub fn index_specs(&self) -> impl Iterator<Item = &IndexSpec> {
         self.contents.indexes.iter().map(|index| &*index.spec)
+    }
+
+    pub(crate) fn contents_id(&self) -> ContentsId {
+        ContentsId(Arc::downgrade(&self.contents))
     }
 
     pub(crate) fn distinct(&self) -> usize {

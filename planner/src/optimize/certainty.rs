@@ -19,34 +19,34 @@ impl Relations for Catalog {
     }
 }
 
+/// The expression is no error where the columns that it reads hold none. Sums and products of numerics count as such: they fail
+/// only beyond 131,072 digits, and then Postgres' own outcome is that of the order in which it happens to join.
+pub fn is_certain(expr: &Expr) -> bool {
+    let is_total = |part: &Expr| match part {
+        Expr::Call { function, .. } => {
+            cannot_fail_itself(part)
+                || matches!(
+                    function.symbol,
+                    "numeric_mul" | "numeric_add" | "numeric_sub" | "int2_numeric" | "int4_numeric" | "int8_numeric"
+                )
+        }
+        Expr::Case { .. } | Expr::Coalesce(_) => true,
+        other => cannot_fail_itself(other),
+    };
+    let mut is_certain = true;
+    expr.visit(&mut |part| is_certain &= is_total(part));
+    is_certain
+}
+
 /// What is certain of plans.
 pub(super) struct Certainty<'c> {
     pub relations: &'c dyn Relations,
 }
 
 impl Certainty<'_> {
-    /// The expression over the plan's rows is never an error. Sums and products of numerics count as such: they fail only
-    /// beyond 131,072 digits, and then Postgres' own outcome is that of the order in which it happens to join.
+    /// The expression over the plan's rows is never an error.
     pub fn of_expr(&self, expr: &Expr, plan: &Plan) -> bool {
-        let is_total = |part: &Expr| match part {
-            Expr::Call { function, .. } => {
-                cannot_fail_itself(part)
-                    || matches!(
-                        function.symbol,
-                        "numeric_mul"
-                            | "numeric_add"
-                            | "numeric_sub"
-                            | "int2_numeric"
-                            | "int4_numeric"
-                            | "int8_numeric"
-                    )
-            }
-            Expr::Case { .. } | Expr::Coalesce(_) => true,
-            other => cannot_fail_itself(other),
-        };
-        let mut is_certain = true;
-        expr.visit(&mut |part| is_certain &= is_total(part));
-        is_certain && expr.columns().into_iter().all(|column| self.of_column(plan, column))
+        is_certain(expr) && expr.columns().into_iter().all(|column| self.of_column(plan, column))
     }
 
     /// What decides in this join which rows are joined.

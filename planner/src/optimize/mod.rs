@@ -17,14 +17,14 @@ mod selective;
 mod tests;
 mod unseen;
 
-pub use certainty::Relations;
+pub use certainty::{Relations, is_certain};
 pub use equality::split_equalities;
 pub(crate) use facts::not_null;
 pub(crate) use fold::simplified;
 pub use fold::with_constants;
 pub use reduce::reduce;
 pub use selective::is_selective_scan;
-pub use unseen::{Dropper, raised, unseen};
+pub use unseen::{Dropper, is_executed_apart, raised, unseen};
 
 use crate::catalog::Catalog;
 use crate::plan::{Node, Plan};

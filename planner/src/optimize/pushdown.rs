@@ -2,7 +2,8 @@
 //!
 //! A condition moves below a node only if it cannot fail ([`cannot_fail`]): Postgres may evaluate it later, or not at all.
 //! It moves below
-//! - a projection, with the projected expressions put in (only if these cannot fail either);
+//! - a projection, with the projected expressions put in (only if these cannot fail either, and none where it is of window
+//!   functions or of a limit, above which Postgres evaluates the condition);
 //! - an inner join, to the side it reads; an outer join, only to the side that is never padded with NULLs;
 //! - grouping and DISTINCT, if it reads keys only and does not tell equal ones apart ([`is_safe`]);
 //! - UNION ALL, into every branch; below what repeats rows or sets functions beside them.
@@ -35,7 +36,8 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
                     _ => None,
                 })
             };
-            let (below, above) = split(conjuncts, |conjunct| cannot_fail(&substitute(conjunct)));
+            let stays = computes_whole(&input) && !exprs.iter().all(cannot_fail);
+            let (below, above) = split(conjuncts, |conjunct| !stays && cannot_fail(&substitute(conjunct)));
             let below = below.iter().map(substitute).collect();
             plan.node = Node::Project { input: Box::new(push(*input, below)), exprs };
             filter(plan, above)
@@ -85,6 +87,17 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
             filter(plan, above)
         }
         _ => filter(map_inputs(plan, &mut push_filters), conjuncts),
+    }
+}
+
+/// Columns computed over such an input are so for all of its rows: Postgres does not ask a condition below, and does not merge it
+/// with the query around it.
+fn computes_whole(input: &Plan) -> bool {
+    match &input.node {
+        Node::Filter { input, .. } | Node::Project { input, .. } => computes_whole(input),
+        Node::Sort { limit, offset, .. } => limit.is_some() || offset.is_some(),
+        Node::Window { .. } => true,
+        _ => false,
     }
 }
 

@@ -83,7 +83,7 @@ pub fn raised(plan: &Plan, relations: &dyn Relations) -> Vec<bool> {
 }
 
 /// Postgres does not merge this with the query around it.
-fn is_executed_apart(plan: &Plan) -> bool {
+pub fn is_executed_apart(plan: &Plan) -> bool {
     match &plan.node {
         Node::Filter { input, .. } | Node::Project { input, .. } => is_executed_apart(input),
         Node::Sort { input, limit, offset, .. } => limit.is_some() || offset.is_some() || is_executed_apart(input),
