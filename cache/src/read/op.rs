@@ -83,7 +83,7 @@ pub(super) struct Scan {
 impl Scan {
     pub(super) fn new(relation: RelationId, width: usize) -> Scan {
         let (filters, comparisons) = (Vec::new(), Vec::new());
-        Scan { relation, width, filters, comparisons, always: 0, doubts: Proof::default() }
+        Scan { relation, width, filters, comparisons, always: 0, doubts: Proof::of([]) }
     }
 }
 

@@ -40,16 +40,16 @@ struct Slots {
 
 /// Tells the slots of one chunk from those of any other, also after they have gone.
 #[derive(Clone, Debug)]
-pub(crate) struct SlotsId(Weak<Slots>);
+pub(super) struct SlotsId(Weak<Slots>);
 
 impl SlotsId {
     /// No other slots have it while this id is kept.
-    pub(crate) fn address(&self) -> usize {
+    pub(super) fn address(&self) -> usize {
         self.0.as_ptr().addr()
     }
 
     /// No version has them any more.
-    pub(crate) fn is_gone(&self) -> bool {
+    pub(super) fn is_gone(&self) -> bool {
         self.0.strong_count() == 0
     }
 }
@@ -109,7 +109,7 @@ impl Chunk {
         self.counts.is_none()
     }
 
-    pub(crate) fn slots(&self) -> SlotsId {
+    pub(super) fn slots(&self) -> SlotsId {
         SlotsId(Arc::downgrade(&self.slots))
     }
 

@@ -3,6 +3,7 @@
 use super::directory::{RowId, Slot};
 use super::id_map::{IdMap, Place};
 use super::indexes::Indexes;
+use super::soundness::Soundness;
 use super::space::Space;
 use super::store::Store;
 use smallvec::SmallVec;
@@ -29,6 +30,7 @@ pub(super) struct Table {
     pub(super) store: Store,
     pub(super) indexes: Indexes,
     pub(super) space: Space,
+    pub(super) soundness: Arc<Soundness>,
     ids: IdMap,
     free_ids: Vec<RowId>,
     /// Ids handed out so far.
@@ -61,6 +63,7 @@ impl Table {
             store: Store::default(),
             indexes: Indexes::default(),
             space: Space::default(),
+            soundness: Arc::default(),
             ids: IdMap::default(),
             free_ids: Vec::new(),
             used_ids: 0,

@@ -5,6 +5,7 @@ use super::demand::{DemandBoard, INDEX_MIN_ROWS};
 use super::directory::RowId;
 use super::index::{Index, IndexSpec};
 use super::order_key::OrderedColumn;
+use super::soundness::Soundness;
 use super::store::Store;
 use super::table::Table;
 use crate::Position;
@@ -61,13 +62,14 @@ pub(super) struct Contents {
     pub(super) store: Store,
     indexes: Vec<Index>,
     demands: Arc<DemandBoard>,
+    soundness: Arc<Soundness>,
     has_errors: bool,
     generation: u64,
 }
 
 /// Tells the rows of one version from those of another, also after they have gone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ContentsId(Weak<Contents>);
+pub(super) struct ContentsId(Weak<Contents>);
 
 impl PartialEq for ContentsId {
     fn eq(&self, other: &ContentsId) -> bool {
@@ -81,6 +83,7 @@ impl Contents {
             store: table.store.clone(),
             indexes: table.indexes.share(),
             demands: table.indexes.demands.clone(),
+            soundness: table.soundness.clone(),
             has_errors: table.has_errors(),
             generation,
         }
@@ -114,7 +117,12 @@ impl TableVersion {
         self.contents.indexes.iter().map(|index| &*index.spec)
     }
 
-    pub(crate) fn contents_id(&self) -> ContentsId {
+    /// What reads know of the table's rows.
+    pub(crate) fn soundness(&self) -> &Soundness {
+        &self.contents.soundness
+    }
+
+    pub(super) fn contents_id(&self) -> ContentsId {
         ContentsId(Arc::downgrade(&self.contents))
     }
 
