@@ -18,3 +18,4 @@ pub mod session;
 pub mod tls;
 pub mod upstream;
 pub mod wire;
+mod words;

@@ -89,3 +89,99 @@ fn what_stands_over_stream_tables_is_read_from_memory() {
     compare(&mut through, &mut direct, "SELECT * FROM larger", Order::Any).unwrap_or_else(|found| panic!("{found}"));
     assert_eq!(through.last_route(), "forwarded: no stream table");
 }
+
+const OF_TEXTS: [&str; 7] = [
+    "SELECT * FROM texted(3)",
+    "SELECT s.x, f.total FROM (VALUES (1), (2), (5)) s (x), LATERAL texted(s.x) f",
+    "SELECT f.total, count(*) FROM nested(2) f (total) GROUP BY f.total",
+    "SELECT * FROM over_texted",
+    "SELECT l.shop FROM texted_large() l JOIN totals t USING (shop) WHERE t.n > 1",
+    "SELECT * FROM how_many()",
+    "SELECT n.* FROM named(low => 2) n JOIN over_texted o ON o.total > n.shop",
+];
+
+/// Nothing in the catalogue says what they read.
+#[test]
+fn functions_whose_body_is_text_are_read_from_memory() {
+    let mut random = rng::seeded("texts_over");
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut through = RawClient::superuser(&weir.address());
+    let mut direct = RawClient::superuser(&server.address());
+    direct.execute("CREATE TABLE sales (id int PRIMARY KEY, shop int, amount int); CREATE SCHEMA elsewhere");
+    through.execute(
+        "SELECT pgtrickle.create_stream_table(name => 'totals', query => $$ SELECT shop, sum(amount) AS total, count(*) AS n \
+         FROM sales GROUP BY shop $$, schedule => '1s')",
+    );
+    direct.execute(
+        "CREATE VIEW large AS SELECT shop, total, n FROM totals WHERE total > 10;
+         CREATE VIEW elsewhere.large AS SELECT shop, total, n FROM totals;
+         CREATE FUNCTION texted (s int) RETURNS TABLE (total bigint) STABLE LANGUAGE sql
+             AS $$ SELECT t.total FROM totals t WHERE t.shop = $1 -- of one shop $$;
+         CREATE FUNCTION nested (a int) RETURNS SETOF bigint STABLE LANGUAGE sql
+             AS 'SELECT f.total FROM texted(a) f UNION ALL SELECT n FROM \"large\" WHERE shop > a';
+         CREATE VIEW over_texted AS SELECT f.total + 1 AS total FROM texted(1) f;
+         CREATE FUNCTION texted_large () RETURNS SETOF large STABLE LANGUAGE sql AS 'SELECT * FROM large;';
+         CREATE FUNCTION how_many () RETURNS TABLE (n bigint) STABLE LANGUAGE sql AS 'SELECT count(*) FROM Large';
+         CREATE FUNCTION named (high int, low int DEFAULT 1) RETURNS TABLE (shop int, total bigint) STABLE LANGUAGE sql
+             AS 'SELECT l.shop, l.total FROM large l WHERE l.shop BETWEEN named.low AND named.high';
+         CREATE OR REPLACE FUNCTION named (low int) RETURNS TABLE (shop int, total bigint) STABLE LANGUAGE sql
+             AS 'SELECT l.shop, l.total FROM large l WHERE l.shop > named.low'",
+    );
+    through.execute("SET weir.consistency = 'latest'");
+    let paths = ["public", "elsewhere, public"];
+    for round in 0..rng::rounds(6, 60) {
+        for _ in 0..random.random_range(1..9) {
+            let (id, shop, amount) = (random.random_range(0..60), random.random_range(0..8), random.random_range(0..9));
+            direct.execute(&match random.random_range(0..4) {
+                0 => format!("DELETE FROM sales WHERE id = {id}"),
+                _ => format!(
+                    "INSERT INTO sales VALUES ({id}, {shop}, {amount}) ON CONFLICT (id) DO UPDATE SET amount = {amount}"
+                ),
+            });
+        }
+        // What `large` is depends on who asks.
+        let path = format!("SET search_path = {}", paths[round % 2]);
+        through.execute(&path);
+        direct.execute(&path);
+        OF_TEXTS.iter().for_each(|sql| settled(&mut through, &mut direct, sql));
+    }
+    through.execute("SET search_path = public");
+    direct.execute("SET search_path = public");
+    // It comes to mean something else, then a base table, then nothing.
+    direct.execute(
+        "CREATE OR REPLACE FUNCTION texted (s int) RETURNS TABLE (total bigint) STABLE LANGUAGE sql
+             AS 'SELECT t.total + s FROM totals t WHERE t.shop >= s'",
+    );
+    OF_TEXTS.iter().for_each(|sql| settled(&mut through, &mut direct, sql));
+    direct.execute(
+        "CREATE OR REPLACE FUNCTION texted (s int) RETURNS TABLE (total bigint) STABLE LANGUAGE sql
+             AS 'SELECT amount::bigint FROM sales WHERE shop = s'",
+    );
+    OF_TEXTS[..4].iter().for_each(|sql| until_forwarded(&mut through, &mut direct, sql));
+    settled(&mut through, &mut direct, OF_TEXTS[5]);
+    direct.execute("ALTER VIEW large RENAME TO larger");
+    for sql in &OF_TEXTS[4..] {
+        compare(&mut through, &mut direct, sql, Order::Any).unwrap_or_else(|found| panic!("{found}"));
+        assert!(through.last_route().starts_with("forwarded"), "{sql}: {}", through.last_route());
+    }
+    // Another relation of that name, over which memory has nothing to say.
+    direct.execute("CREATE TABLE large (shop int, total bigint, n bigint); INSERT INTO large VALUES (1, 2, 3)");
+    until_forwarded(&mut through, &mut direct, OF_TEXTS[5]);
+    direct.execute("DROP TABLE large; ALTER VIEW larger RENAME TO large");
+    settled(&mut through, &mut direct, OF_TEXTS[5]);
+    // What a role may not read, it may not read through a function.
+    direct.execute(
+        "CREATE ROLE reader; GRANT EXECUTE ON FUNCTION how_many() TO reader; GRANT USAGE ON SCHEMA public TO reader",
+    );
+    through.execute("SET ROLE reader");
+    direct.execute("SET ROLE reader");
+    for _ in 0..3 {
+        let refused = compare(&mut through, &mut direct, OF_TEXTS[5], Order::Any);
+        refused.unwrap_or_else(|found| panic!("{found}"));
+        assert!(through.query(OF_TEXTS[5]).error.is_some_and(|error| error.code == "42501"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    direct.execute("RESET ROLE; GRANT SELECT ON large TO reader; SET ROLE reader");
+    settled(&mut through, &mut direct, OF_TEXTS[5]);
+}

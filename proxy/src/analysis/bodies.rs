@@ -102,24 +102,37 @@ pub(super) fn text_functions(catalog: &Catalog, tree: &Tree) -> Vec<u32> {
     found.into_iter().collect()
 }
 
+/// Whether bodies that read tables are wanted. Nothing in the catalogue says which tables a text reads, so nobody would notice what
+/// happens to those of a definition; a statement is analysed anew with every change of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OfTables {
+    Wanted,
+    LeftOut,
+}
+
 impl AnalysisSession {
     /// What is meant by these functions in a session of which `settings` are the values ([`super::session::settings`]).
-    pub async fn texts(&mut self, functions: Vec<u32>, settings: &[Option<String>]) -> Result<Texts, Failure> {
+    pub async fn texts(
+        &mut self,
+        functions: Vec<u32>,
+        settings: &[Option<String>],
+        of_tables: OfTables,
+    ) -> Result<Texts, Failure> {
         if functions.is_empty() {
             return Ok(Texts::default());
         }
         self.run("BEGIN").await?;
         let bodies = match self.enter(settings).await {
-            Ok(()) => self.bodies(&functions).await,
+            Ok(()) => self.bodies(&functions, of_tables).await,
             Err(failure) => Err(failure),
         };
         self.leave().await?;
         Ok(Texts { functions, bodies: bodies? })
     }
 
-    /// The analysed bodies of these functions, and of those that they call; a body that Postgres does not take, that means a
-    /// moment, or that reads tables, is left out.
-    async fn bodies(&mut self, functions: &[u32]) -> Result<Vec<TextBody>, Failure> {
+    /// The analysed bodies of these functions, and of those that they call; a body that Postgres does not take, or that means a
+    /// moment, is left out.
+    async fn bodies(&mut self, functions: &[u32], of_tables: OfTables) -> Result<Vec<TextBody>, Failure> {
         let mut found = Vec::new();
         let mut seen: BTreeSet<u32> = functions.iter().copied().collect();
         let mut open: Vec<u32> = seen.iter().copied().collect();
@@ -134,9 +147,8 @@ impl AnalysisSession {
                 }
                 let Some(wrapped) = self.wrapped(&row, &source)? else { continue };
                 let Some(body) = self.read_body(&wrapped).await? else { continue };
-                // Nothing in the catalogue says which tables a text reads, so nobody would notice what happens to them.
                 let is_kept = parse(&body).is_ok_and(|tree| {
-                    references(&tree).relations.is_empty()
+                    (of_tables == OfTables::Wanted || references(&tree).relations.is_empty())
                         && !(may_hold_a_moment(&source) && has_moment_constant(&tree))
                 });
                 if !is_kept {

@@ -1,7 +1,7 @@
 //! What the makers of definitions mean by functions whose bodies are text: read under the role, search path and settings that are
 //! kept with a definition, on a session of its own that is opened when the first definition calls for it.
 
-use super::bodies::Texts;
+use super::bodies::{OfTables, Texts};
 use super::session::{AnalysisSession, settings_of_creator};
 use super::statement::Failure;
 use crate::catalog::rows::Pinned;
@@ -53,6 +53,6 @@ impl CreatorSession {
             None => self.session.insert(AnalysisSession::open(&self.upstream).await?),
         };
         session.follow(&self.registry, self.registry.epoch()).await?;
-        session.texts(functions, &settings_of_creator(pinned)).await
+        session.texts(functions, &settings_of_creator(pinned), OfTables::LeftOut).await
     }
 }

@@ -1,6 +1,6 @@
 //! One analysis: the client's text, what Postgres made of it, what the planner makes of that.
 
-use super::bodies::{Texts, text_functions};
+use super::bodies::{OfTables, Texts, text_functions};
 use super::session::{Analysed, AnalysisSession, settings};
 use super::{AnalysisKey, Labels, Prepared, ResultColumn};
 use crate::registry::Registry;
@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 use weir_planner::RelationId;
 use weir_planner::catalog::RelationKind;
 use weir_planner::expand::expand;
-use weir_planner::lower::{LowerError, has_equality, lower_statement};
+use weir_planner::lower::{LowerError, Lowered, has_equality, lower_statement};
 use weir_planner::query::modifiers_may_change;
 use weir_planner::tree::{Node, ParseError, Tree, parse, references};
 use weir_planner::types::oid;
@@ -86,16 +86,12 @@ pub(super) async fn analyse(
         return Err(Failure::unsupported("moment literal", "now, today, tomorrow or yesterday in a literal"));
     }
     session.require(&tree).await?;
-    let tables = stream_tables(&tree, session)?;
-    let texts = texts(session, key, &tree, &tables, registry).await?;
-    let required = session.require_bodies(&texts).await;
-    let planned = required.map(|()| {
-        let catalog = session.catalog.planner();
-        (lower_statement(&text, catalog), modifiers_may_change(&tree, catalog))
-    });
+    let functions = text_functions(session.catalog.planner(), &tree);
+    let mut texts = session.texts(functions, &settings(&key.environment)?, OfTables::Wanted).await?;
+    let planned = planned(session, key, (&text, &tree), &mut texts, registry).await;
     // They are this statement's: another session may mean something else by the same text.
     session.catalog.forget_bodies(&texts.bodies);
-    let (lowered, may_change) = planned?;
+    let (tables, lowered, may_change) = planned?;
     let lowered = lowered.map_err(|error| match error {
         LowerError::Unsupported(unsupported) => Failure::unsupported("unsupported construct", unsupported.to_string()),
         LowerError::Missing { .. } => Failure::unsupported("catalogue", error.to_string()),
@@ -143,25 +139,38 @@ pub(super) async fn analyse(
     Ok(Prepared { plan: lowered.plan, params, labels, columns, tables, bodies, settings, epoch })
 }
 
-/// What the reader means by bodies of text: those that the statement calls, and those in the definitions of the tables it reads, of
-/// which must be meant what is maintained.
-async fn texts(
+/// The stream tables that the statement reads, its plan, and whether the modifiers of its columns may be others. `texts`: what the
+/// reader means by the bodies of text that it calls; those in the definitions of the tables are added.
+async fn planned(
     session: &mut AnalysisSession,
     key: &AnalysisKey,
-    tree: &Tree,
+    (text, tree): (&str, &Tree),
+    texts: &mut Texts,
+    registry: &Registry,
+) -> Result<(Vec<RelationId>, Result<Lowered, LowerError>, bool), Failure> {
+    session.require_bodies(texts).await?;
+    // With the bodies it names what they read.
+    session.require(tree).await?;
+    let tables = stream_tables(tree, session)?;
+    let maintained = meant_alike(session, key, &tables, registry).await?;
+    texts.bodies.extend(maintained.bodies.iter().cloned());
+    session.require_bodies(&maintained).await?;
+    let catalog = session.catalog.planner();
+    Ok((tables, lower_statement(text, catalog), modifiers_may_change(tree, catalog)))
+}
+
+/// Bodies of text in the definitions of these tables, by which the reader must mean what is maintained.
+async fn meant_alike(
+    session: &mut AnalysisSession,
+    key: &AnalysisKey,
     tables: &[RelationId],
     registry: &Registry,
 ) -> Result<Texts, Failure> {
     let mut maintained = Texts::default();
     let known = registry.tables();
     let agree = tables.iter().filter_map(|id| known.by_id.get(id)).all(|table| maintained.join(&table.texts));
-    let mut functions = text_functions(session.catalog.planner(), tree);
-    functions.extend(&maintained.functions);
-    functions.sort_unstable();
-    functions.dedup();
-    let meant = session.texts(functions, &settings(&key.environment)?).await?;
-    let mut both = meant.clone();
-    if !agree || !both.join(&maintained) || both != meant {
+    let meant = session.texts(maintained.functions.clone(), &settings(&key.environment)?, OfTables::LeftOut).await?;
+    if !agree || meant != maintained {
         return Err(Failure::unsupported(MEANING, "in the definition of what is read, a body of text"));
     }
     Ok(meant)

@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod check;
 pub mod install;
+pub mod over;
 pub mod rows;
 pub mod schedule;
 pub mod system;

@@ -130,29 +130,6 @@ const LOAD: &str = "WITH RECURSIVE functions AS MATERIALIZED (SELECT function, r
      FROM pgtrickle.pgt_stream_tables s JOIN pg_class c ON c.oid = s.pgt_relid AND c.relkind = 'v' \
      LEFT JOIN made_of m USING (pgt_id) LEFT JOIN reads r USING (pgt_id) LEFT JOIN told t USING (pgt_id) ORDER BY s.pgt_id";
 
-/// What stands over a stream table so that a read of it is one of the stream table: ordinary views, and functions in SQL that
-/// return sets, of whose bodies Postgres records what they read.
-const OVER: &str = "WITH RECURSIVE over (class, object) AS ( \
-         SELECT 'pg_class'::regclass::oid, s.pgt_relid FROM pgtrickle.pgt_stream_tables s \
-         UNION \
-         SELECT above.class, above.object FROM over o \
-         JOIN pg_depend d ON d.refclassid = o.class AND d.refobjid = o.object \
-         CROSS JOIN LATERAL ( \
-             SELECT 'pg_class'::regclass::oid, r.ev_class FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class AND c.relkind = 'v' \
-             WHERE d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid \
-             UNION ALL \
-             SELECT d.classid, p.oid FROM pg_proc p \
-             WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid AND p.proretset) above (class, object)) \
-     SELECT c.relname::text FROM over o JOIN pg_class c ON o.class = 'pg_class'::regclass AND c.oid = o.object \
-     UNION \
-     SELECT p.proname::text FROM over o JOIN pg_proc p ON o.class = 'pg_proc'::regclass AND p.oid = o.object \
-     ORDER BY 1";
-
-/// Names of what stands over stream tables, without their schemas, ascending.
-pub async fn over(client: &Client) -> Result<Vec<String>, tokio_postgres::Error> {
-    Ok(client.query(OVER, &[]).await?.iter().map(|row| row.get(0)).collect())
-}
-
 /// Reads all stream tables after correcting rows whose view was dropped, renamed or restored.
 pub async fn load(client: &Client) -> Result<Vec<StreamTableRow>, tokio_postgres::Error> {
     client.query(REPAIR, &[]).await?;

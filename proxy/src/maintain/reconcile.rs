@@ -7,6 +7,7 @@ use super::populate::{Managed, Phase};
 use super::schedule;
 use super::work::Work;
 use crate::catalog::capture::{self, Again};
+use crate::catalog::over;
 use crate::catalog::rows::{self, StreamTableRow};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ impl Keeper {
     /// Compares the catalog with what is maintained; tears down what is gone or changed, plans what is new.
     pub(super) async fn reconcile(&mut self) -> Result<(), KeeperError> {
         let rows = rows::load(&self.client).await?;
-        self.over = rows::over(&self.client).await?;
+        self.over = over::names(&self.client).await?;
         let present: HashMap<RelationId, &StreamTableRow> = rows.iter().map(|row| (row.id, row)).collect();
         let watchable = self.watch_again().await?;
         let reread = self.other_texts().await;

@@ -5,10 +5,8 @@ use super::copy;
 use super::reason;
 use super::subscription::is_subscription;
 use crate::registry::Tables;
+use crate::words::{MAX_IDENTIFIER_BYTES, Words};
 use weir_planner::types;
-
-/// Longest identifier Postgres keeps (`NAMEDATALEN` - 1).
-const MAX_IDENTIFIER_BYTES: usize = 63;
 
 /// What a statement is to the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +59,7 @@ pub const SHOW_TYPE: u32 = types::oid::TEXT;
 const MAINTENANCE_CALLS: [&str; 6] = ["create_", "alter_", "drop_", "refresh", "resume_", "suspend_"];
 
 pub fn classify(text: &str, tables: &Tables) -> Kind {
-    let mut words = Words { rest: text.as_bytes() };
+    let mut words = Words::of(text);
     let Some(first) = words.next() else { return Kind::NoQuery };
     let mut lowered = String::with_capacity(MAX_IDENTIFIER_BYTES);
     first.lower_into(&mut lowered);
@@ -157,86 +155,6 @@ fn show(text: &str) -> Option<Show> {
         ["show", "weir.version"] => Some(Show::Version),
         _ => None,
     }
-}
-
-/// Identifiers, quoted or not, in order. Comments before the first word are skipped; later ones, and literals, are
-/// looked into like anything else.
-struct Words<'a> {
-    rest: &'a [u8],
-}
-
-enum Word<'a> {
-    Bare(&'a [u8]),
-    Quoted(&'a [u8]),
-}
-
-impl Word<'_> {
-    /// The identifier as names are kept in the registry, in `out`; nothing is allocated for plain ones.
-    fn lower_into(&self, out: &mut String) {
-        out.clear();
-        let unescaped;
-        let bytes = match self {
-            Word::Quoted(word) if word.contains(&b'"') => {
-                unescaped = String::from_utf8_lossy(word).replace("\"\"", "\"");
-                unescaped.as_bytes()
-            }
-            Word::Bare(word) | Word::Quoted(word) => word,
-        };
-        let kept = &bytes[..bytes.len().min(MAX_IDENTIFIER_BYTES)];
-        if kept.is_ascii() {
-            out.extend(kept.iter().map(|b| char::from(b.to_ascii_lowercase())));
-        } else {
-            out.push_str(&String::from_utf8_lossy(kept).to_lowercase());
-        }
-    }
-}
-
-impl<'a> Iterator for Words<'a> {
-    type Item = Word<'a>;
-
-    fn next(&mut self) -> Option<Word<'a>> {
-        loop {
-            let first = *self.rest.first()?;
-            match first {
-                b'-' if self.rest.starts_with(b"--") => {
-                    let end = self.rest.iter().position(|b| *b == b'\n').unwrap_or(self.rest.len());
-                    self.rest = &self.rest[end..];
-                }
-                b'/' if self.rest.starts_with(b"/*") => {
-                    let end = self.rest.windows(2).position(|w| w == b"*/").map_or(self.rest.len(), |at| at + 2);
-                    self.rest = &self.rest[end..];
-                }
-                b'"' => {
-                    let mut end = 1;
-                    while end < self.rest.len() {
-                        match (self.rest[end], self.rest.get(end + 1)) {
-                            (b'"', Some(b'"')) => end += 2,
-                            (b'"', _) => break,
-                            _ => end += 1,
-                        }
-                    }
-                    let word = &self.rest[1..end.min(self.rest.len())];
-                    self.rest = self.rest.get(end + 1..).unwrap_or(&[]);
-                    return Some(Word::Quoted(word));
-                }
-                b if is_word(b) => {
-                    let end = self.rest.iter().position(|b| !is_word(*b)).unwrap_or(self.rest.len());
-                    let (word, rest) = self.rest.split_at(end);
-                    self.rest = rest;
-                    // Numbers and parameters are no identifiers.
-                    if !first.is_ascii_digit() && first != b'$' {
-                        return Some(Word::Bare(word));
-                    }
-                }
-                _ => self.rest = &self.rest[1..],
-            }
-        }
-    }
-}
-
-#[inline]
-fn is_word(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$') || b >= 0x80
 }
 
 #[cfg(test)]

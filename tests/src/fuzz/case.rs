@@ -279,7 +279,8 @@ impl Sides {
                 let waits = ["analysis", "populating", "behind"].iter().any(|word| route.contains(word));
                 if !waits || started.elapsed() > PATIENCE {
                     if std::env::var("WEIR_FUZZ_ROUTES").is_ok() {
-                        eprintln!("{route}: {sql}");
+                        let error = theirs.error.as_ref().map_or("", |error| error.code.as_str());
+                        eprintln!("{route} {error}: {sql}");
                     }
                     self.counts.comparisons += 1;
                     self.counts.from_memory += usize::from(route.starts_with("memory"));

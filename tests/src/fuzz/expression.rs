@@ -22,7 +22,7 @@ impl Scope {
         plain.choose(rng).map(|found| (**found).clone())
     }
 
-    fn column_of(&self, kind: Kind, rng: &mut StdRng) -> Option<String> {
+    pub(super) fn column_of(&self, kind: Kind, rng: &mut StdRng) -> Option<String> {
         let fitting: Vec<_> = self.columns.iter().filter(|(_, own)| *own == kind).collect();
         fitting.choose(rng).map(|(name, _)| name.clone())
     }

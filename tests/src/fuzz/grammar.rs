@@ -17,6 +17,9 @@ impl Query {
             8..11 => windowed(relations, depth, rng),
             _ => distinct_on(relations, depth, rng),
         };
+        if query.limit.is_some() {
+            return query;
+        }
         if depth > 0 && rng.random_bool(0.15) && query.distinct_on == 0 {
             combine(&mut query, relations, depth, rng);
         }
@@ -109,10 +112,20 @@ fn plain(relations: &[Relation], depth: usize, rng: &mut StdRng) -> Query {
     if depth > 0 && rng.random_bool(0.15) {
         query.targets.push(scalar(&scope, rng));
     }
-    if rng.random_bool(0.08) {
+    let has_sets = rng.random_bool(0.08);
+    if has_sets {
         query.targets.push(sets(&scope, rng));
     }
     query.distinct = query.is_plain() && rng.random_bool(0.15);
+    // Rows that are equal in all columns show the same. What is shown and is no key is computed for rows beyond the limit, too.
+    let is_ordered = query.from.len() == 1 && scope.columns.iter().all(|(_, kind)| kind.is_plain());
+    if is_ordered && !has_sets && !query.distinct && rng.random_bool(0.25) {
+        if let Some(column) = scope.column_of(Kind::Int4, rng) {
+            query.targets.push((format!("12 / ({column} - 3)"), Kind::Int4));
+        }
+        query.order = scope.columns.iter().map(|(column, _)| column.clone()).collect();
+        query.limit = Some(format!("LIMIT {}", rng.random_range(1..3)));
+    }
     query
 }
 
