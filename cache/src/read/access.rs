@@ -2,16 +2,18 @@
 
 use super::ReadError;
 use super::chunked::LEAST_ROWS;
-use super::comparison::{Comparison, Operator, Values, as_column_type};
+use super::comparison::{Comparison, Operator, Values, as_column_type, comparison};
 use super::op::Scan;
+use super::proof::Proof;
 use super::run::{Flow, Run, Stop, fail};
 use crate::TableVersion;
 use crate::snapshot::{CHUNK_ROWS, IndexSpec, OrderedColumn, RowId, offsets};
 use smallvec::SmallVec;
 use std::ops::ControlFlow::{self, Continue};
 use weir_planner::eval::Tuple;
+use weir_planner::optimize::{as_asked, is_certain};
 use weir_planner::value::compare;
-use weir_planner::{Row, Value};
+use weir_planner::{Expr, Row, Value};
 
 /// Keys one IN list may look up in an index; more than that and the scan is not much slower.
 const MAX_LOOKUPS: usize = 1024;
@@ -24,6 +26,21 @@ const WISH_FRACTION: usize = 16;
 pub(super) type RowIds = SmallVec<[RowId; 8]>;
 /// Keys to look up, each with a value per column of the index.
 type Keys = SmallVec<[SmallVec<[Value; 2]>; 1]>;
+
+impl Scan {
+    /// Has the scan ask these conditions, too.
+    pub(super) fn add(&mut self, conjuncts: Vec<Expr>) {
+        self.filters.extend(conjuncts);
+        as_asked(&mut self.filters);
+        self.doubts = Proof::of(&self.filters);
+        let certain = self.filters.iter().take_while(|filter| is_certain(filter)).count();
+        let (first, later) = self.filters.split_at(certain);
+        let found = |filters: &[Expr]| -> Vec<Comparison> { filters.iter().filter_map(comparison).collect() };
+        self.comparisons = found(first);
+        self.always = self.comparisons.len();
+        self.comparisons.extend(found(later));
+    }
+}
 
 impl<'a> Run<'a> {
     /// The version a scan reads. A table with evaluation errors is not read from memory at all: which reads of it

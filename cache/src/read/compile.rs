@@ -1,11 +1,10 @@
 //! From a logical plan to the physical one: done once per statement.
 
 use super::ReadError;
-use super::conjuncts::as_asked;
 use super::op::{Join, Lazy, Op, Scan, Sort};
 use super::proof::Proof;
 use super::rewrite::{column_range, conjuncts, shift, shift_down, size, substitute};
-use weir_planner::optimize::{is_certain, is_executed_apart};
+use weir_planner::optimize::{as_asked, is_certain, is_executed_apart};
 use weir_planner::plan::{AggregateCall, JoinKind, Node, SortKey, WindowCall};
 use weir_planner::types::oid;
 use weir_planner::{Collation, Expr, Plan};

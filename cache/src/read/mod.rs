@@ -10,7 +10,6 @@ mod chunked;
 mod comparison;
 mod compile;
 mod compiled;
-mod conjuncts;
 pub mod hot;
 mod join;
 mod keys;

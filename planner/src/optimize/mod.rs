@@ -1,6 +1,7 @@
 //! Rewrites of plans into cheaper plans with the same answer. Each pass is one file and says why it is an
 //! equivalence. An expression that can raise an error is never evaluated for rows Postgres would not evaluate it for.
 
+mod asked;
 mod certainty;
 mod disjunction;
 mod eager;
@@ -17,6 +18,7 @@ mod selective;
 mod tests;
 mod unseen;
 
+pub use asked::as_asked;
 pub use certainty::{Relations, is_certain};
 pub use equality::split_equalities;
 pub(crate) use facts::not_null;
@@ -36,12 +38,12 @@ pub fn optimize(plan: Plan, catalog: &Catalog) -> Plan {
     let plan = prune::prune(plan);
     let plan = eager::aggregate_before_join(plan, catalog);
     let plan = facts::count_rows(plan, catalog);
-    prune::prune(plan)
+    asked::order_conditions(prune::prune(plan))
 }
 
 /// [`optimize`] and what pays only where results are kept: a read looks for few keys by itself.
 pub fn optimize_maintained(plan: Plan, catalog: &Catalog) -> Plan {
-    prune::prune(reduce(optimize(plan, catalog), catalog))
+    asked::order_conditions(prune::prune(reduce(optimize(plan, catalog), catalog)))
 }
 
 /// The plan with each direct input replaced by what `f` makes of it, which must have the same columns.

@@ -1,0 +1,83 @@
+//! The order in which Postgres asks a row conditions (`order_qual_clauses` of createplan.c): cheap ones first, equally cheap ones
+//! as they were written. A row that fails one is not asked the next, and so the order decides which errors are raised.
+
+use super::map_inputs;
+use super::safety::cannot_fail;
+use crate::expr::Expr;
+use crate::plan::{Node, Plan};
+
+/// Elements that an array is taken to have that is not known yet (`estimate_array_length` of selfuncs.c).
+const USUAL_ELEMENTS: usize = 10;
+/// From so many elements on an array is hashed (`MIN_ARRAY_SIZE_FOR_HASHED_SAOP` of clauses.c).
+const HASHED_ELEMENTS: usize = 9;
+
+/// What Postgres takes an expression to cost (`cost_qual_eval_walker` of costsize.c), in halves of an operator.
+fn cost(expr: &Expr) -> usize {
+    let own = match expr {
+        Expr::Call { .. } | Expr::Distinct { .. } | Expr::NullIf { .. } => 2,
+        // Half of the elements are compared until the outcome is known.
+        Expr::ScalarArray { list, .. } if list.len() < HASHED_ELEMENTS => list.len(),
+        Expr::ScalarArray { .. } => 4,
+        Expr::ArrayMember { .. } => USUAL_ELEMENTS,
+        Expr::MinMax { args, .. } => 2 * args.len(),
+        Expr::ViaText { .. } => 4,
+        _ => 0,
+    };
+    own + expr.children().into_iter().map(cost).sum::<usize>()
+}
+
+/// Brings conditions into that order.
+pub fn as_asked(conjuncts: &mut [Expr]) {
+    conjuncts.sort_by_cached_key(cost);
+}
+
+/// The plan with the conditions of its filters and joins in that order, where one of them may fail.
+pub(super) fn order_conditions(plan: Plan) -> Plan {
+    let mut plan = map_inputs(plan, &mut order_conditions);
+    let ordered = |condition: Expr| {
+        let mut conjuncts = condition.into_conjuncts();
+        if !conjuncts.iter().all(cannot_fail) {
+            as_asked(&mut conjuncts);
+        }
+        Expr::conjunction(conjuncts)
+    };
+    plan.node = match plan.node {
+        Node::Filter { input, predicate } => match ordered(predicate) {
+            Some(predicate) => Node::Filter { input, predicate },
+            None => input.node,
+        },
+        Node::Join(mut join) => {
+            join.residual = join.residual.and_then(ordered);
+            Node::Join(join)
+        }
+        other => other,
+    };
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::lookup;
+    use crate::value::Value;
+
+    fn call(symbol: &str, args: Vec<Expr>) -> Expr {
+        Expr::Call { function: lookup(symbol).expect("a registered function"), args }
+    }
+
+    #[test]
+    fn cheap_conditions_come_first_and_equal_ones_stay() {
+        let int = |value| Expr::Const(Value::Int4(value));
+        let equal = |column| call("int4eq", vec![Expr::Column(column), int(1)]);
+        let quotient = call("int4gt", vec![call("int4div", vec![int(1), Expr::Column(0)]), int(0)]);
+        let among = |elements: usize| Expr::ScalarArray {
+            function: lookup("int4eq").expect("a registered function"),
+            any: true,
+            left: Box::new(Expr::Column(2)),
+            list: (0..elements).map(|element| int(element as i32)).collect(),
+        };
+        let mut conditions = vec![among(8), quotient.clone(), among(9), equal(3), Expr::Column(4), equal(1), among(3)];
+        as_asked(&mut conditions);
+        assert_eq!(conditions, [Expr::Column(4), equal(3), equal(1), among(3), quotient, among(9), among(8)]);
+    }
+}
