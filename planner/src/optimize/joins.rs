@@ -6,7 +6,7 @@
 use super::disjunction::{factored, implied};
 use super::equality::{Side, side};
 use super::pushdown::push;
-use super::safety::cannot_fail;
+use super::safety::{cannot_fail, may_move};
 use super::{filter, split_equalities};
 use crate::expr::Expr;
 use crate::plan::{Join, JoinKind, Node, Plan};
@@ -98,7 +98,7 @@ pub(super) fn rebuild(mut region: Region) -> Plan {
         inputs.dedup();
         inputs
     };
-    // Conditions of one input go below; equalities between two become pairs; what may fail waits till the end.
+    // Conditions of one input go below; equalities between two become pairs; what may fail and is of several waits till the end.
     let mut own: Vec<Vec<Expr>> = vec![vec![]; region.inputs.len()];
     let mut last = Vec::new();
     let mut waiting = Vec::new();
@@ -108,7 +108,7 @@ pub(super) fn rebuild(mut region: Region) -> Plan {
             own[input].extend(implied(&condition, &range).map(|part| part.map_columns(&mut |c| c - range.start)));
         }
         match (inputs_of(&condition).as_slice(), cannot_fail(&condition)) {
-            ([input], true) => {
+            ([input], _) if may_move(&condition) => {
                 own[*input].push(condition.map_columns(&mut |column| column - offsets[*input]));
             }
             ([_, _, ..], true) => waiting.push(condition),

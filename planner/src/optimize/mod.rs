@@ -1,5 +1,5 @@
 //! Rewrites of plans into cheaper plans with the same answer. Each pass is one file and says why it is an
-//! equivalence. An expression that can raise an error is never evaluated for rows Postgres would not evaluate it for.
+//! equivalence. What can raise an error is evaluated where Postgres may evaluate it: an error is Postgres' to tell.
 
 mod asked;
 mod certainty;

@@ -1,9 +1,10 @@
 //! Filters move towards the scans, and conditions into the joins they belong to.
 //!
-//! A condition moves below a node only if it cannot fail ([`cannot_fail`]): Postgres may evaluate it later, or not at all.
-//! It moves below
-//! - a projection, with the projected expressions put in (only if these cannot fail either, and none where it is of window
-//!   functions or of a limit, above which Postgres evaluates the condition);
+//! A condition that may fail goes where Postgres asks it: as far down the joins as its columns allow, of rows that nothing
+//! matches, too. Below what Postgres executes apart goes only what cannot fail ([`cannot_fail`]).
+//! A condition moves below
+//! - a projection, with the projected expressions put in (where it is of window functions or of a limit, none does if
+//!   another of its expressions may fail: Postgres evaluates that for all rows);
 //! - an inner join, to the side it reads; an outer join, only to the side that is never padded with NULLs;
 //! - grouping and DISTINCT, if it reads keys only and does not tell equal ones apart ([`is_safe`]);
 //! - UNION ALL, into every branch; below what repeats rows or sets functions beside them.
@@ -12,7 +13,8 @@
 
 use super::disjunction::factored;
 use super::joins::{Region, is_dissolvable, rebuild};
-use super::safety::{cannot_fail, is_safe, rejects_null};
+use super::safety::{cannot_fail, is_safe, may_move, rejects_null};
+use super::unseen::is_executed_apart;
 use super::{empty, filter, map_inputs};
 use crate::expr::Expr;
 use crate::plan::{Join, JoinKind, Node, Plan};
@@ -37,7 +39,11 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
                 })
             };
             let stays = computes_whole(&input) && !exprs.iter().all(cannot_fail);
-            let (below, above) = split(conjuncts, |conjunct| !stays && cannot_fail(&substitute(conjunct)));
+            let is_merged = !is_executed_apart(&input);
+            let (below, above) = split(conjuncts, |conjunct| {
+                let below = substitute(conjunct);
+                !stays && (cannot_fail(&below) || is_merged && may_move(&below))
+            });
             let below = below.iter().map(substitute).collect();
             plan.node = Node::Project { input: Box::new(push(*input, below)), exprs };
             filter(plan, above)
@@ -124,21 +130,21 @@ fn push_join(mut join: Join, columns: Vec<crate::ColumnType>, conjuncts: Vec<Exp
     let (to_left, rest): (Vec<Expr>, Vec<Expr>) = conjuncts.into_iter().partition(|conjunct| {
         matches!(join.kind, JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
             && left_only(conjunct)
-            && cannot_fail(conjunct)
+            && may_move(conjunct)
     });
     let (mut to_right, above): (Vec<Expr>, Vec<Expr>) = rest
         .into_iter()
-        .partition(|conjunct| join.kind == JoinKind::Right && right_only(conjunct) && cannot_fail(conjunct));
+        .partition(|conjunct| join.kind == JoinKind::Right && right_only(conjunct) && may_move(conjunct));
     let mut to_left = to_left;
     // ON: a side whose unmatched rows do not appear may be filtered before the join.
     let conditions = join.residual.take().map(Expr::into_conjuncts).unwrap_or_default();
     let mut residual = Vec::new();
     for condition in conditions {
         match join.kind {
-            JoinKind::Left | JoinKind::Semi | JoinKind::Anti if right_only(&condition) && cannot_fail(&condition) => {
+            JoinKind::Left | JoinKind::Semi | JoinKind::Anti if right_only(&condition) && may_move(&condition) => {
                 to_right.push(condition);
             }
-            JoinKind::Right if left_only(&condition) && cannot_fail(&condition) => to_left.push(condition),
+            JoinKind::Right if left_only(&condition) && may_move(&condition) => to_left.push(condition),
             _ => residual.push(condition),
         }
     }

@@ -3,7 +3,7 @@
 use crate::datetime::MICROS_PER_DAY;
 use crate::eval::{EvalContext, Tuple};
 use crate::expr::Expr;
-use crate::temporal::is_time;
+use crate::temporal::{is_time, reads_clock};
 use crate::value::Value;
 
 const OPERATORS: [&str; 6] = ["eq", "ne", "lt", "le", "gt", "ge"];
@@ -82,6 +82,12 @@ fn is_sure_time(expr: &Expr) -> bool {
 /// The expression never fails on values that are not errors themselves.
 pub fn cannot_fail(expr: &Expr) -> bool {
     is_sure_time(expr) || cannot_fail_itself(expr) && expr.children().into_iter().all(cannot_fail)
+}
+
+/// The condition may be asked of rows that are joined with nothing afterwards. It may fail for one of them: so it does in Postgres, or
+/// else the answer is left to Postgres. What reads the time is moved only if it cannot, since rows would be kept for it.
+pub fn may_move(condition: &Expr) -> bool {
+    cannot_fail(condition) || !reads_clock(condition)
 }
 
 /// As [`cannot_fail`], if none of its operands does.

@@ -70,7 +70,10 @@ pub fn raised(plan: &Plan, relations: &dyn Relations) -> Vec<bool> {
                 matches!(kind, RowNumber | Rank | DenseRank | PercentRank | CumeDist)
             };
             let functions = functions.iter().map(|call| !is_number(&call.kind));
-            raised(input, relations).into_iter().chain(functions).collect()
+            // What is sorted for them is computed before.
+            let below = raised(input, relations).into_iter().enumerate();
+            let below = below.map(|(column, raised)| raised || is_computed(input, column, Dropper::Limit, &certainty));
+            below.chain(functions).collect()
         }
         Node::UnionAll { inputs } => {
             let mut any = none();
