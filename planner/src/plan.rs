@@ -67,6 +67,10 @@ pub enum Node {
     Repeat {
         input: Box<Plan>,
     },
+    /// The input's rows, each computed whole whatever becomes of it: a WITH query that Postgres evaluates by itself.
+    Fence {
+        input: Box<Plan>,
+    },
 }
 
 /// Output: the input's columns, one per call, then the number of the row from 1 where that is asked for.
@@ -403,7 +407,11 @@ impl Plan {
     /// Calls `f` on every expression of this node (not of its inputs), whole.
     pub fn own_exprs_mut(&mut self, f: &mut impl FnMut(&mut Expr)) {
         match &mut self.node {
-            Node::Scan { .. } | Node::Distinct { .. } | Node::UnionAll { .. } | Node::Repeat { .. } => {}
+            Node::Scan { .. }
+            | Node::Distinct { .. }
+            | Node::UnionAll { .. }
+            | Node::Repeat { .. }
+            | Node::Fence { .. } => {}
             Node::Values { rows } => rows.iter_mut().flatten().for_each(f),
             Node::ProjectSet(set) => set.calls.exprs_mut().for_each(f),
             Node::Filter { predicate, .. } => f(predicate),
@@ -444,6 +452,7 @@ impl Plan {
             | Node::Aggregate { input, .. }
             | Node::Distinct { input }
             | Node::Repeat { input }
+            | Node::Fence { input }
             | Node::Window { input, .. }
             | Node::Sort { input, .. } => vec![input],
             Node::Join(join) => vec![&mut join.left, &mut join.right],
@@ -461,6 +470,7 @@ impl Plan {
             | Node::Aggregate { input, .. }
             | Node::Distinct { input }
             | Node::Repeat { input }
+            | Node::Fence { input }
             | Node::Window { input, .. }
             | Node::Sort { input, .. } => vec![input],
             Node::Join(join) => vec![&join.left, &join.right],

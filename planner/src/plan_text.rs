@@ -76,6 +76,7 @@ impl Plan {
             }
             Node::UnionAll { .. } => "UnionAll".into(),
             Node::Repeat { .. } => "Repeat".into(),
+            Node::Fence { .. } => "Fence".into(),
             Node::ProjectSet(set) => {
                 let set = &set.calls;
                 let calls = set.calls.iter().map(|call| format!("{}({})", call.function.symbol, list(&call.args)));

@@ -101,6 +101,7 @@ impl Builder<'_> {
                 let node = self.node(OperatorSpec::Repeat { width }, vec![node], |_| Box::new(Repeat { width }));
                 Ok(Built { node, width: width - 1, columns: (0..width - 1).collect() })
             }
+            Node::Fence { input } => self.build_dropped(input, &vec![true; input.columns.len()], Dropper::Limit),
             Node::ProjectSet(set) => self.build_project_set(set, required),
             Node::Window { input, functions } => self.build_window(input, functions, required),
             Node::Sort { input, keys, limit, offset } => {

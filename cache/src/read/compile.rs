@@ -74,6 +74,7 @@ pub(super) fn compile(plan: &Plan) -> Result<Lazy, ReadError> {
             let width = input.columns.len();
             columns(Op::Repeat { input: Box::new(compile_single(input)?), width }, width - 1)
         }
+        Node::Fence { input } => whole(compile(input)?),
         Node::ProjectSet(set) => {
             let width = set.input.columns.len();
             let input = Box::new(compile_single(&set.input)?);

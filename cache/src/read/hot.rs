@@ -55,6 +55,7 @@ fn is_costly(plan: &Plan) -> bool {
         | Node::Project { .. }
         | Node::UnionAll { .. }
         | Node::Repeat { .. }
+        | Node::Fence { .. }
         | Node::ProjectSet(_) => {}
     });
     scans && works
@@ -96,7 +97,11 @@ fn for_each_expr(node: &Node, f: &mut impl FnMut(&Expr)) {
         call.exprs().for_each(f);
     }
     match node {
-        Node::Scan { .. } | Node::Distinct { .. } | Node::UnionAll { .. } | Node::Repeat { .. } => {}
+        Node::Scan { .. }
+        | Node::Distinct { .. }
+        | Node::UnionAll { .. }
+        | Node::Repeat { .. }
+        | Node::Fence { .. } => {}
         Node::Values { rows } => rows.iter().flatten().for_each(f),
         Node::ProjectSet(set) => set.calls.exprs().for_each(f),
         Node::Filter { predicate, .. } => f(predicate),
@@ -142,6 +147,7 @@ fn rewrite(plan: &Plan, hidden: &HashMap<Plan, RelationId>) -> Plan {
         }
         Node::Distinct { input } => Node::Distinct { input: below(input) },
         Node::Repeat { input } => Node::Repeat { input: below(input) },
+        Node::Fence { input } => Node::Fence { input: below(input) },
         Node::ProjectSet(set) => {
             let mut set = set.clone();
             set.input = rewrite(&set.input, hidden);

@@ -125,6 +125,7 @@ pub fn evaluate(plan: &Plan, tables: &Tables, context: &EvalContext) -> Result<R
             }
             Ok(out)
         }
+        Node::Fence { input } => evaluate(input, tables, context),
         Node::Repeat { input } => {
             let mut out = Vec::new();
             for mut row in evaluate(input, tables, context)? {

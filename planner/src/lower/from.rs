@@ -7,7 +7,7 @@ use super::parts::ScalarPart;
 use super::select::project;
 use super::{Level, Lowering, unsupported};
 use crate::expr::Expr;
-use crate::optimize::split_equalities;
+use crate::optimize::{is_sound, split_equalities};
 use crate::plan::{Join, JoinKind, Node as PlanNode, Plan};
 use crate::query::{FromItem, JoinType, RangeKind};
 use crate::tree::{Node, Tree};
@@ -126,8 +126,9 @@ impl Lowering<'_> {
                 if cte.recursive {
                     return unsupported("WITH RECURSIVE");
                 }
-                // Inlined at every use; Postgres evaluates it once, which differs only for volatile functions.
-                Ok(numbered(self.query(cte.query, Some(home))?.plan, varno))
+                // Put in place at every use. Where Postgres evaluates it by itself, that shows in the errors which it raises.
+                let plan = self.query(cte.query, Some(home))?.plan;
+                Ok(numbered(if cte.is_apart && !is_sound(&plan) { fenced(plan) } else { plan }, varno))
             }
             RangeKind::Values { rows } => self.values(rows, varno, level),
             RangeKind::Functions { calls, ordinality } => {
@@ -187,4 +188,8 @@ pub(super) fn join(kind: JoinKind, left: Plan, right: Plan, conjuncts: Vec<Expr>
 
 pub(super) fn cross_join(left: Plan, right: Plan) -> Plan {
     join(JoinKind::Inner, left, right, vec![])
+}
+
+fn fenced(plan: Plan) -> Plan {
+    Plan { columns: plan.columns.clone(), node: PlanNode::Fence { input: Box::new(plan) } }
 }

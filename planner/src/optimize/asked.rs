@@ -1,5 +1,5 @@
 //! The order in which Postgres asks a row conditions (`order_qual_clauses` of createplan.c): cheap ones first, equally cheap ones
-//! as they were written. A row that fails one is not asked the next, and so the order decides which errors are raised.
+//! as they were written, but equalities after the others: they are taken out and put back (`equivclass.c`). A row that fails one is not asked the next, and so the order decides which errors are raised.
 
 use super::map_inputs;
 use super::safety::cannot_fail;
@@ -26,9 +26,15 @@ fn cost(expr: &Expr) -> usize {
     own + expr.children().into_iter().map(cost).sum::<usize>()
 }
 
+/// By an operator that merge joins could use, over at least one column.
+fn is_equality(expr: &Expr) -> bool {
+    let is_equal = |symbol: &str| symbol.ends_with("eq") || symbol.contains("_eq_");
+    matches!(expr, Expr::Call { function, args } if args.len() == 2 && is_equal(function.symbol))
+}
+
 /// Brings conditions into that order.
 pub fn as_asked(conjuncts: &mut [Expr]) {
-    conjuncts.sort_by_cached_key(cost);
+    conjuncts.sort_by_cached_key(|conjunct| (cost(conjunct), is_equality(conjunct)));
 }
 
 /// The plan with the conditions of its filters and joins in that order, where one of them may fail.
@@ -76,8 +82,11 @@ mod tests {
             left: Box::new(Expr::Column(2)),
             list: (0..elements).map(|element| int(element as i32)).collect(),
         };
-        let mut conditions = vec![among(8), quotient.clone(), among(9), equal(3), Expr::Column(4), equal(1), among(3)];
-        as_asked(&mut conditions);
-        assert_eq!(conditions, [Expr::Column(4), equal(3), equal(1), among(3), quotient, among(9), among(8)]);
+        let less = call("int4lt", vec![Expr::Column(5), int(2)]);
+        let written =
+            [among(8), quotient.clone(), among(9), equal(3), Expr::Column(4), less.clone(), equal(1), among(3)];
+        let mut asked = written.to_vec();
+        as_asked(&mut asked);
+        assert_eq!(asked, [Expr::Column(4), less, equal(3), equal(1), among(3), quotient, among(9), among(8)]);
     }
 }

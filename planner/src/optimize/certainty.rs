@@ -38,6 +38,18 @@ pub fn is_certain(expr: &Expr) -> bool {
     is_certain
 }
 
+/// None of the plan's columns is ever an error, if none of what it reads holds any.
+pub(crate) fn is_sound(plan: &Plan) -> bool {
+    struct Sound;
+    impl Relations for Sound {
+        fn raised(&self, _: RelationId) -> Option<Vec<bool>> {
+            None
+        }
+    }
+    let certainty = Certainty { relations: &Sound };
+    (0..plan.columns.len()).all(|column| certainty.of_column(plan, column))
+}
+
 /// What is certain of plans.
 pub(super) struct Certainty<'c> {
     pub relations: &'c dyn Relations,
@@ -70,6 +82,7 @@ impl Certainty<'_> {
             Node::Filter { input, .. }
             | Node::Distinct { input }
             | Node::Repeat { input }
+            | Node::Fence { input }
             | Node::Sort { input, .. } => self.of_column(input, column),
             Node::Project { input, exprs } => exprs.get(column).is_some_and(|expr| self.of_expr(expr, input)),
             Node::Join(join) => match column.checked_sub(join.left.columns.len()) {

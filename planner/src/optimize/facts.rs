@@ -57,6 +57,7 @@ pub fn not_null(plan: &Plan, catalog: &Catalog) -> BTreeSet<usize> {
             found.extend((set.calls.ordinality && set.calls.left.is_none()).then(|| plan.columns.len() - 1));
             found
         }
+        Node::Fence { input } => not_null(input, catalog),
         Node::Values { .. } | Node::UnionAll { .. } => BTreeSet::new(),
     }
 }
@@ -117,6 +118,7 @@ pub fn unique_keys(plan: &Plan, catalog: &Catalog) -> Vec<Vec<usize>> {
                 _ => vec![],
             }
         }
+        Node::Fence { input } => unique_keys(input, catalog),
         Node::Values { .. } | Node::UnionAll { .. } | Node::Repeat { .. } | Node::ProjectSet(_) => vec![],
     }
 }

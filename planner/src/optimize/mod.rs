@@ -19,6 +19,7 @@ mod tests;
 mod unseen;
 
 pub use asked::as_asked;
+pub(crate) use certainty::is_sound;
 pub use certainty::{Relations, is_certain};
 pub use equality::split_equalities;
 pub(crate) use facts::not_null;

@@ -83,6 +83,13 @@ fn narrow(plan: Plan, needed: &BTreeSet<usize>) -> (Plan, Place) {
             let columns = input.columns[..kept.len() - 1].to_vec();
             (Plan { node: Node::Repeat { input: Box::new(input) }, columns }, place)
         }
+        // Postgres computes all of them.
+        Node::Fence { input } => {
+            let all: Vec<usize> = (0..width).collect();
+            let input = exactly(*input, &all);
+            let columns = input.columns.clone();
+            (Plan { node: Node::Fence { input: Box::new(input) }, columns }, place_of(&all, width))
+        }
         Node::UnionAll { inputs } => {
             let kept: Vec<usize> = needed.iter().copied().collect();
             let inputs = inputs.into_iter().map(|input| exactly(input, &kept)).collect();

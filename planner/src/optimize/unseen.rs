@@ -75,6 +75,10 @@ pub fn raised(plan: &Plan, relations: &dyn Relations) -> Vec<bool> {
             let below = below.map(|(column, raised)| raised || is_computed(input, column, Dropper::Limit, &certainty));
             below.chain(functions).collect()
         }
+        Node::Fence { input } => {
+            let below = raised(input, relations).into_iter().enumerate();
+            below.map(|(column, raised)| raised || is_computed(input, column, Dropper::Limit, &certainty)).collect()
+        }
         Node::UnionAll { inputs } => {
             let mut any = none();
             for input in inputs {
@@ -95,7 +99,8 @@ pub fn is_executed_apart(plan: &Plan) -> bool {
         | Node::Window { .. }
         | Node::Repeat { .. }
         | Node::ProjectSet(_) => true,
-        Node::Scan { .. } | Node::Values { .. } | Node::Join(_) | Node::UnionAll { .. } => false,
+        // What is over a fence is the query's that names it.
+        Node::Scan { .. } | Node::Values { .. } | Node::Join(_) | Node::UnionAll { .. } | Node::Fence { .. } => false,
     }
 }
 

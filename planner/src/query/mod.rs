@@ -85,6 +85,8 @@ pub struct Cte<'t> {
     pub name: &'t str,
     pub query: &'t Node,
     pub recursive: bool,
+    /// Postgres evaluates it by itself, and does not merge it with the query that names it.
+    pub is_apart: bool,
 }
 
 impl<'t> Query<'t> {

@@ -116,6 +116,11 @@ impl<'t> Cte<'t> {
             name: node.word("ctename")?.unwrap_or(""),
             query: node.child("ctequery")?,
             recursive: node.bool("cterecursive")?,
+            // CTEMaterializeDefault, ‥Always, ‥Never (`SS_process_ctes`; one with volatile functions is not lowered).
+            is_apart: match node.int("ctematerialized")? {
+                0 => node.int("cterefcount")? > 1,
+                materialized => materialized == 1,
+            },
         })
     }
 }

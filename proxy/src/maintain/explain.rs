@@ -38,7 +38,9 @@ fn lineage(plan: &Plan) -> Vec<BTreeSet<Origin>> {
             columns.iter().map(|column| BTreeSet::from([(*relation, *column)])).collect()
         }
         Node::Values { .. } => vec![BTreeSet::new(); plan.columns.len()],
-        Node::Filter { input, .. } | Node::Sort { input, .. } | Node::Distinct { input } => lineage(input),
+        Node::Filter { input, .. } | Node::Sort { input, .. } | Node::Distinct { input } | Node::Fence { input } => {
+            lineage(input)
+        }
         Node::Repeat { input } => {
             let mut below = lineage(input);
             below.pop();

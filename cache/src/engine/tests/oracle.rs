@@ -123,6 +123,7 @@ impl Oracle {
                 }
                 Ok(out)
             }
+            Node::Fence { input } => self.evaluate(input),
             Node::Repeat { input } => {
                 let mut out: Vec<Row> = vec![];
                 for row in self.evaluate(input)? {
