@@ -117,7 +117,7 @@ fn errors_are_raised_where_postgres_raises_them() {
          ANALYZE; SET weir.consistency = 'latest'",
     );
     let mut reads: Vec<String> = Vec::new();
-    let mut define = |through: &mut RawClient, name: &str, query: &str| {
+    let define = |through: &mut RawClient, name: &str, query: &str| {
         let sql = format!(
             "SELECT pgtrickle.create_stream_table(name => '{name}', query => $weir$ {query} $weir$, schedule => '1s', \
              refresh_mode => 'DIFFERENTIAL')"
