@@ -1,6 +1,6 @@
 //! Which values are never errors.
 
-use super::safety::cannot_fail_itself;
+use super::safety::{cannot_fail, cannot_fail_itself};
 use crate::RelationId;
 use crate::catalog::{Catalog, RelationKind};
 use crate::expr::Expr;
@@ -19,23 +19,57 @@ impl Relations for Catalog {
     }
 }
 
+/// Functions besides comparisons that give a value for any arguments.
+const TOTAL: [&str; 38] = [
+    "numeric_mul",
+    "numeric_add",
+    "numeric_sub",
+    "numeric_abs",
+    "numeric_uminus",
+    "int2_numeric",
+    "int4_numeric",
+    "int8_numeric",
+    "i2toi4",
+    "int28",
+    "int48",
+    "i2tof",
+    "i4tof",
+    "i8tof",
+    "i2tod",
+    "i4tod",
+    "i8tod",
+    "ftod",
+    "float4um",
+    "float8um",
+    "float4abs",
+    "float8abs",
+    "dround",
+    "dtrunc",
+    "dceil",
+    "dfloor",
+    "dsign",
+    "booltext",
+    "bool_int4",
+    "int4_bool",
+    "name_text",
+    "textlen",
+    "textcat",
+    "text_left",
+    "text_right",
+    "text_reverse",
+    "lower",
+    "upper",
+];
+
 /// The expression is no error where the columns that it reads hold none. Sums and products of numerics count as such: they fail
 /// only beyond 131,072 digits, and then Postgres' own outcome is that of the order in which it happens to join.
 pub fn is_certain(expr: &Expr) -> bool {
-    let is_total = |part: &Expr| match part {
-        Expr::Call { function, .. } => {
-            cannot_fail_itself(part)
-                || matches!(
-                    function.symbol,
-                    "numeric_mul" | "numeric_add" | "numeric_sub" | "int2_numeric" | "int4_numeric" | "int8_numeric"
-                )
-        }
+    let is_total = || match expr {
+        Expr::Call { function, .. } => cannot_fail_itself(expr) || TOTAL.contains(&function.symbol),
         Expr::Case { .. } | Expr::Coalesce(_) => true,
         other => cannot_fail_itself(other),
     };
-    let mut is_certain = true;
-    expr.visit(&mut |part| is_certain &= is_total(part));
-    is_certain
+    cannot_fail(expr) || is_total() && expr.children().into_iter().all(is_certain)
 }
 
 /// None of the plan's columns is ever an error, if none of what it reads holds any.
@@ -107,5 +141,38 @@ impl Certainty<'_> {
             CountRows | Count | SumInt | SumInt8 | SumNumeric | AvgInt | AvgNumeric | Min | Max | BoolAnd | BoolOr
         );
         is_total && call.exprs().all(|expr| self.of_expr(expr, input))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::lookup;
+    use crate::value::Value;
+
+    fn call(symbol: &str, args: Vec<Expr>) -> Expr {
+        Expr::Call { function: lookup(symbol).expect("a registered function"), args }
+    }
+
+    #[test]
+    fn total_functions_are_registered() {
+        TOTAL.iter().for_each(|symbol| assert!(lookup(symbol).is_some(), "{symbol}"));
+    }
+
+    #[test]
+    fn conditions_on_the_time_and_sums_are_certain_and_quotients_are_not() {
+        let interval =
+            Expr::Const(Value::Interval(crate::value::Interval { months: 0, days: 0, micros: 3_600_000_000 }.into()));
+        let hour_ago = call("timestamptz_mi_interval", vec![call("now", vec![]), interval]);
+        assert!(is_certain(&call("timestamp_gt", vec![Expr::Column(0), hour_ago])));
+        let (one, of_row) = (Expr::Const(Value::Int4(1)), Expr::Column(1));
+        assert!(is_certain(&call("numeric_add", vec![call("int4_numeric", vec![of_row.clone()]), Expr::Column(2)])));
+        let quotient = call("int4div", vec![one.clone(), of_row.clone()]);
+        assert!(!is_certain(&quotient));
+        let guarded = Expr::Case {
+            branches: vec![(call("int4ne", vec![of_row, Expr::Const(Value::Int4(0))]), quotient)],
+            otherwise: Box::new(one),
+        };
+        assert!(!is_certain(&guarded));
     }
 }
