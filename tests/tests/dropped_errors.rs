@@ -8,7 +8,7 @@ use weir_tests::weir::TestWeir;
 use weir_tests::wire::RawClient;
 
 /// Over `plain (id, b, t)`, of which row 2500 gets `b = 0`, and `others (id, x)`, which has the first ids.
-const QUERIES: [&str; 77] = [
+const QUERIES: [&str; 146] = [
     "SELECT count(*) FROM plain WHERE id < 10 AND 10 / b > 0",
     "SELECT max(10 / b) FILTER (WHERE id < 10) FROM plain",
     "SELECT o.id, (SELECT max(10 / p.b) FROM plain p WHERE p.id = o.id) FROM others o",
@@ -86,6 +86,75 @@ const QUERIES: [&str; 77] = [
     "WITH c AS MATERIALIZED (SELECT t, sum(10 / b) AS k FROM plain GROUP BY t) SELECT c.k FROM c WHERE t = 't1'",
     "WITH c AS (SELECT id, 10 / b AS k FROM plain) SELECT (SELECT max(k) FROM c WHERE id < 5), (SELECT min(k) FROM c WHERE id < 4)",
     "SELECT o.id FROM others o WHERE EXISTS (WITH c AS MATERIALIZED (SELECT id, 10 / b AS k FROM plain) SELECT FROM c WHERE c.id = o.id)",
+    "SELECT id FROM plain ORDER BY 10 / b",
+    "SELECT count(*) FROM (SELECT id FROM plain ORDER BY 10 / b) s",
+    "SELECT id FROM (SELECT id, b FROM plain ORDER BY 10 / b) s WHERE id = 3",
+    "SELECT id FROM (SELECT id, rank() OVER (ORDER BY 10 / b) r FROM plain) s WHERE id = 3",
+    "SELECT sum(id ORDER BY 10 / b) FROM plain",
+    "SELECT max(id ORDER BY 10 / b) FROM plain",
+    "SELECT count(id ORDER BY 10 / b) FROM plain",
+    "SELECT count(10 / b) FROM plain",
+    "SELECT count(*) FROM plain WHERE 10 / b = 10 / b",
+    "SELECT DISTINCT ON (10 / b) id FROM plain ORDER BY 10 / b, id",
+    "SELECT id FROM plain ORDER BY id FETCH FIRST 2 ROWS WITH TIES",
+    "SELECT id, 10 / b AS k FROM plain ORDER BY id FETCH FIRST 2 ROWS WITH TIES",
+    "SELECT id FROM plain WHERE id = 3 GROUP BY id, 10 / b",
+    "SELECT p.id, g FROM plain p, generate_series(1, 10 / p.b) g WHERE p.id = 3",
+    "SELECT p.id, g FROM plain p, LATERAL generate_series(1, 10 / p.b) g WHERE g = 3",
+    "SELECT generate_series(1, 10 / b) AS g, id FROM plain ORDER BY id, g LIMIT 2",
+    "SELECT id, unnest(ARRAY[10 / b, 1]) AS g FROM plain WHERE id = 3",
+    "SELECT (SELECT 10 / p.b) AS k, id FROM plain p ORDER BY id LIMIT 1",
+    "SELECT id FROM plain p WHERE (SELECT 10 / p.b) > 0 AND id = 3",
+    "SELECT id FROM plain p WHERE id = 3 AND (SELECT count(*) FROM others o WHERE o.id = 10 / p.b) >= 0",
+    "SELECT (SELECT count(*) FROM others o WHERE o.id = 10 / p.b) AS n, p.id FROM plain p ORDER BY p.id LIMIT 1",
+    "SELECT n FROM (SELECT (SELECT count(*) FROM others o WHERE o.id = 10 / p.b) AS n, p.id FROM plain p) s WHERE s.id = 3",
+    "SELECT id FROM plain GROUP BY id HAVING sum(10 / b) > 0 AND id = 3",
+    "SELECT s.id FROM (SELECT id, sum(10 / b) AS k FROM plain GROUP BY id) s WHERE s.id = 3 AND s.k > 0",
+    "SELECT s.id FROM (SELECT id, sum(10 / b) AS k FROM plain GROUP BY id) s WHERE s.k > 3 AND s.id < 9",
+    "SELECT id FROM plain WHERE b IS NOT NULL AND 10 / b > 1 AND t IS NOT NULL AND id = 3",
+    "SELECT a.id FROM plain a JOIN plain c ON a.id = c.id AND 10 / c.b > 1 WHERE a.id = 3",
+    "SELECT a.id FROM plain a JOIN plain c ON a.id = c.id WHERE a.id = 3 AND 10 / c.b > 1",
+    "SELECT a.id FROM plain a JOIN plain c USING (id) WHERE c.b = 3 AND 10 / a.b > 1",
+    "SELECT a.id FROM others a LEFT JOIN plain c ON a.id = c.id WHERE c.b = 3 AND 10 / c.b > 1",
+    "SELECT a.id, c.id AS i FROM others a FULL JOIN plain c ON a.id = c.id WHERE 10 / c.b > 1 AND a.id = 3",
+    "SELECT id FROM (SELECT id, b FROM plain UNION ALL SELECT id, x FROM others) u WHERE 10 / b > 1 AND id = 3",
+    "SELECT id FROM (SELECT id, b FROM plain UNION SELECT id, x FROM others) u WHERE 10 / b > 1 AND id = 3",
+    "SELECT id, b FROM plain WHERE id < 9 INTERSECT SELECT id, 10 / b FROM plain",
+    "SELECT max(k) FROM (SELECT 10 / b AS k, id FROM plain) s WHERE id < 3",
+    "SELECT first_value(10 / b) OVER w AS f, id FROM plain WHERE id < 9 WINDOW w AS (ORDER BY id)",
+    "SELECT f FROM (SELECT lag(10 / b) OVER (ORDER BY id) AS f, id FROM plain) s WHERE id = 3",
+    "SELECT f FROM (SELECT count(*) OVER (PARTITION BY 10 / b) AS f, id FROM plain) s WHERE id = 3",
+    "SELECT count(*) FILTER (WHERE 10 / b > 1) OVER (ORDER BY id) AS f, id FROM plain WHERE id < 4",
+    "SELECT f FROM (SELECT count(*) FILTER (WHERE 10 / b > 1) OVER (ORDER BY id) AS f, id FROM plain) s WHERE id = 3",
+    "SELECT id FROM plain WHERE CASE WHEN id = 3 THEN 10 / b > 1 ELSE false END",
+    "SELECT id FROM plain WHERE id = 3 AND CASE WHEN t = 'x' THEN false ELSE 10 / b > 1 END",
+    "SELECT id FROM plain WHERE CASE WHEN t = 'x' THEN false ELSE 10 / b > 1 END AND id IN (3, 4)",
+    "SELECT id FROM plain WHERE (10 / b > 1) IS TRUE AND id = 3",
+    "SELECT id FROM plain WHERE (10 / b > 1) IS NOT FALSE AND id IN (1, 2, 3, 4, 5, 6, 7)",
+    "SELECT o.id FROM others o WHERE EXISTS (SELECT FROM plain p WHERE 10 / p.b = o.x)",
+    "SELECT o.id FROM others o WHERE NOT EXISTS (SELECT FROM plain p WHERE 10 / p.b = o.x AND p.id < 50)",
+    "SELECT o.id FROM others o WHERE o.x < ANY (SELECT 10 / p.b FROM plain p WHERE p.id = o.id)",
+    "SELECT o.id, (SELECT 10 / p.b FROM plain p WHERE p.id = o.id AND p.b > 0) AS k FROM others o",
+    "SELECT o.id, (SELECT 10 / p.b FROM plain p WHERE p.id = 4) AS k FROM others o",
+    "SELECT o.id FROM others o WHERE o.id = (SELECT max(10 / p.b) FROM plain p WHERE p.id < 5)",
+    "SELECT string_agg(t, ',' ORDER BY 10 / b, id) AS s FROM plain WHERE id < 5",
+    "SELECT json_agg(10 / b ORDER BY id) AS j FROM plain WHERE id < 5",
+    "SELECT t, min(10 / b) AS m FROM plain GROUP BY t ORDER BY t LIMIT 2",
+    "SELECT t, count(*) AS n FROM plain GROUP BY t, 10 / b HAVING t = 't5'",
+    "SELECT DISTINCT t FROM plain WHERE id < 5 AND 10 / b > 0",
+    "SELECT DISTINCT ON (t) t, id, 10 / b AS k FROM plain WHERE id < 1002 ORDER BY t, id",
+    "SELECT x FROM (SELECT DISTINCT ON (t) t, id, 10 / b AS x FROM plain ORDER BY t, id) s WHERE t = 't3'",
+    "SELECT x FROM (SELECT 10 / b AS x, t FROM plain ORDER BY id LIMIT 3000) s WHERE t = 't3'",
+    "SELECT t FROM (SELECT 10 / b AS x, t FROM plain ORDER BY id LIMIT 3000) s WHERE t = 't3'",
+    "SELECT p.id FROM plain p NATURAL JOIN (SELECT id, 10 / b AS q FROM plain) s WHERE p.id = 3",
+    "SELECT p.id, s.q FROM plain p NATURAL JOIN (SELECT id, 10 / b AS q FROM plain) s WHERE p.id = 3",
+    "SELECT p.id FROM plain p JOIN (SELECT id, 10 / b AS q FROM plain) s ON s.q = p.id WHERE p.id = 3",
+    "SELECT p.id FROM plain p JOIN (SELECT id, 10 / b AS q FROM plain) s ON s.id = p.id AND s.q > p.b - 100 WHERE p.id = 3",
+    "SELECT o.id, s.k FROM others o JOIN (SELECT id, 10 / b AS k FROM plain ORDER BY id) s ON s.id = o.id",
+    "SELECT id FROM (SELECT id, 10 / b AS k FROM plain ORDER BY id) s WHERE id = 3",
+    "SELECT id, b FROM plain ORDER BY id DESC",
+    "SELECT id FROM (SELECT id, lag(10 / b) OVER (ORDER BY id) r FROM plain) s WHERE id = 3",
+    "SELECT id FROM (SELECT id, count(*) OVER (PARTITION BY 10 / b) r FROM plain) s WHERE id = 3",
 ];
 
 /// What is waited for comes within this time, or never.
@@ -132,7 +201,7 @@ fn errors_are_raised_where_postgres_raises_them() {
             reads.push(format!("SELECT * FROM defined{at}"));
         }
     }
-    assert!(reads.len() + 3 > QUERIES.len(), "all but two are maintained");
+    assert!(reads.len() + 6 > QUERIES.len(), "all but five are maintained");
     reads.extend(QUERIES.iter().map(|query| query.replace(" plain", " splain").replace(" others", " sothers")));
     let mut check = |through: &mut RawClient, state: &str| -> usize {
         let answers: Vec<Result<bool, String>> =
@@ -141,18 +210,18 @@ fn errors_are_raised_where_postgres_raises_them() {
         assert!(differences.is_empty(), "{state}:\n{}", differences.join("\n"));
         answers.iter().filter(|answer| **answer == Ok(true)).count()
     };
+    let mut most = 0;
     for round in 0..3 {
         // Often enough for indexes to be made, which let reads pass over rows.
-        for _ in 0..3 {
-            check(&mut through, "no row fails");
-        }
+        (0..3).for_each(|_| most = most.max(check(&mut through, "no row fails")));
         through.execute(&format!("UPDATE plain SET b = 0 WHERE id = {}", 2500 + round));
         let from_memory = check(&mut through, "a row fails");
         assert!(from_memory > QUERIES.len() / 2, "{from_memory} from memory");
         through.execute("UPDATE plain SET b = id WHERE b = 0");
     }
     let started = Instant::now();
-    while check(&mut through, "no row fails any more") + 4 < 2 * QUERIES.len() {
+    assert!(most > QUERIES.len() * 7 / 4, "{most} from memory");
+    while check(&mut through, "no row fails any more") < most {
         assert!(started.elapsed() < PATIENCE, "not all are back in memory");
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -5,7 +5,7 @@ use super::expr::{Columns, ExprLowerer, Frame};
 use super::lateral::one_row;
 use super::parts::ScalarPart;
 use super::select::project;
-use super::{Level, Lowering, unsupported};
+use super::{Level, Lowering, fenced, unsupported};
 use crate::expr::Expr;
 use crate::optimize::{is_sound, split_equalities};
 use crate::plan::{Join, JoinKind, Node as PlanNode, Plan};
@@ -188,8 +188,4 @@ pub(super) fn join(kind: JoinKind, left: Plan, right: Plan, conjuncts: Vec<Expr>
 
 pub(super) fn cross_join(left: Plan, right: Plan) -> Plan {
     join(JoinKind::Inner, left, right, vec![])
-}
-
-fn fenced(plan: Plan) -> Plan {
-    Plan { columns: plan.columns.clone(), node: PlanNode::Fence { input: Box::new(plan) } }
 }

@@ -40,8 +40,9 @@ pub use kinds::{has_equality, has_order};
 
 use crate::catalog::Catalog;
 use crate::expand::{Expanded, expand};
-use crate::optimize::{optimize, optimize_maintained};
-use crate::plan::{Node as PlanNode, Plan, PlanUses};
+use crate::expr::Expr;
+use crate::optimize::{is_sound, is_sound_over, optimize, optimize_maintained};
+use crate::plan::{Node as PlanNode, Plan, PlanUses, SortKey};
 use crate::query::{Query, statement};
 use crate::tree::{Node, parse};
 use crate::types::ColumnType;
@@ -122,16 +123,44 @@ fn lower(tree: &str, catalog: &Catalog, purpose: Purpose) -> Result<Lowered, Low
     Ok(Lowered { plan, columns, uses: lowering.uses, params: lowering.params })
 }
 
-/// A bag has no order: ORDER BY without LIMIT is dropped.
+/// A bag has no order: ORDER BY without LIMIT is dropped, but for the errors of what it sorts by.
 fn without_order(mut plan: Plan) -> Plan {
     match plan.node {
-        PlanNode::Sort { input, limit: None, offset: None, .. } => without_order(*input),
+        PlanNode::Sort { input, keys, limit: None, offset: None } => {
+            let input = without_order(*input);
+            let keys: Vec<SortKey> = keys.into_iter().filter(|key| !is_sound_over(&key.expr, &input)).collect();
+            if keys.is_empty() { input } else { beside(input, keys) }
+        }
         PlanNode::Project { input, exprs } => {
             plan.node = PlanNode::Project { input: Box::new(without_order(*input)), exprs };
             plan
         }
         _ => plan,
     }
+}
+
+/// The input's rows, for each of which the keys are computed and not used.
+fn beside(input: Plan, keys: Vec<SortKey>) -> Plan {
+    let columns = input.columns.clone();
+    let shown = || (0..columns.len()).map(Expr::Column);
+    let mut computed = columns.clone();
+    computed.extend(keys.iter().map(|key| key.kind.clone()));
+    let exprs = shown().chain(keys.into_iter().map(|key| key.expr)).collect();
+    let computed = fenced(Plan { node: PlanNode::Project { input: Box::new(input), exprs }, columns: computed });
+    Plan { node: PlanNode::Project { input: Box::new(computed), exprs: shown().collect() }, columns }
+}
+
+fn is_ordered(plan: &Plan) -> bool {
+    match &plan.node {
+        PlanNode::Sort { limit, offset, .. } => limit.is_none() && offset.is_none(),
+        PlanNode::Project { input, .. } => is_ordered(input),
+        _ => false,
+    }
+}
+
+/// A query that Postgres evaluates by itself.
+fn fenced(plan: Plan) -> Plan {
+    Plan { columns: plan.columns.clone(), node: PlanNode::Fence { input: Box::new(plan) } }
 }
 
 /// State of one lowering.
@@ -187,9 +216,16 @@ impl Lowering<'_> {
             let query = Query::read(node)?;
             lowering.select(&Level::new(&query, parent))
         })?;
-        // The order of a subquery's rows means nothing to the query around it.
+        // The order of a subquery's rows means nothing to the query around it, but Postgres does not merge the two.
         Ok(match parent {
-            Some(_) => LoweredQuery { plan: without_order(lowered.plan), names: lowered.names },
+            Some(_) => {
+                let is_apart = is_ordered(&lowered.plan);
+                let plan = without_order(lowered.plan);
+                LoweredQuery {
+                    plan: if is_apart && !is_sound(&plan) { fenced(plan) } else { plan },
+                    names: lowered.names,
+                }
+            }
             None => lowered,
         })
     }

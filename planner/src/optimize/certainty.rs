@@ -72,16 +72,24 @@ pub fn is_certain(expr: &Expr) -> bool {
     cannot_fail(expr) || is_total() && expr.children().into_iter().all(is_certain)
 }
 
-/// None of the plan's columns is ever an error, if none of what it reads holds any.
-pub(crate) fn is_sound(plan: &Plan) -> bool {
-    struct Sound;
-    impl Relations for Sound {
-        fn raised(&self, _: RelationId) -> Option<Vec<bool>> {
-            None
-        }
+/// No relation holds an error.
+struct Sound;
+
+impl Relations for Sound {
+    fn raised(&self, _: RelationId) -> Option<Vec<bool>> {
+        None
     }
+}
+
+/// None of the plan's columns is ever an error, if nothing that it reads holds one.
+pub(crate) fn is_sound(plan: &Plan) -> bool {
     let certainty = Certainty { relations: &Sound };
     (0..plan.columns.len()).all(|column| certainty.of_column(plan, column))
+}
+
+/// As [`is_sound`], of an expression over the plan's columns.
+pub(crate) fn is_sound_over(expr: &Expr, plan: &Plan) -> bool {
+    Certainty { relations: &Sound }.of_expr(expr, plan)
 }
 
 /// What is certain of plans.

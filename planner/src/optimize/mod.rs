@@ -19,8 +19,8 @@ mod tests;
 mod unseen;
 
 pub use asked::as_asked;
-pub(crate) use certainty::is_sound;
 pub use certainty::{Relations, is_certain};
+pub(crate) use certainty::{is_sound, is_sound_over};
 pub use equality::split_equalities;
 pub(crate) use facts::not_null;
 pub(crate) use fold::simplified;

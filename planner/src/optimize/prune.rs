@@ -4,6 +4,7 @@
 //! are indexed. A bag stays the same bag when unread columns go, except under DISTINCT, which compares whole rows.
 //! Two projections in a row become one where nothing is computed twice.
 
+use super::certainty::is_sound_over;
 use crate::expr::Expr;
 use crate::plan::{AggregateCall, Join, JoinKind, Node, Plan, ProjectSet, SortKey, WindowCall};
 use std::collections::BTreeSet;
@@ -127,7 +128,13 @@ fn narrow_join(join: Join, needed: &BTreeSet<usize>) -> (Plan, Place) {
 
 fn narrow_window(input: Plan, functions: Vec<WindowCall>, needed: &BTreeSet<usize>) -> (Plan, Place) {
     let width = input.columns.len();
-    let kept: Vec<usize> = (0..functions.len()).filter(|i| needed.contains(&(width + i))).collect();
+    // What rows are sorted by is computed for a function that nobody reads, too.
+    let sorts_surely = |call: &WindowCall| {
+        let keys = call.partition.iter().chain(call.order.iter().map(|key| &key.expr));
+        keys.into_iter().all(|key| is_sound_over(key, &input))
+    };
+    let is_kept = |i: &usize| needed.contains(&(width + i)) || !sorts_surely(&functions[*i]);
+    let kept: Vec<usize> = (0..functions.len()).filter(is_kept).collect();
     let read: Vec<&Expr> = kept.iter().flat_map(|i| functions[*i].exprs()).collect();
     let below: BTreeSet<usize> = needed.iter().copied().filter(|column| *column < width).collect();
     let (input, mut place) = narrow(input, &with(&below, read));
