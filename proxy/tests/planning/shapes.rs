@@ -135,11 +135,11 @@ Project #0
         "SELECT w.id FROM wide w JOIN users u ON u.id = w.id WHERE w.x <> 0 AND w.y / w.x > 1",
         "
 Project #0
-  Filter int4gt(int4div(#2, #1), 1)
-    InnerJoin int48(#0) = #3
-      Filter int4ne(#1, 0)
+  InnerJoin int48(#0) = #1
+    Project #0
+      Filter (int4ne(#1, 0) and int4gt(int4div(#2, #1), 1))
         Scan wide [0 1 2]
-      Scan users [0]
+    Scan users [0]
 ",
     ),
     (
