@@ -67,7 +67,8 @@ pub enum Node {
     Repeat {
         input: Box<Plan>,
     },
-    /// The input's rows, each computed whole whatever becomes of it: a WITH query that Postgres evaluates by itself.
+    /// The input's rows, each computed whole whatever becomes of it: a query that Postgres evaluates by itself, because it
+    /// materialises it (WITH) or because it is ordered.
     Fence {
         input: Box<Plan>,
     },

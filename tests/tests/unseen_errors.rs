@@ -1,5 +1,6 @@
 //! Errors of rows that nobody sees: Postgres raises them where it computes a subquery as it stands, and so it answers while
-//! they are there. When they have gone, memory answers again.
+//! they are there. When they have gone, memory answers again. Which queries raise them, and which do not, is said here for each; many
+//! more are only compared in `dropped_errors.rs`.
 
 use std::time::{Duration, Instant};
 use weir_tests::oracle::{Order, compare, compare_from_memory};

@@ -19,6 +19,29 @@ const READS: [&str; 7] = [
     "SELECT shop FROM largest() UNION ALL SELECT shop FROM best",
 ];
 
+/// A server and a Weir, the stream table `totals` over `sales`, and a schema besides.
+struct Ground {
+    _server: TestServer,
+    _weir: TestWeir,
+    through: RawClient,
+    direct: RawClient,
+}
+
+impl Ground {
+    fn new() -> Ground {
+        let server = TestServer::start();
+        let weir = TestWeir::start(&server);
+        let mut through = RawClient::superuser(&weir.address());
+        let mut direct = RawClient::superuser(&server.address());
+        direct.execute("CREATE TABLE sales (id int PRIMARY KEY, shop int, amount int); CREATE SCHEMA elsewhere");
+        through.execute(
+            "SELECT pgtrickle.create_stream_table(name => 'totals', query => $$ SELECT shop, sum(amount) AS total, count(*) AS n \
+             FROM sales GROUP BY shop $$, schedule => '1s')",
+        );
+        Ground { _server: server, _weir: weir, through, direct }
+    }
+}
+
 fn until_forwarded(through: &mut RawClient, direct: &mut RawClient, sql: &str) {
     let started = Instant::now();
     loop {
@@ -33,15 +56,8 @@ fn until_forwarded(through: &mut RawClient, direct: &mut RawClient, sql: &str) {
 #[test]
 fn what_stands_over_stream_tables_is_read_from_memory() {
     let mut random = rng::seeded("views_over");
-    let server = TestServer::start();
-    let weir = TestWeir::start(&server);
-    let mut through = RawClient::superuser(&weir.address());
-    let mut direct = RawClient::superuser(&server.address());
-    direct.execute("CREATE TABLE sales (id int PRIMARY KEY, shop int, amount int); CREATE SCHEMA elsewhere");
-    through.execute(
-        "SELECT pgtrickle.create_stream_table(name => 'totals', query => $$ SELECT shop, sum(amount) AS total, count(*) AS n \
-         FROM sales GROUP BY shop $$, schedule => '1s')",
-    );
+    let mut ground = Ground::new();
+    let Ground { through, direct, .. } = &mut ground;
     // They come later than the table, and two of the same name.
     direct.execute(
         "CREATE VIEW large AS SELECT shop, total, n FROM totals WHERE total > 10;
@@ -67,34 +83,35 @@ fn what_stands_over_stream_tables_is_read_from_memory() {
                 ),
             });
         }
-        READS.iter().for_each(|sql| settled(&mut through, &mut direct, sql));
+        READS.iter().for_each(|sql| settled(through, direct, sql));
         // Those need more than what is in memory.
         for sql in ["SELECT * FROM mixed", "SELECT * FROM over_frozen"] {
-            compare(&mut through, &mut direct, sql, Order::Any).unwrap_or_else(|found| panic!("{found}"));
+            compare(through, direct, sql, Order::Any).unwrap_or_else(|found| panic!("{found}"));
             assert!(through.last_route().starts_with("forwarded"), "{sql}: {}", through.last_route());
         }
     }
 
     // The view comes to mean something else, and to stand over nothing.
     direct.execute("CREATE OR REPLACE VIEW large AS SELECT shop, total + 1 AS total, n FROM totals WHERE total > 3");
-    READS.iter().for_each(|sql| settled(&mut through, &mut direct, sql));
+    READS.iter().for_each(|sql| settled(through, direct, sql));
     direct.execute("ALTER VIEW large RENAME TO larger");
-    settled(&mut through, &mut direct, "SELECT * FROM larger");
-    settled(&mut through, &mut direct, READS[1]);
+    settled(through, direct, "SELECT * FROM larger");
+    settled(through, direct, READS[1]);
     direct.execute("CREATE OR REPLACE VIEW larger AS SELECT shop, amount::bigint AS total, 1::bigint AS n FROM sales");
-    until_forwarded(&mut through, &mut direct, "SELECT * FROM larger");
-    until_forwarded(&mut through, &mut direct, READS[1]);
-    settled(&mut through, &mut direct, READS[4]);
+    until_forwarded(through, direct, "SELECT * FROM larger");
+    until_forwarded(through, direct, READS[1]);
+    settled(through, direct, READS[4]);
     // The catalogue has been read since: its name is no more than any other.
-    compare(&mut through, &mut direct, "SELECT * FROM larger", Order::Any).unwrap_or_else(|found| panic!("{found}"));
+    compare(through, direct, "SELECT * FROM larger", Order::Any).unwrap_or_else(|found| panic!("{found}"));
     assert_eq!(through.last_route(), "forwarded: no stream table");
 }
 
 const OF_TEXTS: [&str; 7] = [
-    "SELECT * FROM texted(3)",
+    // First: nothing that the body reads has been met before.
+    "SELECT * FROM over_texted",
     "SELECT s.x, f.total FROM (VALUES (1), (2), (5)) s (x), LATERAL texted(s.x) f",
     "SELECT f.total, count(*) FROM nested(2) f (total) GROUP BY f.total",
-    "SELECT * FROM over_texted",
+    "SELECT * FROM texted(3)",
     "SELECT l.shop FROM texted_large() l JOIN totals t USING (shop) WHERE t.n > 1",
     "SELECT * FROM how_many()",
     "SELECT n.* FROM named(low => 2) n JOIN over_texted o ON o.total > n.shop",
@@ -104,15 +121,8 @@ const OF_TEXTS: [&str; 7] = [
 #[test]
 fn functions_whose_body_is_text_are_read_from_memory() {
     let mut random = rng::seeded("texts_over");
-    let server = TestServer::start();
-    let weir = TestWeir::start(&server);
-    let mut through = RawClient::superuser(&weir.address());
-    let mut direct = RawClient::superuser(&server.address());
-    direct.execute("CREATE TABLE sales (id int PRIMARY KEY, shop int, amount int); CREATE SCHEMA elsewhere");
-    through.execute(
-        "SELECT pgtrickle.create_stream_table(name => 'totals', query => $$ SELECT shop, sum(amount) AS total, count(*) AS n \
-         FROM sales GROUP BY shop $$, schedule => '1s')",
-    );
+    let mut ground = Ground::new();
+    let Ground { through, direct, .. } = &mut ground;
     direct.execute(
         "CREATE VIEW large AS SELECT shop, total, n FROM totals WHERE total > 10;
          CREATE VIEW elsewhere.large AS SELECT shop, total, n FROM totals;
@@ -144,7 +154,7 @@ fn functions_whose_body_is_text_are_read_from_memory() {
         let path = format!("SET search_path = {}", paths[round % 2]);
         through.execute(&path);
         direct.execute(&path);
-        OF_TEXTS.iter().for_each(|sql| settled(&mut through, &mut direct, sql));
+        OF_TEXTS.iter().for_each(|sql| settled(through, direct, sql));
     }
     through.execute("SET search_path = public");
     direct.execute("SET search_path = public");
@@ -153,23 +163,23 @@ fn functions_whose_body_is_text_are_read_from_memory() {
         "CREATE OR REPLACE FUNCTION texted (s int) RETURNS TABLE (total bigint) STABLE LANGUAGE sql
              AS 'SELECT t.total + s FROM totals t WHERE t.shop >= s'",
     );
-    OF_TEXTS.iter().for_each(|sql| settled(&mut through, &mut direct, sql));
+    OF_TEXTS.iter().for_each(|sql| settled(through, direct, sql));
     direct.execute(
         "CREATE OR REPLACE FUNCTION texted (s int) RETURNS TABLE (total bigint) STABLE LANGUAGE sql
              AS 'SELECT amount::bigint FROM sales WHERE shop = s'",
     );
-    OF_TEXTS[..4].iter().for_each(|sql| until_forwarded(&mut through, &mut direct, sql));
-    settled(&mut through, &mut direct, OF_TEXTS[5]);
+    OF_TEXTS[..4].iter().for_each(|sql| until_forwarded(through, direct, sql));
+    settled(through, direct, OF_TEXTS[5]);
     direct.execute("ALTER VIEW large RENAME TO larger");
     for sql in &OF_TEXTS[4..] {
-        compare(&mut through, &mut direct, sql, Order::Any).unwrap_or_else(|found| panic!("{found}"));
+        compare(through, direct, sql, Order::Any).unwrap_or_else(|found| panic!("{found}"));
         assert!(through.last_route().starts_with("forwarded"), "{sql}: {}", through.last_route());
     }
     // Another relation of that name, over which memory has nothing to say.
     direct.execute("CREATE TABLE large (shop int, total bigint, n bigint); INSERT INTO large VALUES (1, 2, 3)");
-    until_forwarded(&mut through, &mut direct, OF_TEXTS[5]);
+    until_forwarded(through, direct, OF_TEXTS[5]);
     direct.execute("DROP TABLE large; ALTER VIEW larger RENAME TO large");
-    settled(&mut through, &mut direct, OF_TEXTS[5]);
+    settled(through, direct, OF_TEXTS[5]);
     // What a role may not read, it may not read through a function.
     direct.execute(
         "CREATE ROLE reader; GRANT EXECUTE ON FUNCTION how_many() TO reader; GRANT USAGE ON SCHEMA public TO reader",
@@ -177,11 +187,11 @@ fn functions_whose_body_is_text_are_read_from_memory() {
     through.execute("SET ROLE reader");
     direct.execute("SET ROLE reader");
     for _ in 0..3 {
-        let refused = compare(&mut through, &mut direct, OF_TEXTS[5], Order::Any);
+        let refused = compare(through, direct, OF_TEXTS[5], Order::Any);
         refused.unwrap_or_else(|found| panic!("{found}"));
         assert!(through.query(OF_TEXTS[5]).error.is_some_and(|error| error.code == "42501"));
         std::thread::sleep(Duration::from_millis(100));
     }
     direct.execute("RESET ROLE; GRANT SELECT ON large TO reader; SET ROLE reader");
-    settled(&mut through, &mut direct, OF_TEXTS[5]);
+    settled(through, direct, OF_TEXTS[5]);
 }

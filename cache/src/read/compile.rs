@@ -63,7 +63,7 @@ pub(super) fn compile(plan: &Plan) -> Result<Lazy, ReadError> {
                 lazy if drops_rows && !matches!(lazy.op, Op::Scan(_)) => whole(lazy),
                 lazy => lazy,
             };
-            let unseen = Proof::of(outputs.iter().filter(|_| drops_rows));
+            let unseen = if drops_rows { Proof::of(&outputs) } else { Proof::of([]) };
             let keys =
                 keys.iter().map(|key| SortKey { expr: substitute(&key.expr, &outputs), ..key.clone() }).collect();
             let width = outputs.len();

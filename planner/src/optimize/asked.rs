@@ -60,33 +60,3 @@ pub(super) fn order_conditions(plan: Plan) -> Plan {
     };
     plan
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::functions::lookup;
-    use crate::value::Value;
-
-    fn call(symbol: &str, args: Vec<Expr>) -> Expr {
-        Expr::Call { function: lookup(symbol).expect("a registered function"), args }
-    }
-
-    #[test]
-    fn cheap_conditions_come_first_and_equal_ones_stay() {
-        let int = |value| Expr::Const(Value::Int4(value));
-        let equal = |column| call("int4eq", vec![Expr::Column(column), int(1)]);
-        let quotient = call("int4gt", vec![call("int4div", vec![int(1), Expr::Column(0)]), int(0)]);
-        let among = |elements: usize| Expr::ScalarArray {
-            function: lookup("int4eq").expect("a registered function"),
-            any: true,
-            left: Box::new(Expr::Column(2)),
-            list: (0..elements).map(|element| int(element as i32)).collect(),
-        };
-        let less = call("int4lt", vec![Expr::Column(5), int(2)]);
-        let written =
-            [among(8), quotient.clone(), among(9), equal(3), Expr::Column(4), less.clone(), equal(1), among(3)];
-        let mut asked = written.to_vec();
-        as_asked(&mut asked);
-        assert_eq!(asked, [Expr::Column(4), less, equal(3), equal(1), among(3), quotient, among(9), among(8)]);
-    }
-}

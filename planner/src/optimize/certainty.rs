@@ -20,7 +20,7 @@ impl Relations for Catalog {
 }
 
 /// Functions besides comparisons that give a value for any arguments.
-const TOTAL: [&str; 38] = [
+pub(super) const TOTAL: [&str; 38] = [
     "numeric_mul",
     "numeric_add",
     "numeric_sub",
@@ -149,38 +149,5 @@ impl Certainty<'_> {
             CountRows | Count | SumInt | SumInt8 | SumNumeric | AvgInt | AvgNumeric | Min | Max | BoolAnd | BoolOr
         );
         is_total && call.exprs().all(|expr| self.of_expr(expr, input))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::functions::lookup;
-    use crate::value::Value;
-
-    fn call(symbol: &str, args: Vec<Expr>) -> Expr {
-        Expr::Call { function: lookup(symbol).expect("a registered function"), args }
-    }
-
-    #[test]
-    fn total_functions_are_registered() {
-        TOTAL.iter().for_each(|symbol| assert!(lookup(symbol).is_some(), "{symbol}"));
-    }
-
-    #[test]
-    fn conditions_on_the_time_and_sums_are_certain_and_quotients_are_not() {
-        let interval =
-            Expr::Const(Value::Interval(crate::value::Interval { months: 0, days: 0, micros: 3_600_000_000 }.into()));
-        let hour_ago = call("timestamptz_mi_interval", vec![call("now", vec![]), interval]);
-        assert!(is_certain(&call("timestamp_gt", vec![Expr::Column(0), hour_ago])));
-        let (one, of_row) = (Expr::Const(Value::Int4(1)), Expr::Column(1));
-        assert!(is_certain(&call("numeric_add", vec![call("int4_numeric", vec![of_row.clone()]), Expr::Column(2)])));
-        let quotient = call("int4div", vec![one.clone(), of_row.clone()]);
-        assert!(!is_certain(&quotient));
-        let guarded = Expr::Case {
-            branches: vec![(call("int4ne", vec![of_row, Expr::Const(Value::Int4(0))]), quotient)],
-            otherwise: Box::new(one),
-        };
-        assert!(!is_certain(&guarded));
     }
 }

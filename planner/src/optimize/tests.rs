@@ -1,12 +1,13 @@
 //! Each pass on plans built by hand, read as text.
 
+use super::certainty::TOTAL;
 use super::*;
 use crate::catalog::{ColumnEntry, RelationEntry, RelationKind};
 use crate::expr::Expr;
 use crate::functions::lookup;
 use crate::plan::{AggregateCall, AggregateKind, Join, JoinKind};
 use crate::types::{ColumnType, RelationId, oid};
-use crate::value::Value;
+use crate::value::{Interval, Value};
 
 const D: u32 = 1;
 const F: u32 = 2;
@@ -440,4 +441,42 @@ InnerJoin #0 = #3 when ((int4eq(#1, 1) and int4eq(#4, 2)) or int4eq(#4, 3))
   Filter (int4eq(#1, 2) or int4eq(#1, 3))
     Scan f [0 1 2]",
     );
+}
+
+#[test]
+fn cheap_conditions_come_first_and_equal_ones_stay() {
+    let equal = |column| call("int4eq", vec![Expr::Column(column), int(1)]);
+    let quotient = call("int4gt", vec![call("int4div", vec![int(1), Expr::Column(0)]), int(0)]);
+    let among = |elements: usize| Expr::ScalarArray {
+        function: lookup("int4eq").expect("a registered function"),
+        any: true,
+        left: Box::new(Expr::Column(2)),
+        list: (0..elements).map(|element| int(element as i32)).collect(),
+    };
+    let less = call("int4lt", vec![Expr::Column(5), int(2)]);
+    let written = [among(8), quotient.clone(), among(9), equal(3), Expr::Column(4), less.clone(), equal(1), among(3)];
+    let mut asked = written.to_vec();
+    as_asked(&mut asked);
+    assert_eq!(asked, [Expr::Column(4), less, equal(3), equal(1), among(3), quotient, among(9), among(8)]);
+}
+
+#[test]
+fn total_functions_are_registered() {
+    TOTAL.iter().for_each(|symbol| assert!(lookup(symbol).is_some(), "{symbol}"));
+}
+
+#[test]
+fn conditions_on_the_time_and_sums_are_certain_and_quotients_are_not() {
+    let interval = Expr::Const(Value::Interval(Interval { months: 0, days: 0, micros: 3_600_000_000 }.into()));
+    let hour_ago = call("timestamptz_mi_interval", vec![call("now", vec![]), interval]);
+    assert!(is_certain(&call("timestamp_gt", vec![Expr::Column(0), hour_ago])));
+    let (one, of_row) = (Expr::Const(Value::Int4(1)), Expr::Column(1));
+    assert!(is_certain(&call("numeric_add", vec![call("int4_numeric", vec![of_row.clone()]), Expr::Column(2)])));
+    let quotient = call("int4div", vec![one.clone(), of_row.clone()]);
+    assert!(!is_certain(&quotient));
+    let guarded = Expr::Case {
+        branches: vec![(call("int4ne", vec![of_row, Expr::Const(Value::Int4(0))]), quotient)],
+        otherwise: Box::new(one),
+    };
+    assert!(!is_certain(&guarded));
 }

@@ -149,8 +149,6 @@ async fn planned(
     registry: &Registry,
 ) -> Result<(Vec<RelationId>, Result<Lowered, LowerError>, bool), Failure> {
     session.require_bodies(texts).await?;
-    // With the bodies it names what they read.
-    session.require(tree).await?;
     let tables = stream_tables(tree, session)?;
     let maintained = meant_alike(session, key, &tables, registry).await?;
     texts.bodies.extend(maintained.bodies.iter().cloned());

@@ -124,6 +124,10 @@ impl SystemCatalog {
                 entry.body = Some(body.tree.clone());
             }
         }
+        // What they read, too: a view that calls one may have been read before, without it.
+        for body in bodies {
+            self.require(client, &parse(&body.tree)?).await?;
+        }
         Ok(())
     }
 
