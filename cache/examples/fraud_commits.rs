@@ -324,6 +324,7 @@ fn catalog() -> Catalog {
         name: format!("column_{index}"),
         number: index as i16 + 1,
         type_oid: *oid,
+        value_oid: *oid,
         typmod: -1,
         collation: 0,
         not_null: true,

@@ -12,6 +12,8 @@ pub struct Catalog {
     pub relations: HashMap<u32, RelationEntry>,
     /// Rows of `pg_enum` by type, in the order of `enumsortorder`: OID and label.
     pub labels: HashMap<u32, Vec<(u32, String)>>,
+    /// By collation: the number of its letters ([`crate::functions::number_of`]), where a tree asked for them and they are known.
+    pub letters: HashMap<u32, i32>,
     /// Server major version (15…18): the tree format differs.
     pub server_major: u32,
     /// The database's default collation compares bytewise.
@@ -111,6 +113,8 @@ pub struct ColumnEntry {
     /// `pg_attribute.attnum`.
     pub number: i16,
     pub type_oid: u32,
+    /// `type_oid`, or of a domain the type below it, whose images its values have.
+    pub value_oid: u32,
     pub typmod: i32,
     pub collation: u32,
     pub not_null: bool,

@@ -49,6 +49,7 @@ fn catalog(users: u32) -> Catalog {
         name: name.into(),
         number,
         type_oid,
+        value_oid: type_oid,
         typmod: -1,
         collation,
         not_null,

@@ -10,6 +10,7 @@ use crate::Snapshot;
 use smallvec::SmallVec;
 use std::ops::ControlFlow::{self, Break, Continue};
 use weir_planner::eval::{EvalContext, Tuple};
+use weir_planner::optimize::computed_in_planning;
 use weir_planner::{Expr, Plan, RelationId, Row};
 
 /// A plan with everything done that does not depend on rows or parameters: columns resolved, conditions split and
@@ -18,6 +19,8 @@ use weir_planner::{Expr, Plan, RelationId, Row};
 pub struct Compiled {
     plan: Plan,
     relations: Vec<RelationId>,
+    /// Parts without columns that may fail: Postgres computes them before it looks at any row.
+    in_planning: Vec<Expr>,
     op: Op,
     /// The answer's columns over the root's tuples; for a sort of a scan, over the stored row.
     outputs: Vec<Expr>,
@@ -36,7 +39,8 @@ impl Compiled {
             _ => outputs,
         };
         let columns = outputs.iter().map(|output| if let Expr::Column(c) = output { Some(*c) } else { None }).collect();
-        Ok(Compiled { plan: plan.clone(), relations: plan.relations(), op, outputs, columns })
+        let in_planning = computed_in_planning(plan);
+        Ok(Compiled { plan: plan.clone(), relations: plan.relations(), in_planning, op, outputs, columns })
     }
 
     /// The plan this was made from.
@@ -63,6 +67,9 @@ impl Compiled {
         context: &'a EvalContext,
     ) -> Result<Rows<'a>, ReadError> {
         let run = Run::new(snapshot, context, budget);
+        for part in &self.in_planning {
+            result(run.value(part, Tuple::single(&[])))?;
+        }
         match &self.op {
             Op::Scan(scan) => self.answer(&run, run.scan_rows(scan)),
             Op::Sort(sort) if matches!(sort.input, Op::Scan(_)) => self.answer(&run, run.sorted_rows(sort)),

@@ -1,4 +1,4 @@
-//! LIKE and ILIKE with the default escape character (like_match.c).
+//! LIKE with the default escape character (like_match.c).
 
 use super::define::strict_functions;
 use crate::value::EvalError;
@@ -7,7 +7,7 @@ use crate::value::Value::*;
 /// Matches bytes: UTF-8 is such that a byte of a character never matches within another; only `_` must step
 /// over whole characters. A pattern that ends in a bare escape is an error only where matching reaches it, so
 /// it is left to Postgres.
-fn like(text: &str, pattern: &str) -> Result<bool, EvalError> {
+pub(super) fn like(text: &str, pattern: &str) -> Result<bool, EvalError> {
     let trailing_escapes = pattern.bytes().rev().take_while(|b| *b == b'\\').count();
     if trailing_escapes % 2 == 1 {
         return Err(EvalError::unsupported("LIKE pattern that ends in an escape character"));
@@ -62,21 +62,10 @@ fn next_character(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Case mapping beyond ASCII depends on the collation's provider.
-fn ilike(text: &str, pattern: &str) -> Result<bool, EvalError> {
-    if text.is_ascii() && pattern.is_ascii() {
-        like(&text.to_ascii_lowercase(), &pattern.to_ascii_lowercase())
-    } else {
-        Err(EvalError::unsupported("ILIKE of non-ASCII text"))
-    }
-}
-
 strict_functions! {
     // Also the operators of char(n), which keep its padding.
     "textlike" (Text(a) | Bpchar(a), Text(pattern)) => like(a, pattern).map(Bool);
     "textnlike" (Text(a) | Bpchar(a), Text(pattern)) => like(a, pattern).map(|matches| Bool(!matches));
     "namelike" (Text(a), Text(pattern)) => like(a, pattern).map(Bool);
     "namenlike" (Text(a), Text(pattern)) => like(a, pattern).map(|matches| Bool(!matches));
-    "texticlike" (Text(a) | Bpchar(a), Text(pattern)) => ilike(a, pattern).map(Bool);
-    "texticnlike" (Text(a) | Bpchar(a), Text(pattern)) => ilike(a, pattern).map(|matches| Bool(!matches));
 }

@@ -29,6 +29,7 @@ mod json_image;
 pub(crate) mod jsonb;
 mod jsonb_whole;
 mod length;
+mod letters;
 mod like;
 mod make;
 mod network;
@@ -49,6 +50,7 @@ pub(crate) use clock::is_clock;
 pub use clock::{Course, Piece};
 pub use json_build::{JsonParts, json_of_parts};
 pub use json_image::{JsonRole, json_image};
+pub use letters::{Letters, number_of, takes_letters};
 
 use crate::eval::EvalContext;
 use crate::settings::SettingSet;
@@ -108,6 +110,7 @@ static GROUPS: &[&[Function]] = &[
     jsonb::FUNCTIONS,
     jsonb_whole::FUNCTIONS,
     length::FUNCTIONS,
+    letters::FUNCTIONS,
     like::FUNCTIONS,
     make::FUNCTIONS,
     network::FUNCTIONS,

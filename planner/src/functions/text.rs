@@ -1,4 +1,4 @@
-//! Strings: search, parts, case (varlena.c, oracle_compat.c). Positions and lengths are in characters.
+//! Strings: search, parts (varlena.c, oracle_compat.c). Positions and lengths are in characters.
 
 use super::define::strict_functions;
 use crate::value::EvalError;
@@ -6,11 +6,6 @@ use crate::value::Value::{self, *};
 
 /// Results longer than this are left to Postgres, which has limits of its own (1 GB).
 const LONGEST_RESULT: usize = 1 << 24;
-
-/// Case mapping beyond ASCII depends on the collation's provider.
-fn ascii(text: &str, map: impl Fn(&str) -> String) -> Result<Value, EvalError> {
-    if text.is_ascii() { Ok(Value::text(&map(text))) } else { Err(EvalError::unsupported("case of non-ASCII text")) }
-}
 
 /// Byte offset of the character at that 0-based position, or the end.
 fn offset(text: &str, position: usize) -> usize {
@@ -123,8 +118,6 @@ fn translate(text: &str, from: &str, to: &str) -> Value {
 }
 
 strict_functions! {
-    "upper" (Text(a)) => ascii(a, str::to_ascii_uppercase);
-    "lower" (Text(a)) => ascii(a, str::to_ascii_lowercase);
     "text_substr" (Text(a), &Int4(start), &Int4(length)) => substring(a, start, Some(length));
     "text_substr_no_len" (Text(a), &Int4(start)) => substring(a, start, None);
     "text_left" (Text(a), &Int4(count)) => Ok(left(a, count));

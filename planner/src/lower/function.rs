@@ -8,9 +8,10 @@ use super::inline::BodyCall;
 use super::{Lowering, unsupported};
 use crate::catalog::FunctionEntry;
 use crate::expr::Expr;
-use crate::functions::{Function, lookup, lookup_on};
+use crate::functions::{Function, lookup, lookup_on, takes_letters};
 use crate::tree::{Node, Tree};
 use crate::types::{ColumnType, oid};
+use crate::value::Value;
 
 impl<'c> Lowering<'c> {
     pub(super) fn function_entry(&self, function: u32) -> Result<&'c FunctionEntry, LowerError> {
@@ -79,6 +80,8 @@ impl<'c> Lowering<'c> {
         match collation_use(symbol) {
             CollationUse::None => Ok(()),
             CollationUse::Order => self.check_order(&format!("comparison of strings ({symbol})"), collation),
+            CollationUse::Letters if self.catalog.letters.contains_key(&collation) => Ok(()),
+            CollationUse::Letters => unsupported(format!("{symbol} under collation {}", self.collation_name(collation))),
             // ASCII is the same in all of these; beyond it the function itself gives up.
             CollationUse::CharacterClasses => self.check_order(symbol, collation),
         }
@@ -90,7 +93,9 @@ enum CollationUse {
     /// Nothing, or equality only, which is bytewise under every deterministic collation.
     None,
     Order,
-    /// Upper and lower case, letters and digits: the provider's tables.
+    /// Upper and lower case.
+    Letters,
+    /// Both, and digits and others: the provider's tables.
     CharacterClasses,
 }
 
@@ -101,14 +106,9 @@ fn collation_use(symbol: &str) -> CollationUse {
         | "namele" | "namegt" | "namege" | "btnamecmp" | "array_lt" | "array_le" | "array_gt" | "array_ge" => {
             CollationUse::Order
         }
+        _ if takes_letters(symbol) => CollationUse::Letters,
         // Which of these fold case is only known with their options.
-        "lower"
-        | "upper"
-        | "initcap"
-        | "texticlike"
-        | "texticnlike"
-        | "bpcharlike_ic"
-        | "texticregexeq"
+        "texticregexeq"
         | "texticregexne"
         | "regexp_like"
         | "textregexreplace"
@@ -137,7 +137,7 @@ impl ExprLowerer<'_, '_> {
         let function = self.lowering.function(function, input_collation)?;
         let args = self.exprs_in_order(function, node)?;
         let args = self.call_arguments(function, args)?;
-        self.typed(Expr::Call { function, args }, result, collation)
+        self.typed(self.call_under(function, args, input_collation)?, result, collation)
     }
 
     pub(super) fn operator_call(&mut self, node: &Node) -> Result<Typed, LowerError> {
@@ -149,7 +149,18 @@ impl ExprLowerer<'_, '_> {
         let function = self.lowering.function(function, input_collation)?;
         let args = self.exprs(args)?;
         let args = self.call_arguments(function, args)?;
-        self.typed(Expr::Call { function, args }, result, collation)
+        self.typed(self.call_under(function, args, input_collation)?, result, collation)
+    }
+
+    /// The call, with what the function has to be told of its collation.
+    fn call_under(&self, function: &'static Function, mut args: Vec<Expr>, collation: u32) -> Result<Expr, LowerError> {
+        if takes_letters(function.symbol) {
+            let Some(letters) = self.lowering.catalog.letters.get(&collation) else {
+                return unsupported(format!("{} without a collation", function.symbol));
+            };
+            args.push(Expr::Const(Value::Int4(*letters)));
+        }
+        Ok(Expr::Call { function, args })
     }
 
     fn arguments(&mut self, args: &[Tree]) -> Result<Vec<Expr>, LowerError> {
@@ -197,7 +208,18 @@ impl ExprLowerer<'_, '_> {
             return unsupported("ANY of nothing");
         };
         let left = Box::new(self.expr(left)?.expr);
-        if let Some(array) = self.array_value(list)? {
+        let array = self.array_value(list)?;
+        if takes_letters(function.symbol) {
+            if array.is_some() {
+                return unsupported(format!("{} of an array", function.symbol));
+            }
+            let mut calls = Vec::new();
+            for element in self.array_elements(list)? {
+                calls.push(self.call_under(function, vec![(*left).clone(), element.expr], node.oid("inputcollid")?)?);
+            }
+            return Ok(boolean(if any { Expr::Or(calls) } else { Expr::And(calls) }));
+        }
+        if let Some(array) = array {
             return Ok(boolean(Expr::ArrayMember { function, any, left, array: Box::new(array) }));
         }
         let list = self.array_elements(list)?.into_iter().map(|element| element.expr).collect();

@@ -41,7 +41,7 @@ pub use kinds::{has_equality, has_order};
 use crate::catalog::Catalog;
 use crate::expand::{Expanded, expand};
 use crate::expr::Expr;
-use crate::optimize::{is_sound, is_sound_over, optimize, optimize_maintained};
+use crate::optimize::{failure_in_planning, is_sound, is_sound_over, optimize, optimize_maintained};
 use crate::plan::{Node as PlanNode, Plan, PlanUses, SortKey};
 use crate::query::{Query, statement};
 use crate::tree::{Node, parse};
@@ -116,6 +116,11 @@ fn lower(tree: &str, catalog: &Catalog, purpose: Purpose) -> Result<Lowered, Low
     let columns =
         query.names.into_iter().zip(&plan.columns).map(|(name, kind)| OutputColumn { name, kind: kind.clone() });
     let columns = columns.collect();
+    if purpose == Purpose::Maintain
+        && let Some(error) = failure_in_planning(&plan)
+    {
+        return Err(Unsupported::because("constant expression", error.to_string()).into());
+    }
     let plan = match purpose {
         Purpose::Read => optimize(plan, catalog),
         Purpose::Maintain => optimize_maintained(plan, catalog),

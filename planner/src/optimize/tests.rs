@@ -18,6 +18,7 @@ fn catalog() -> Catalog {
         name: format!("c{number}"),
         number,
         type_oid: oid::INT4,
+        value_oid: oid::INT4,
         typmod: -1,
         collation: 0,
         not_null,

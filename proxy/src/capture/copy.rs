@@ -69,7 +69,7 @@ pub(super) async fn copy(
     let text = format!("COPY (SELECT {} FROM ONLY {name}) TO STDOUT (FORMAT binary)", columns.join(", "));
     let chunks = client.copy_out(&text).await?;
     pin_mut!(chunks);
-    let mut decoder = CopyDecoder::new(spec.columns.iter().map(|column| column.type_oid).collect());
+    let mut decoder = CopyDecoder::new(spec.columns.iter().map(|column| column.value_oid).collect());
     let mut rows = Vec::new();
     while let Some(chunk) = chunks.next().await {
         decoder.push(chunk?, &mut rows).map_err(CopyError::Refused)?;

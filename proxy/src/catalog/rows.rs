@@ -1,6 +1,7 @@
 //! The catalog of stream tables as the maintenance needs it: definitions, what they read, and a fingerprint of everything a
 //! plan is made of.
 
+use super::VALUE_TYPE;
 use super::schedule::Schedule;
 use crate::capture::TableSpec;
 use tokio_postgres::Client;
@@ -246,8 +247,10 @@ pub async fn leaves(client: &Client, ids: &[RelationId]) -> Result<Vec<RelationI
 pub async fn columns(client: &Client, relation: u32) -> Result<Vec<ColumnEntry>, tokio_postgres::Error> {
     let rows = client
         .query(
-            "SELECT attname::text, attnum, atttypid, atttypmod, attcollation, attnotnull, attgenerated \
-             FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            &format!(
+                "SELECT attname::text, attnum, atttypid, atttypmod, attcollation, attnotnull, attgenerated, {VALUE_TYPE} \
+                 FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+            ),
             &[&relation],
         )
         .await?;
@@ -258,6 +261,7 @@ pub async fn columns(client: &Client, relation: u32) -> Result<Vec<ColumnEntry>,
             name: row.get(0),
             number: row.get(1),
             type_oid: row.get(2),
+            value_oid: row.get(7),
             typmod: row.get(3),
             collation: row.get(4),
             not_null: row.get(5),

@@ -147,7 +147,7 @@ impl Keeper {
         Ok(Decision {
             columns: columns
                 .iter()
-                .map(|column| self.column_type(column.type_oid, column.typmod, column.collation))
+                .map(|column| self.column_type(column.value_oid, column.typmod, column.collation))
                 .collect(),
             how: Maintenance::ByPostgres {
                 blind: followed.len() < below.len() || bases.iter().any(|base| !base.watched) || reads_clock,

@@ -197,8 +197,9 @@ pub fn assert_same(model: &[String], postgres: &[String], what: &str) {
 /// What `maintain` would ask to be captured: all columns of the table.
 pub async fn spec(client: &Client, table: &str) -> TableSpec {
     let text = "SELECT c.oid, n.nspname::text, c.relname::text, a.attname::text, a.attnum, a.atttypid, a.atttypmod,
-                       a.attcollation, a.attnotnull, coalesce(nullif(a.attgenerated::text, ''), ' '), c.relnatts
+                       a.attcollation, a.attnotnull, coalesce(nullif(a.attgenerated::text, ''), ' '), c.relnatts, coalesce(nullif(t.typbasetype, 0), t.oid)
                 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+                     JOIN pg_type t ON t.oid = a.atttypid
                 WHERE c.oid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
     let rows = client.query(text, &[&table]).await.expect("the catalogue can be read");
     let first = rows.first().unwrap_or_else(|| panic!("there is no table {table}"));
@@ -206,6 +207,7 @@ pub async fn spec(client: &Client, table: &str) -> TableSpec {
         name: row.get(3),
         number: row.get(4),
         type_oid: row.get(5),
+        value_oid: row.get(11),
         typmod: row.get(6),
         collation: row.get(7),
         not_null: row.get(8),

@@ -62,7 +62,7 @@ impl Mapping {
             if (sent.type_oid, sent.typmod) != (column.type_oid, column.typmod) {
                 return Err(format!("column {:?} has changed its type", column.name));
             }
-            targets[at] = Some((position, sent.type_oid));
+            targets[at] = Some((position, column.value_oid));
         }
         Ok(Mapping { targets, width: spec.columns.len() })
     }

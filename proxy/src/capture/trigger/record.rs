@@ -199,7 +199,7 @@ fn row(mut image: &[u8], spec: &TableSpec) -> Result<Row, String> {
         image = rest;
         // Generated columns are computed from the others.
         values.push(match column.generated {
-            ' ' => decode_binary(type_oid, bytes).map_err(|error| error.to_string())?,
+            ' ' => decode_binary(column.value_oid, bytes).map_err(|error| error.to_string())?,
             _ => Value::Null,
         });
     }
@@ -220,6 +220,7 @@ mod tests {
             name: "v".into(),
             number: 1,
             type_oid: oid::INT4,
+            value_oid: oid::INT4,
             typmod: -1,
             collation: 0,
             not_null: false,

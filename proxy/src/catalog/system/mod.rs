@@ -4,6 +4,7 @@
 //! names them. What was read is forgotten with [`SystemCatalog::forget_relations`] when DDL may have changed it.
 
 mod builtin;
+mod letters;
 mod relations;
 
 use crate::analysis::TextBody;
@@ -62,6 +63,7 @@ impl SystemCatalog {
         self.catalog.types.retain(|oid, _| *oid < FIRST_USER_OID);
         self.catalog.labels.clear();
         self.catalog.collations.retain(|oid, _| *oid < FIRST_USER_OID);
+        self.catalog.letters.retain(|oid, _| *oid < FIRST_USER_OID);
     }
 
     /// Reads all enums, so that parameters may be of their types before a tree names them.
@@ -178,6 +180,7 @@ impl SystemCatalog {
         builtin::labels(client, &mut self.catalog).await?;
         let collations = unknown(&named.collations, &|oid| self.catalog.collations.contains_key(oid));
         builtin::collations(client, &mut self.catalog, &collations).await?;
+        letters::require(client, &mut self.catalog, named).await?;
         Ok(functions)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::CatalogError;
 use super::builtin::letter;
+use crate::catalog::VALUE_TYPE;
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::{Client, Row};
 use weir_planner::catalog::{ColumnEntry, RelationEntry, RelationKind};
@@ -21,14 +22,17 @@ const RELATIONS: &str = "
     WHERE c.oid = ANY($1)";
 
 // On 18 a NOT NULL constraint may be NOT VALID, with NULLs in the table.
-const COLUMNS: &str = "
-    SELECT a.attrelid, a.attname::text, a.attnum, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated::text,
+fn columns() -> String {
+    format!(
+        "SELECT a.attrelid, a.attname::text, a.attnum, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated::text,
            a.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = a.attrelid AND k.contype = 'n'
                                         AND a.attnum = ANY(k.conkey) AND NOT k.convalidated),
-           CASE WHEN a.attgenerated <> '' THEN d.adbin::text END
+           CASE WHEN a.attgenerated <> '' THEN d.adbin::text END, {VALUE_TYPE}
     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = ANY($1) AND a.attnum > 0 AND NOT a.attisdropped
-    ORDER BY a.attrelid, a.attnum";
+    ORDER BY a.attrelid, a.attnum"
+    )
+}
 
 // Deferred uniqueness holds at commit only, partial and expression indexes say nothing about columns.
 const KEYS: &str = "
@@ -60,7 +64,7 @@ pub async fn load(
         };
         found.insert(oid, entry);
     }
-    for row in client.query(COLUMNS, &[&oids]).await? {
+    for row in client.query(&columns(), &[&oids]).await? {
         let oid: u32 = row.try_get(0)?;
         let Some(entry) = found.get_mut(&oid) else { continue };
         if let Some(tree) = row.try_get::<_, Option<String>>(8)? {
@@ -70,6 +74,7 @@ pub async fn load(
             name: row.try_get(1)?,
             number: row.try_get(2)?,
             type_oid: row.try_get(3)?,
+            value_oid: row.try_get(9)?,
             typmod: row.try_get(4)?,
             collation: row.try_get(5)?,
             generated: letter(&row, 6)?,
