@@ -1,10 +1,10 @@
 //! Texts that differ in their literals only are answered from memory without each being analysed; where a literal is
 //! more than a value, the answer is Postgres' all the same.
 
-use weir_tests::oracle::{Order, compare};
+use weir_tests::oracle::{Order, compare, compare_tables};
 use weir_tests::postgres::TestServer;
 use weir_tests::weir::TestWeir;
-use weir_tests::wire::RawClient;
+use weir_tests::wire::{RawClient, Table};
 
 fn item_table(weir: &TestWeir) {
     let mut client = RawClient::superuser(&weir.address());
@@ -22,7 +22,7 @@ fn item_table(weir: &TestWeir) {
 }
 
 /// Kinds of statements, each made with literals that follow from a number.
-const KINDS: [fn(u32) -> String; 12] = [
+const KINDS: [fn(u32) -> String; 16] = [
     |n| format!("SELECT * FROM items WHERE id = {n}"),
     |n| format!("SELECT name, price * {n} AS p FROM items WHERE name = 'name {n}' AND price < {n}.50"),
     |n| {
@@ -46,6 +46,22 @@ const KINDS: [fn(u32) -> String; 12] = [
             if n % 5 == 0 { "'today'" } else { "'x'" }
         )
     },
+    // Fails for some numbers before any row is looked at.
+    |n| format!("SELECT CASE WHEN id > 1000 THEN 7 / ({n} % 3) ELSE id END AS c FROM items WHERE id < 4 ORDER BY 1"),
+    |n| {
+        let zero = n % 2;
+        format!(
+            "SELECT id FROM (SELECT id, {zero} AS z FROM items) s WHERE id > 1000 AND 7 / z = 1 OR id = {n} ORDER BY 1"
+        )
+    },
+    |n| {
+        let (limit, least) = (n % 3 + 1, n % 9 + 2);
+        format!(
+            "SELECT i.id, x.big FROM items i LEFT JOIN LATERAL (SELECT big FROM items j WHERE j.id < i.id ORDER BY big DESC \
+             LIMIT {limit}) x ON true WHERE i.id < {least} ORDER BY 1, 2"
+        )
+    },
+    |n| format!("SELECT percentile_cont(ARRAY[0.25, 0.{n}]) WITHIN GROUP (ORDER BY ratio) AS p FROM items"),
     |n| format!("SELECT id FROM items WHERE day > '{}' AND id < {n}", if n % 4 == 0 { "today" } else { "2024-02-30" }),
 ];
 
@@ -85,5 +101,45 @@ fn new_literals_need_no_new_analysis() {
             client.query(&text);
             assert_eq!(client.last_route(), "memory", "{text}");
         }
+    }
+}
+
+#[test]
+fn constants_are_computed_before_any_row() {
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    item_table(&weir);
+    let mut client = RawClient::superuser(&weir.address());
+    let mut direct = RawClient::superuser(&server.address());
+    // No row asks for what fails.
+    let failing = [
+        "SELECT CASE WHEN id > 1000 THEN 1 / 0 ELSE id END AS c FROM items WHERE id = 3",
+        "SELECT id FROM items WHERE id > 1000 AND 10 / (2 - 2) = 1",
+        "SELECT coalesce(id, ('a' || 'b')::int) AS c FROM items WHERE id = 3",
+        "SELECT CASE WHEN id > 1000 THEN 1 / z ELSE 2 END AS c FROM (SELECT id, 0 AS z FROM items) s",
+        "SELECT sum(CASE WHEN id > 1000 THEN sqrt(-1::numeric) ELSE price END) AS s FROM items",
+        "SELECT i.id FROM items i JOIN items j ON i.id = j.id AND (i.id < 0 AND j.id / 0 > 1 AND 1 / 0 > 1) ORDER BY 1",
+    ];
+    for _ in 0..10 {
+        for sql in failing {
+            compare(&mut client, &mut direct, sql, Order::Exact).unwrap();
+            assert!(!client.last_route().starts_with("memory"), "{sql}");
+        }
+    }
+    // A parameter is a constant, too.
+    let sql = "SELECT CASE WHEN id > 1000 THEN 12 / $1::int ELSE id END AS c FROM items WHERE id < 4 ORDER BY 1";
+    let (mut from_memory, started) = (0, std::time::Instant::now());
+    for round in 0.. {
+        if from_memory > 20 {
+            break;
+        }
+        assert!(started.elapsed().as_secs() < 20, "{from_memory} from memory, {}", client.last_route());
+        let value = (round % 3).to_string();
+        let answers =
+            [&mut client, &mut direct].map(|side| Table::read(&side.extended(sql, &[Some(value.as_str())], 0)));
+        compare_tables(&answers[0], &answers[1], Order::Exact).unwrap();
+        let is_from_memory = client.last_route().starts_with("memory");
+        assert!(!is_from_memory || value != "0");
+        from_memory += usize::from(is_from_memory);
     }
 }

@@ -72,7 +72,7 @@ fn join(args: &[&Value], separator: &str) -> Result<Value, EvalError> {
 }
 
 /// Output functions that depend on no setting and are the same as the cast to text.
-fn push_output(joined: &mut String, value: &Value) -> Result<(), EvalError> {
+pub(super) fn push_output(joined: &mut String, value: &Value) -> Result<(), EvalError> {
     use std::fmt::Write;
     let written = match value {
         Text(v) => write!(joined, "{v}"),

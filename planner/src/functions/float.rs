@@ -70,6 +70,10 @@ fn square_root(a: f64) -> Result<f64, EvalError> {
     if a < 0.0 { Err(EvalError::new("2201F", "cannot take square root of a negative number")) } else { Ok(a.sqrt()) }
 }
 
+/// As `float.c` writes it.
+#[allow(clippy::excessive_precision)]
+const RADIANS_PER_DEGREE: f64 = 0.0174532925199432957692;
+
 strict_functions! {
     "float4pl" (&Float4(a), &Float4(b)) => add4(a, b).map(Float4);
     "float4mi" (&Float4(a), &Float4(b)) => sub4(a, b).map(Float4);
@@ -100,5 +104,8 @@ strict_functions! {
     "dceil" (&Float8(a)) => Ok(Float8(a.ceil()));
     "dfloor" (&Float8(a)) => Ok(Float8(a.floor()));
     "dsign" (&Float8(a)) => Ok(Float8(if a > 0.0 { 1.0 } else if a < 0.0 { -1.0 } else { 0.0 }));
+    "degrees" (&Float8(a)) => div8(a, RADIANS_PER_DEGREE).map(Float8);
+    "radians" (&Float8(a)) => mul8(a, RADIANS_PER_DEGREE).map(Float8);
+    "dpi" () => Ok(Float8(std::f64::consts::PI));
     "dsqrt" (&Float8(a)) => square_root(a).map(Float8);
 }

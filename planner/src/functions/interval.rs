@@ -25,7 +25,7 @@ fn out_of_range() -> EvalError {
     EvalError::datetime_overflow("interval out of range")
 }
 
-fn finite(interval: &value::Interval) -> Result<&value::Interval, EvalError> {
+pub(super) fn finite(interval: &value::Interval) -> Result<&value::Interval, EvalError> {
     if is_infinite_interval(interval) { Err(EvalError::unsupported("an infinite interval")) } else { Ok(interval) }
 }
 

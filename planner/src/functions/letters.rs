@@ -46,7 +46,8 @@ impl Letters {
             ascii_is_plain: false,
         };
         let plain = Letters::of_ascii();
-        let of_ascii = |pairs: &[(char, char)]| pairs.iter().filter(|(from, _)| from.is_ascii()).copied().collect::<Vec<_>>();
+        let of_ascii =
+            |pairs: &[(char, char)]| pairs.iter().filter(|(from, _)| from.is_ascii()).copied().collect::<Vec<_>>();
         letters.ascii_is_plain = of_ascii(&letters.lower) == plain.lower && of_ascii(&letters.upper) == plain.upper;
         Some(letters)
     }
@@ -61,11 +62,19 @@ impl Letters {
     }
 
     fn lower(&self, text: &str) -> Result<String, EvalError> {
-        if self.ascii_is_plain && text.is_ascii() { Ok(text.to_ascii_lowercase()) } else { self.mapped(text, &self.lower) }
+        if self.ascii_is_plain && text.is_ascii() {
+            Ok(text.to_ascii_lowercase())
+        } else {
+            self.mapped(text, &self.lower)
+        }
     }
 
     fn upper(&self, text: &str) -> Result<String, EvalError> {
-        if self.ascii_is_plain && text.is_ascii() { Ok(text.to_ascii_uppercase()) } else { self.mapped(text, &self.upper) }
+        if self.ascii_is_plain && text.is_ascii() {
+            Ok(text.to_ascii_uppercase())
+        } else {
+            self.mapped(text, &self.upper)
+        }
     }
 }
 
@@ -90,7 +99,24 @@ fn ilike(text: &str, pattern: &str, number: i32) -> Result<bool, EvalError> {
     like(&letters.lower(text)?, &letters.lower(pattern)?)
 }
 
+/// Letters and digits of ASCII alone: which others are any is not told.
+fn capitals(text: &str, letters: &Letters) -> Result<Value, EvalError> {
+    if !text.is_ascii() {
+        return Err(EvalError::unsupported("capitals beyond ASCII"));
+    }
+    let mut within = false;
+    let mut capitals = String::with_capacity(text.len());
+    let mut buffer = [0; 4];
+    for c in text.chars() {
+        let c = c.encode_utf8(&mut buffer);
+        capitals.push_str(&if within { letters.lower(c)? } else { letters.upper(c)? });
+        within = capitals.ends_with(|c: char| c.is_ascii_alphanumeric());
+    }
+    if capitals.is_ascii() { Ok(Value::text(&capitals)) } else { Err(EvalError::unsupported("capitals beyond ASCII")) }
+}
+
 strict_functions! {
+    "initcap" (Text(a), &Int4(number)) => capitals(a, numbered(number)?);
     "lower" (Text(a), &Int4(number)) => numbered(number)?.lower(a).map(|text| Value::text(&text));
     "upper" (Text(a), &Int4(number)) => numbered(number)?.upper(a).map(|text| Value::text(&text));
     "texticlike" (Text(a) | Bpchar(a), Text(pattern), &Int4(number)) => ilike(a, pattern, number).map(Bool);

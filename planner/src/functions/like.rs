@@ -2,7 +2,7 @@
 
 use super::define::strict_functions;
 use crate::value::EvalError;
-use crate::value::Value::*;
+use crate::value::Value::{self, *};
 
 /// Matches bytes: UTF-8 is such that a byte of a character never matches within another; only `_` must step
 /// over whole characters. A pattern that ends in a bare escape is an error only where matching reaches it, so
@@ -62,7 +62,35 @@ fn next_character(text: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// `like_escape`: the pattern with its own escape character, to one with the default one.
+fn escaped(pattern: &str, escape: &str) -> Result<Value, EvalError> {
+    let mut characters = escape.chars();
+    let own = match (characters.next(), characters.next()) {
+        (own, None) => own,
+        _ => return Err(EvalError::new("22025", "invalid escape string")),
+    };
+    if own == Some('\\') {
+        return Ok(Value::text(pattern));
+    }
+    let mut out = String::with_capacity(pattern.len());
+    let mut is_escaped = false;
+    for c in pattern.chars() {
+        match c {
+            c if Some(c) == own && !is_escaped => {
+                out.push('\\');
+                is_escaped = true;
+                continue;
+            }
+            '\\' if !is_escaped => out.push_str("\\\\"),
+            c => out.push(c),
+        }
+        is_escaped = false;
+    }
+    Ok(Value::text(&out))
+}
+
 strict_functions! {
+    "like_escape" (Text(pattern), Text(escape)) => escaped(pattern, escape);
     // Also the operators of char(n), which keep its padding.
     "textlike" (Text(a) | Bpchar(a), Text(pattern)) => like(a, pattern).map(Bool);
     "textnlike" (Text(a) | Bpchar(a), Text(pattern)) => like(a, pattern).map(|matches| Bool(!matches));

@@ -16,6 +16,7 @@ mod compare;
 mod compare_dates;
 mod concat;
 mod date;
+mod digest;
 mod enums;
 mod extract;
 mod float;
@@ -23,6 +24,7 @@ mod format;
 mod inline;
 mod integer;
 mod interval;
+mod interval_sum;
 mod json;
 mod json_build;
 mod json_image;
@@ -35,6 +37,7 @@ mod make;
 mod network;
 mod numeric;
 mod order;
+mod overlaps;
 mod ranges;
 mod regex;
 mod sets;
@@ -44,10 +47,12 @@ mod time_unit;
 mod timestamp;
 mod trim;
 mod truncate;
+mod words;
 mod zone;
 
 pub(crate) use clock::is_clock;
 pub use clock::{Course, Piece};
+pub(crate) use interval_sum::FIELDS as INTERVAL_FIELDS;
 pub use json_build::{JsonParts, json_of_parts};
 pub use json_image::{JsonRole, json_image};
 pub use letters::{Letters, number_of, takes_letters};
@@ -99,6 +104,7 @@ static GROUPS: &[&[Function]] = &[
     compare_dates::FUNCTIONS,
     concat::FUNCTIONS,
     date::FUNCTIONS,
+    digest::FUNCTIONS,
     enums::FUNCTIONS,
     extract::FUNCTIONS,
     float::FUNCTIONS,
@@ -115,12 +121,14 @@ static GROUPS: &[&[Function]] = &[
     make::FUNCTIONS,
     network::FUNCTIONS,
     numeric::FUNCTIONS,
+    overlaps::FUNCTIONS,
     ranges::FUNCTIONS,
     regex::FUNCTIONS,
     text::FUNCTIONS,
     timestamp::FUNCTIONS,
     trim::FUNCTIONS,
     truncate::FUNCTIONS,
+    words::FUNCTIONS,
     zone::FUNCTIONS,
 ];
 
@@ -190,6 +198,16 @@ pub fn body_of_strict_call() -> &'static Function {
 /// Where a row lies beside another in an order: no function of Postgres'.
 pub fn place_in_order() -> &'static Function {
     &order::PLACE
+}
+
+/// A field of an interval: no function of Postgres'.
+pub(crate) fn interval_field() -> &'static Function {
+    &interval_sum::FIELD
+}
+
+/// The interval of the sums of its fields: no function of Postgres'.
+pub(crate) fn interval_of_fields() -> &'static Function {
+    &interval_sum::OF_FIELDS
 }
 
 /// NULL for a number of rows that can be fetched with ties: no function of Postgres'.

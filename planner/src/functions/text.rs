@@ -103,6 +103,16 @@ fn split_part(text: &str, separator: &str, field: i32) -> Result<Value, EvalErro
     Ok(Value::text(fields.get(at).copied().unwrap_or("")))
 }
 
+/// `text_overlay`: what stands in `length` characters from the 1-based start gives way.
+fn overlay(text: &str, other: &str, start: i32, length: i32) -> Result<Value, EvalError> {
+    if start <= 0 {
+        return Err(EvalError::new("22011", "negative substring length not allowed"));
+    }
+    let behind = start.checked_add(length).ok_or_else(|| EvalError::out_of_range("integer out of range"))?;
+    let rest = &text[offset(text, behind.max(1) as usize - 1)..];
+    Ok(Value::text(&[&text[..offset(text, start as usize - 1)], other, rest].concat()))
+}
+
 /// `translate`: each character of `from` becomes the one at its place in `to`, or vanishes.
 fn translate(text: &str, from: &str, to: &str) -> Value {
     let from: Vec<char> = from.chars().collect();
@@ -133,6 +143,8 @@ strict_functions! {
     "rpad(text,int4)" (Text(a), &Int4(length)) => pad(a, length, " ", false);
     "split_part" (Text(a), Text(separator), &Int4(field)) => split_part(a, separator, field);
     "translate" (Text(a), Text(from), Text(to)) => Ok(translate(a, from, to));
+    "textoverlay" (Text(a), Text(other), &Int4(start), &Int4(length)) => overlay(a, other, start, length);
+    "textoverlay_no_len" (Text(a), Text(other), &Int4(start)) => overlay(a, other, start, other.chars().count() as i32);
     "ascii" (Text(a)) => Ok(Int4(a.chars().next().map_or(0, |c| c as i32)));
     "to_hex32" (&Int4(a)) => Ok(Value::text(&format!("{a:x}")));
     "to_hex64" (&Int8(a)) => Ok(Value::text(&format!("{a:x}")));

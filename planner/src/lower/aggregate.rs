@@ -27,6 +27,9 @@ impl ExprLowerer<'_, '_> {
         if let Some(found) = self.ordered_set_of_parts(node, entry, &signature)? {
             return Ok(found);
         }
+        if let Some(found) = self.interval_sum(node, entry, &signature)? {
+            return Ok(found);
+        }
         // Hidden targets are there to be sorted by.
         let mut targets = Vec::new();
         for target in node.nodes("args")? {

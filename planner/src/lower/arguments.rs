@@ -8,7 +8,8 @@ use crate::expr::Expr;
 use crate::functions::Function;
 use crate::tree::{Node, Tree};
 use crate::types::oid;
-use crate::value::{Value, element_type};
+use crate::value::{self, Value, element_type};
+use std::sync::Arc;
 
 /// The text of these types is the same under all settings.
 fn has_plain_text(type_oid: u32) -> bool {
@@ -106,12 +107,30 @@ impl ExprLowerer<'_, '_> {
                 }
             }
         }
+        if function.symbol.starts_with("array_to_text")
+            && let Some(array) = args.first()
+            && !element_type(array.kind.oid).is_some_and(has_plain_text)
+        {
+            let name = self.lowering.type_name(array.kind.oid);
+            return unsupported(format!("text of the elements of type {name}"));
+        }
         let labels = match (is_enum_order(function.symbol), args.first()) {
             (true, Some(arg)) => Some(self.lowering.labels(&arg.kind)),
             (true, None) => Some(None),
             (false, _) => None,
         };
+        let extended = match function.symbol {
+            "array_append" => Some(0),
+            "array_prepend" => Some(1),
+            _ => None,
+        };
+        let element = extended.and_then(|at| element_type(args.get(at)?.kind.oid));
         let mut args: Vec<Expr> = args.into_iter().map(|arg| arg.expr).collect();
+        if let (Some(at), Some(element)) = (extended, element) {
+            // To what is no array an element is added as to an empty one.
+            let empty = Expr::Const(Value::Array(Arc::new(value::Array::list(element, vec![]))));
+            args[at] = Expr::Coalesce(vec![args[at].clone(), empty]);
+        }
         match labels {
             None => {}
             Some(Some(labels)) => args.push(labels),

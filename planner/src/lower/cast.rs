@@ -27,6 +27,8 @@ impl ExprLowerer<'_, '_> {
             (Expr::Const(Value::Text(text)), Representation::Text, Representation::Bpchar) => {
                 Expr::Const(Value::Bpchar(text))
             }
+            // Held under another name; the cast from name does just that.
+            (expr, Representation::Text, Representation::Bpchar) => Expr::call("name_bpchar", vec![expr]),
             _ => {
                 let lowering = &self.lowering;
                 let (from, to) = (lowering.type_name(arg.kind.oid), lowering.type_name(kind.oid));

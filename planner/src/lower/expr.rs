@@ -104,6 +104,8 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
             "MINMAXEXPR" => self.min_max(node),
             "RELABELTYPE" => self.relabel(node),
             "COERCEVIAIO" => self.via_text(node),
+            // What is stored has been checked.
+            "COERCETODOMAIN" if self.lowering.stored_values => self.relabel(node),
             "COERCETODOMAIN" => unsupported("cast to a domain"),
             "COLLATEEXPR" => self.collate(node),
             "AGGREF" => self.aggregate(node),
@@ -194,10 +196,23 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
 
     fn null_test(&mut self, node: &Node) -> Result<Typed, LowerError> {
         if node.bool("argisrow")? {
-            return unsupported("IS NULL of a row");
+            return self.row_null_test(node);
         }
         let arg = Box::new(self.expr(node.child("arg")?)?.expr);
         Ok(boolean(if node.int("nulltesttype")? == 0 { Expr::IsNull(arg) } else { Expr::IsNotNull(arg) }))
+    }
+
+    /// `ROW(…) IS [NOT] NULL`: every field is (not) NULL.
+    fn row_null_test(&mut self, node: &Node) -> Result<Typed, LowerError> {
+        let row = node.child("arg")?;
+        if row.label != "ROWEXPR" {
+            return unsupported("IS NULL of a row");
+        }
+        let is_null = node.int("nulltesttype")? == 0;
+        let fields = self.exprs(row.list("args")?)?.into_iter().map(|field| Box::new(field.expr));
+        let tests: Vec<Expr> =
+            fields.map(|field| if is_null { Expr::IsNull(field) } else { Expr::IsNotNull(field) }).collect();
+        Ok(boolean(Expr::conjunction(tests).unwrap_or(Expr::Const(Value::Bool(true)))))
     }
 
     fn boolean_test(&mut self, node: &Node) -> Result<Typed, LowerError> {

@@ -81,7 +81,9 @@ impl<'c> Lowering<'c> {
             CollationUse::None => Ok(()),
             CollationUse::Order => self.check_order(&format!("comparison of strings ({symbol})"), collation),
             CollationUse::Letters if self.catalog.letters.contains_key(&collation) => Ok(()),
-            CollationUse::Letters => unsupported(format!("{symbol} under collation {}", self.collation_name(collation))),
+            CollationUse::Letters => {
+                unsupported(format!("{symbol} under collation {}", self.collation_name(collation)))
+            }
             // ASCII is the same in all of these; beyond it the function itself gives up.
             CollationUse::CharacterClasses => self.check_order(symbol, collation),
         }

@@ -18,6 +18,7 @@ mod from;
 mod function;
 mod grouping;
 mod inline;
+mod interval_sum;
 mod json;
 mod kinds;
 mod lateral;

@@ -31,11 +31,12 @@ pub fn failure_in_planning(plan: &Plan) -> Option<EvalError> {
         same
     };
     let parts = computed_in_planning(plan).into_iter().filter(is_the_same_for_all);
-    parts.filter_map(|part| match part.eval(Tuple::single(&[]), &EvalContext::default()) {
-        Value::Error(error) if error.may_be_raised() && !error.is_unsupported() => Some((*error).clone()),
-        _ => None,
-    })
-    .next()
+    parts
+        .filter_map(|part| match part.eval(Tuple::single(&[]), &EvalContext::default()) {
+            Value::Error(error) if error.may_be_raised() && !error.is_unsupported() => Some((*error).clone()),
+            _ => None,
+        })
+        .next()
 }
 
 /// Collects the parts in `plan` and below. By column: what it is over every row, where Postgres may put that in the column's
@@ -57,7 +58,8 @@ fn constants(plan: &Plan, found: &mut Vec<Expr>) -> Vec<Option<Expr>> {
             let input = inputs.pop().unwrap_or_default();
             let exprs: Vec<Expr> = exprs(node).into_iter().map(|expr| shown(expr, &input)).collect();
             exprs.iter().for_each(|expr| collect(expr, found));
-            let known = |count: usize| exprs.iter().take(count).map(|expr| is_constant(expr).then(|| expr.clone())).collect();
+            let known =
+                |count: usize| exprs.iter().take(count).map(|expr| is_constant(expr).then(|| expr.clone())).collect();
             match node {
                 Node::Project { exprs, .. } => known(exprs.len()),
                 Node::Aggregate { keys, .. } => known(keys.len()),

@@ -37,7 +37,12 @@ pub(super) async fn analyse(
     let exact = analyse_statement(session, &exact_key, registry, epoch).await.map_err(as_it_comes)?;
     let exact = Arc::new(exact);
     keep_exact(exact_key, exact.clone());
-    let general = analyse_statement(session, key, registry, epoch).await.map_err(as_it_comes)?;
+    // What its literals made possible (`LIMIT 1` of a correlated query, a fraction of a percentile).
+    let by_its_literals = |failure| match failure {
+        Failure::Unsupported { reason, detail } => Failure::unsupported(REASON, format!("{reason}: {detail}")),
+        other => other,
+    };
+    let general = analyse_statement(session, key, registry, epoch).await.map_err(by_its_literals)?;
     let settings = &key.environment.settings;
     let types = general.params.iter().zip(&example.literals);
     let values: Option<Vec<Value>> = types.map(|(oid, text)| decode_text(*oid, -1, text, settings).ok()).collect();

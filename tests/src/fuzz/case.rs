@@ -2,7 +2,7 @@
 //! again with ever less of it.
 
 use super::query::Query;
-use super::schema::{FUNCTIONS, MOOD, RUN, Relation, Schema};
+use super::schema::{DOMAINS, FUNCTIONS, MOOD, RUN, Relation, Schema};
 use crate::oracle::{Order, compare_tables};
 use crate::wire::{RawClient, Table};
 use rand::SeedableRng;
@@ -134,6 +134,7 @@ impl Sides {
     pub fn new(weir: RawClient, direct: RawClient) -> Sides {
         let mut sides = Sides { weir, direct, runs: 0, counts: Counts::default() };
         sides.direct.execute(MOOD);
+        sides.direct.execute(DOMAINS);
         sides.direct.execute(FUNCTIONS);
         sides.weir.execute("SET weir.consistency = 'latest'");
         sides.direct.execute(&format!("SET statement_timeout = {TIMEOUT_MS}"));

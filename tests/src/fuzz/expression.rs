@@ -53,7 +53,12 @@ impl Scope {
                 format!("greatest({}, {})", self.simple(kind, rng), self.simple(kind, rng))
             }
             _ => match kind {
-                Kind::Int4 => match rng.random_range(0..7) {
+                Kind::Int4 => match rng.random_range(0..9) {
+                    7 => {
+                        let (text, list) = (self.simple(Kind::Text, rng), self.simple(Kind::List, rng));
+                        format!("num_nulls({}, {text}, {list})", self.simple(kind, rng))
+                    }
+                    8 => format!("bit_length({})", self.simple(Kind::Text, rng)),
                     // Fails where it is 3.
                     5 | 6 => format!("(12 / ({} - 3))", self.simple(kind, rng)),
                     4 => format!("doubled({})", self.simple(kind, rng)),
@@ -70,7 +75,10 @@ impl Scope {
                     2 => format!("exp({} / 10)::numeric(8,2)", self.simple(kind, rng)),
                     _ => format!("(-{})", self.simple(kind, rng)),
                 },
-                Kind::Text => match rng.random_range(0..9) {
+                Kind::Text => match rng.random_range(0..12) {
+                    9 => format!("lower({})", self.simple(kind, rng)),
+                    10 => self.word(rng),
+                    11 => format!("array_to_string({}, ',', '*')", self.simple(Kind::List, rng)),
                     7 => format!("({} ->> 'a')", self.simple(Kind::Json, rng)),
                     8 if rng.random_bool(0.5) => format!("host({})", self.simple(Kind::Inet, rng)),
                     8 => format!("jsonb_typeof({})", self.simple(Kind::Json, rng)),
@@ -122,6 +130,18 @@ impl Scope {
         }
     }
 
+    fn word(&self, rng: &mut StdRng) -> String {
+        let text = self.simple(Kind::Text, rng);
+        match rng.random_range(0..6) {
+            0 => format!("md5({text})"),
+            1 => format!("initcap({text})"),
+            2 => format!("quote_literal({text})"),
+            3 => format!("encode(sha256(decode(md5({text}), 'hex')), 'base64')"),
+            4 => format!("({text})::char(2)::text"),
+            _ => format!("overlay({text} placing {} from {})", Kind::Text.literal(rng), rng.random_range(1..4)),
+        }
+    }
+
     /// Text by a template of `to_char`.
     fn by_template(&self, rng: &mut StdRng) -> String {
         let (kind, templates): (Kind, &[&str]) = match rng.random_range(0..5) {
@@ -146,7 +166,11 @@ impl Scope {
             };
         }
         let operator = *["=", "<>", "<", "<=", ">", ">="].choose(rng).expect("not empty");
-        match rng.random_range(0..10) {
+        match rng.random_range(0..11) {
+            10 => {
+                let not = ["", "NOT "].choose(rng).expect("not empty");
+                format!("({column}, {}) IS {not}NULL", self.simple(kind, rng))
+            }
             9 if kind == Kind::Int4 => format!("above({column}, {})", self.simple(kind, rng)),
             0 => format!("{column} IS NULL"),
             1 => format!("{column} IS NOT NULL"),
@@ -167,8 +191,16 @@ impl Scope {
             }
             8 if kind == Kind::Range => format!("{column} @> {}", self.simple(Kind::Int4, rng)),
             6 if kind == Kind::Text => {
-                let operator = ["LIKE 'a%'", "~ '^a|b$'", "!~ '[^a-b]'", "SIMILAR TO '(a|b)+%'"];
-                format!("{column} {}", operator[rng.random_range(0..4)])
+                let operator = [
+                    "LIKE 'a%'",
+                    "~ '^a|b$'",
+                    "!~ '[^a-b]'",
+                    "SIMILAR TO '(a|b)+%'",
+                    "ILIKE 'zOË'",
+                    "NOT ILIKE '%B%'",
+                    "LIKE '%!a!_' ESCAPE '!'",
+                ];
+                format!("{column} {}", operator.choose(rng).expect("not empty"))
             }
             _ => format!("{column} {operator} {}", self.simple(kind, rng)),
         }
@@ -265,6 +297,10 @@ impl Scope {
             (1..3, Kind::Int2 | Kind::Int4) => (format!("sum({distinct}{column})"), Kind::Int8),
             (1..3, Kind::Int8) => (format!("sum({distinct}{column})"), Kind::Loose),
             (1..3, Kind::Fixed | Kind::Loose) => (format!("sum({distinct}{column})"), Kind::Loose),
+            (1..4, Kind::Timestamp) if !window => {
+                let name = ["sum", "avg"].choose(rng).expect("not empty");
+                (format!("{name}({column} - {})", kind.literal(rng)), Kind::Other)
+            }
             (1, Kind::Bool) => (format!("bool_and({column})"), Kind::Bool),
             (2, Kind::Bool) => (format!("every({distinct}{column})"), Kind::Bool),
             (3, Kind::Bool) => (format!("bool_or({column})"), Kind::Bool),

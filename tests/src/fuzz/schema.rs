@@ -40,6 +40,11 @@ pub enum Kind {
 /// The type of [`Kind::Mood`].
 pub const MOOD: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy', 'b')";
 
+/// Domains over the types of these kinds, one over another one.
+pub const DOMAINS: &str = "CREATE DOMAIN of_int4 AS int4 CHECK (VALUE > -1000); CREATE DOMAIN key AS of_int4;
+    CREATE DOMAIN of_text AS text; CREATE DOMAIN of_date AS date; CREATE DOMAIN of_timestamp AS timestamp;
+    CREATE DOMAIN of_bool AS bool; CREATE DOMAIN of_uuid AS uuid; CREATE DOMAIN of_int8 AS int8";
+
 /// Functions that expressions call, and FROM.
 pub const FUNCTIONS: &str = "CREATE FUNCTION doubled (n int) RETURNS int IMMUTABLE RETURN n * 2;
     CREATE FUNCTION shown (t text, n int) RETURNS text RETURN CASE WHEN n > 2 THEN upper(t) ELSE t || '-' END;
@@ -89,6 +94,19 @@ impl Kind {
             Kind::TimeTz => "timetz",
             Kind::Json => "jsonb",
             Kind::Oid => "oid",
+        }
+    }
+
+    /// How a table's column of it is declared: now and then with a domain.
+    fn declared(self, rng: &mut StdRng) -> String {
+        match self {
+            Kind::Int4 if rng.random_bool(0.05) => "key".into(),
+            Kind::Int4 | Kind::Int8 | Kind::Text | Kind::Date | Kind::Timestamp | Kind::Bool | Kind::Uuid
+                if rng.random_bool(0.15) =>
+            {
+                format!("of_{}", self.sql())
+            }
+            _ => self.sql().into(),
         }
     }
 
@@ -233,7 +251,7 @@ impl Schema {
                 .enumerate()
                 .map(|(at, (name, kind))| {
                     let key = if at == 0 && *keyed { " PRIMARY KEY" } else { "" };
-                    format!("{name} {}{key}", kind.sql())
+                    format!("{name} {}{key}", kind.declared(rng))
                 })
                 .collect();
             statements.push(format!("CREATE TABLE {} ({})", table.name, columns.join(", ")));

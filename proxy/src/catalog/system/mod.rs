@@ -175,8 +175,13 @@ impl SystemCatalog {
                 types.extend(&entry.argument_types);
             }
         }
-        let types = unknown(&types, &|oid| self.catalog.types.contains_key(oid));
-        builtin::types(client, &mut self.catalog, &types).await?;
+        let mut types = unknown(&types, &|oid| self.catalog.types.contains_key(oid));
+        while !types.is_empty() {
+            builtin::types(client, &mut self.catalog, &types).await?;
+            // Below domains.
+            let below = types.iter().filter_map(|oid| Some(self.catalog.types.get(oid)?.base)).collect();
+            types = unknown(&below, &|oid| self.catalog.types.contains_key(oid));
+        }
         builtin::labels(client, &mut self.catalog).await?;
         let collations = unknown(&named.collations, &|oid| self.catalog.collations.contains_key(oid));
         builtin::collations(client, &mut self.catalog, &collations).await?;
