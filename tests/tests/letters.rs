@@ -1,4 +1,4 @@
-//! Upper and lower case by collation: what the server makes of each character, in stream tables, reads and patterns.
+//! Upper and lower case and classes of characters by collation, as the server has them, in stream tables, reads and patterns.
 
 use weir_tests::oracle::{Order, compare, settled};
 use weir_tests::postgres::TestServer;
@@ -16,6 +16,9 @@ const FROM_MEMORY: &[&str] = &[
     "SELECT id FROM words WHERE t ILIKE ANY (ARRAY['ä%', 'a%', NULL])",
     "SELECT id FROM words WHERE t NOT ILIKE ALL (ARRAY['ä%', 'a%'])",
     r#"SELECT id, t LIKE '%!_%' ESCAPE '!' AS a, t ILIKE '%C!%' ESCAPE '!' AS b, t LIKE 'a\%' ESCAPE '' AS c FROM words"#,
+    r"SELECT id, t ~ '^\w+$' AS a, t ~ '[[:upper:]]{2}' AS b, t ~* 'äÖ|ΣΟ' AS c, t !~ '\s' AS d, t ~ '[^[:alpha:]]' AS e, t ~* '[à-þ]' AS f FROM words",
+    r"SELECT id, regexp_replace(t, '[[:lower:]]+', '-', 'g') AS a, regexp_match(t, 'ß', 'i') AS b, substring(t from '\w*Ü') AS c FROM words",
+    r#"SELECT id, t COLLATE "C" ~ '^\w+$' AS a, t COLLATE "C" ~* 'Ä' AS b FROM words"#,
     "SELECT lower(v) AS l, count(*) AS n FROM words GROUP BY lower(v)",
     "SELECT a.id, b.id AS other FROM words a JOIN words b ON lower(a.t) = lower(b.t) AND a.id < b.id",
     "SELECT upper(c) AS u, lower(c) AS l FROM words",
@@ -30,6 +33,7 @@ const FORWARDED: &[&str] = &[
     r#"SELECT upper(t COLLATE "turkish") FROM kept_words WHERE t LIKE 'Ü%'"#,
     "SELECT lower(t || chr(300000)) FROM kept_words",
     "SELECT initcap(t) FROM kept_words",
+    r#"SELECT t COLLATE "turkish" ~ '\w' FROM kept_words"#,
 ];
 
 #[test]

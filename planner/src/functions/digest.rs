@@ -47,15 +47,21 @@ fn encode(bytes: &[u8], format: &str) -> Result<Value, EvalError> {
             }
             text
         }),
-        _ => return Err(EvalError::invalid_parameter(format!("unrecognized encoding: \"{format}\""))),
+        _ => return Err(unrecognized(format)),
     };
     Ok(Value::text(&text))
 }
 
+fn unrecognized(format: &str) -> EvalError {
+    EvalError::invalid_parameter(format!("unrecognized encoding: \"{format}\""))
+}
+
 /// Of `hex` alone, where blanks between the pairs are skipped.
 fn decode(text: &str, format: &str) -> Result<Value, EvalError> {
-    if !format.eq_ignore_ascii_case("hex") {
-        return Err(EvalError::unsupported("decode of another format than hex"));
+    match format.to_ascii_lowercase().as_str() {
+        "hex" => {}
+        "base64" | "escape" | "base64url" => return Err(EvalError::unsupported("decode of another format than hex")),
+        _ => return Err(unrecognized(format)),
     }
     let is_blank = |c: char| matches!(c, ' ' | '\n' | '\t' | '\r');
     let digit = |c: char| {

@@ -10,6 +10,7 @@ mod define;
 mod arrays;
 mod boolean;
 mod bytes;
+mod case;
 mod cast;
 mod clock;
 mod compare;
@@ -55,7 +56,7 @@ pub use clock::{Course, Piece};
 pub(crate) use interval_sum::FIELDS as INTERVAL_FIELDS;
 pub use json_build::{JsonParts, json_of_parts};
 pub use json_image::{JsonRole, json_image};
-pub use letters::{Letters, number_of, takes_letters};
+pub use letters::{CLASSES, Letters, Told, number_of, takes_letters};
 
 use crate::eval::EvalContext;
 use crate::settings::SettingSet;
@@ -99,6 +100,7 @@ static GROUPS: &[&[Function]] = &[
     arrays::FUNCTIONS,
     boolean::FUNCTIONS,
     bytes::FUNCTIONS,
+    case::FUNCTIONS,
     cast::FUNCTIONS,
     compare::FUNCTIONS,
     compare_dates::FUNCTIONS,
@@ -116,7 +118,6 @@ static GROUPS: &[&[Function]] = &[
     jsonb::FUNCTIONS,
     jsonb_whole::FUNCTIONS,
     length::FUNCTIONS,
-    letters::FUNCTIONS,
     like::FUNCTIONS,
     make::FUNCTIONS,
     network::FUNCTIONS,

@@ -84,8 +84,6 @@ impl<'c> Lowering<'c> {
             CollationUse::Letters => {
                 unsupported(format!("{symbol} under collation {}", self.collation_name(collation)))
             }
-            // ASCII is the same in all of these; beyond it the function itself gives up.
-            CollationUse::CharacterClasses => self.check_order(symbol, collation),
         }
     }
 }
@@ -95,10 +93,8 @@ enum CollationUse {
     /// Nothing, or equality only, which is bytewise under every deterministic collation.
     None,
     Order,
-    /// Upper and lower case.
+    /// Upper and lower case, letters and digits: the provider's tables.
     Letters,
-    /// Both, and digits and others: the provider's tables.
-    CharacterClasses,
 }
 
 fn collation_use(symbol: &str) -> CollationUse {
@@ -109,13 +105,6 @@ fn collation_use(symbol: &str) -> CollationUse {
             CollationUse::Order
         }
         _ if takes_letters(symbol) => CollationUse::Letters,
-        // Which of these fold case is only known with their options.
-        "texticregexeq"
-        | "texticregexne"
-        | "regexp_like"
-        | "textregexreplace"
-        | "regexp_match"
-        | "regexp_split_to_array" => CollationUse::CharacterClasses,
         _ => CollationUse::None,
     }
 }

@@ -16,6 +16,20 @@ const ATOMS: &[&str] = &[
     "-",
     "_",
     "ä",
+    "Ä",
+    "ß",
+    "ǅ",
+    "σ",
+    "K",
+    "[α-ω]",
+    "[À-Þ]",
+    "[^à-þ]",
+    "[ǅſ]",
+    "[A-z]",
+    "[[:lower:]]",
+    "[^[:upper:]]",
+    "[[:alnum:]]",
+    "[[:blank:][:xdigit:]]",
     "€",
     ".",
     ".",
@@ -128,6 +142,13 @@ fn text(rng: &mut StdRng) -> String {
         (0..rng.random_range(0..9)).map(|_| *pieces.choose(rng).expect("not empty")).collect::<Vec<_>>().concat();
     if rng.random_range(0..8) == 0 {
         text.push_str(["ä", "€", "😀", "Ä"].choose(rng).expect("not empty"));
+    }
+    if rng.random_range(0..3) == 0 {
+        let letters = [
+            "ß", "ẞ", "Σ", "ς", "σ", "ǅ", "ǆ", "Ǆ", "ſ", "K", "İ", "ı", "é", "É", "٣", "\u{a0}", "\u{3000}", "¿", "—",
+            "漢", "𐐀", "𐐨", "Ⅷ", "ⓐ",
+        ];
+        (0..rng.random_range(1..4)).for_each(|_| text.push_str(letters.choose(rng).expect("not empty")));
     }
     text
 }

@@ -1,13 +1,13 @@
 //! The operators and functions that take a pattern (regexp.c).
 
-use super::Pattern;
+use super::{Pattern, Reading};
 use crate::functions::define::strict_functions;
 use crate::types::oid;
 use crate::value::Value::{self, *};
 use crate::value::{self, EvalError};
 
-fn matches(text: &str, pattern: &str, fold: bool) -> Result<bool, EvalError> {
-    match &*Pattern::of(pattern, fold) {
+fn matches(text: &str, pattern: &str, flags: Flags) -> Result<bool, EvalError> {
+    match &*Pattern::of(pattern, flags.reading()) {
         Ok(pattern) => pattern.is_match(text),
         Err(refused) => Err(refused.clone()),
     }
@@ -20,7 +20,7 @@ fn with_matches<T>(
     flags: Flags,
     use_them: impl FnOnce(&[char], Vec<(usize, usize)>) -> T,
 ) -> Result<T, EvalError> {
-    let pattern = Pattern::of(pattern, flags.fold);
+    let pattern = Pattern::of(pattern, flags.reading());
     let pattern = (*pattern).as_ref().map_err(Clone::clone)?;
     if !pattern.is_greedy {
         return Err(EvalError::unsupported("a non-greedy quantifier where the match's length counts"));
@@ -42,17 +42,33 @@ fn with_matches<T>(
     Ok(use_them(&text, found))
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Flags {
+    /// The number of the collation's letters.
+    letters: i32,
     fold: bool,
     all: bool,
     /// The match whole is asked for: parentheses would ask for their part.
     whole: bool,
 }
 
+impl Flags {
+    fn none(letters: i32) -> Flags {
+        Flags { letters, fold: false, all: false, whole: false }
+    }
+
+    fn folded(letters: i32) -> Flags {
+        Flags { fold: true, ..Flags::none(letters) }
+    }
+
+    fn reading(self) -> Reading {
+        Reading { fold: self.fold, letters: self.letters }
+    }
+}
+
 /// `g` and `i`; others change what a pattern means.
-fn flags(text: &str) -> Result<Flags, EvalError> {
-    let mut flags = Flags::default();
+fn flags(text: &str, letters: i32) -> Result<Flags, EvalError> {
+    let mut flags = Flags::none(letters);
     for letter in text.chars() {
         match letter {
             'g' => flags.all = true,
@@ -65,8 +81,8 @@ fn flags(text: &str) -> Result<Flags, EvalError> {
 }
 
 /// `regexp_like` and its kin refuse `g`.
-fn case_flags(text: &str) -> Result<Flags, EvalError> {
-    let flags = flags(text)?;
+fn case_flags(text: &str, letters: i32) -> Result<Flags, EvalError> {
+    let flags = flags(text, letters)?;
     if flags.all { Err(EvalError::unsupported("option g where there is but one match")) } else { Ok(flags) }
 }
 
@@ -87,8 +103,8 @@ fn replace(text: &str, pattern: &str, by: &str, flags: Flags) -> Result<Value, E
 }
 
 /// A flag that begins with a digit is a start position, which Postgres warns of.
-fn replace_with_flags(text: &str, pattern: &str, by: &str, options: &str) -> Result<Value, EvalError> {
-    replace(text, pattern, by, flags(options)?)
+fn replace_with_flags(text: &str, pattern: &str, by: &str, options: &str, letters: i32) -> Result<Value, EvalError> {
+    replace(text, pattern, by, flags(options, letters)?)
 }
 
 /// The first match; none is NULL.
@@ -125,14 +141,14 @@ fn split(text: &str, pattern: &str, flags: Flags) -> Result<Value, EvalError> {
     })
 }
 
-fn count(text: &str, pattern: &str) -> Result<Value, EvalError> {
-    let flags = Flags { all: true, ..Flags::default() };
+fn count(text: &str, pattern: &str, letters: i32) -> Result<Value, EvalError> {
+    let flags = Flags { all: true, ..Flags::none(letters) };
     with_matches(text, pattern, flags, |_, found| Int4(found.len() as i32))
 }
 
 /// `regexp_instr`: where the first match begins, from 1; 0 without one.
-fn place(text: &str, pattern: &str) -> Result<Value, EvalError> {
-    let flags = Flags { whole: true, ..Flags::default() };
+fn place(text: &str, pattern: &str, letters: i32) -> Result<Value, EvalError> {
+    let flags = Flags { whole: true, ..Flags::none(letters) };
     with_matches(text, pattern, flags, |_, found| Int4(found.first().map_or(0, |(start, _)| *start as i32 + 1)))
 }
 
@@ -167,26 +183,26 @@ fn similar(pattern: &str, escape: Option<&str>) -> Result<Value, EvalError> {
 }
 
 strict_functions! {
-    "textregexeq" (Text(a) | Bpchar(a), Text(pattern)) => matches(a, pattern, false).map(Bool);
-    "textregexne" (Text(a) | Bpchar(a), Text(pattern)) => matches(a, pattern, false).map(|found| Bool(!found));
-    "texticregexeq" (Text(a) | Bpchar(a), Text(pattern)) => matches(a, pattern, true).map(Bool);
-    "texticregexne" (Text(a) | Bpchar(a), Text(pattern)) => matches(a, pattern, true).map(|found| Bool(!found));
-    "nameregexeq" (Text(a), Text(pattern)) => matches(a, pattern, false).map(Bool);
-    "nameregexne" (Text(a), Text(pattern)) => matches(a, pattern, false).map(|found| Bool(!found));
-    "regexp_like_no_flags" (Text(a), Text(pattern)) => matches(a, pattern, false).map(Bool);
-    "regexp_like" (Text(a), Text(pattern), Text(options)) =>
-        matches(a, pattern, case_flags(options)?.fold).map(Bool);
-    "textregexreplace_noopt" (Text(a), Text(pattern), Text(by)) => replace(a, pattern, by, Flags::default());
-    "textregexreplace" (Text(a), Text(pattern), Text(by), Text(options)) =>
-        replace_with_flags(a, pattern, by, options);
-    "textregexsubstr" (Text(a), Text(pattern)) => first(a, pattern, Flags::default()).map(as_text);
-    "regexp_substr_no_start" (Text(a), Text(pattern)) => first(a, pattern, Flags::default()).map(as_text);
-    "regexp_instr_no_start" (Text(a), Text(pattern)) => place(a, pattern);
-    "regexp_count_no_start" (Text(a), Text(pattern)) => count(a, pattern);
-    "regexp_match_no_flags" (Text(a), Text(pattern)) => first(a, pattern, Flags::default()).map(as_list);
-    "regexp_match" (Text(a), Text(pattern), Text(options)) => first(a, pattern, case_flags(options)?).map(as_list);
-    "regexp_split_to_array_no_flags" (Text(a), Text(pattern)) => split(a, pattern, Flags::default());
-    "regexp_split_to_array" (Text(a), Text(pattern), Text(options)) => split(a, pattern, case_flags(options)?);
+    "textregexeq" (Text(a) | Bpchar(a), Text(pattern), &Int4(l)) => matches(a, pattern, Flags::none(l)).map(Bool);
+    "textregexne" (Text(a) | Bpchar(a), Text(pattern), &Int4(l)) => matches(a, pattern, Flags::none(l)).map(|found| Bool(!found));
+    "texticregexeq" (Text(a) | Bpchar(a), Text(pattern), &Int4(l)) => matches(a, pattern, Flags::folded(l)).map(Bool);
+    "texticregexne" (Text(a) | Bpchar(a), Text(pattern), &Int4(l)) => matches(a, pattern, Flags::folded(l)).map(|found| Bool(!found));
+    "nameregexeq" (Text(a), Text(pattern), &Int4(l)) => matches(a, pattern, Flags::none(l)).map(Bool);
+    "nameregexne" (Text(a), Text(pattern), &Int4(l)) => matches(a, pattern, Flags::none(l)).map(|found| Bool(!found));
+    "regexp_like_no_flags" (Text(a), Text(pattern), &Int4(l)) => matches(a, pattern, Flags::none(l)).map(Bool);
+    "regexp_like" (Text(a), Text(pattern), Text(options), &Int4(l)) =>
+        matches(a, pattern, case_flags(options, l)?).map(Bool);
+    "textregexreplace_noopt" (Text(a), Text(pattern), Text(by), &Int4(l)) => replace(a, pattern, by, Flags::none(l));
+    "textregexreplace" (Text(a), Text(pattern), Text(by), Text(options), &Int4(l)) =>
+        replace_with_flags(a, pattern, by, options, l);
+    "textregexsubstr" (Text(a), Text(pattern), &Int4(l)) => first(a, pattern, Flags::none(l)).map(as_text);
+    "regexp_substr_no_start" (Text(a), Text(pattern), &Int4(l)) => first(a, pattern, Flags::none(l)).map(as_text);
+    "regexp_instr_no_start" (Text(a), Text(pattern), &Int4(l)) => place(a, pattern, l);
+    "regexp_count_no_start" (Text(a), Text(pattern), &Int4(l)) => count(a, pattern, l);
+    "regexp_match_no_flags" (Text(a), Text(pattern), &Int4(l)) => first(a, pattern, Flags::none(l)).map(as_list);
+    "regexp_match" (Text(a), Text(pattern), Text(options), &Int4(l)) => first(a, pattern, case_flags(options, l)?).map(as_list);
+    "regexp_split_to_array_no_flags" (Text(a), Text(pattern), &Int4(l)) => split(a, pattern, Flags::none(l));
+    "regexp_split_to_array" (Text(a), Text(pattern), Text(options), &Int4(l)) => split(a, pattern, case_flags(options, l)?);
     "similar_to_escape_1" (Text(pattern)) => similar(pattern, None);
     "similar_to_escape_2" (Text(pattern), Text(escape)) => similar(pattern, Some(escape));
 }

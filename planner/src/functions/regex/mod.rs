@@ -1,4 +1,5 @@
-//! Regular expressions: the part of Postgres' advanced ones (regcomp.c) that is regular and whose meaning no locale decides.
+//! Regular expressions: the part of Postgres' advanced ones (regcomp.c) that is regular; classes and case are the
+//! collation's ([`super::letters`]).
 //!
 //! A pattern is parsed once and run as a set of states. Whether there is a match is certain for all that is parsed; where
 //! one is, when no quantifier is non-greedy: Postgres then takes the first place and the longest match there. All else
@@ -11,6 +12,7 @@ mod set;
 
 pub(super) use calls::FUNCTIONS;
 
+use super::letters::{Letters, numbered};
 use crate::value::EvalError;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -18,15 +20,24 @@ use std::rc::Rc;
 /// A pattern ready to be looked for.
 pub(super) struct Pattern {
     program: program::Program,
-    /// A class, or letters of both cases, whose members beyond ASCII the collation knows.
-    ascii_only: bool,
+    /// There is a class, or letters of both cases: a text must have no character that these letters do not know.
+    letters: Option<&'static Letters>,
     /// The place and length of a match are certain.
     pub is_greedy: bool,
     /// Parentheses that capture.
     pub captures: bool,
 }
 
-type Last = Option<((String, bool), Rc<Result<Pattern, EvalError>>)>;
+/// What a pattern is read with.
+#[derive(Clone, Copy)]
+pub(super) struct Reading {
+    /// Without regard to case.
+    pub fold: bool,
+    /// The number of the collation's letters.
+    pub letters: i32,
+}
+
+type Last = Option<((String, bool, i32), Rc<Result<Pattern, EvalError>>)>;
 
 thread_local! {
     /// The pattern last used.
@@ -34,25 +45,33 @@ thread_local! {
 }
 
 impl Pattern {
-    /// Parses the pattern, unless the last call had the same. `fold`: without regard to case.
-    pub fn of(text: &str, fold: bool) -> Rc<Result<Pattern, EvalError>> {
+    /// Parses the pattern, unless the last call had the same.
+    pub fn of(text: &str, reading: Reading) -> Rc<Result<Pattern, EvalError>> {
+        let Reading { fold, letters } = reading;
         LAST.with_borrow_mut(|last| match last {
-            Some(((known, folded), pattern)) if known == text && *folded == fold => pattern.clone(),
+            Some(((known, folded, of), pattern)) if known == text && (*folded, *of) == (fold, letters) => {
+                pattern.clone()
+            }
             _ => {
-                let pattern = Rc::new(Pattern::new(text, fold));
-                *last = Some(((text.to_owned(), fold), pattern.clone()));
+                let pattern = Rc::new(numbered(letters).and_then(|letters| Pattern::new(text, fold, letters)));
+                *last = Some(((text.to_owned(), fold, letters), pattern.clone()));
                 pattern
             }
         })
     }
 
-    fn new(text: &str, fold: bool) -> Result<Pattern, EvalError> {
+    fn new(text: &str, fold: bool, letters: &'static Letters) -> Result<Pattern, EvalError> {
         let refuse = |what: &str| EvalError::unsupported(format!("regular expression {text:?}: {what}"));
-        let parsed = parse::parse(text, fold).map_err(&refuse)?;
+        let parsed = parse::parse(text, fold, letters).map_err(&refuse)?;
+        let needs_letters = fold || parsed.has_classes;
+        // Of the database's own collation Postgres takes those of ASCII from C, of others it does not.
+        if needs_letters && !letters.ascii_is_plain() {
+            return Err(refuse("letters of ASCII that are not those of C"));
+        }
         let program = program::compile(&parsed.node).map_err(&refuse)?;
         Ok(Pattern {
             program,
-            ascii_only: fold || parsed.has_classes,
+            letters: needs_letters.then_some(letters),
             is_greedy: !parsed.has_lazy,
             captures: parsed.has_captures,
         })
@@ -60,10 +79,13 @@ impl Pattern {
 
     /// The characters to look in.
     pub fn characters(&self, text: &str) -> Result<Vec<char>, EvalError> {
-        if self.ascii_only && !text.is_ascii() {
-            return Err(EvalError::unsupported("a character class or folded letter beyond ASCII"));
+        let characters: Vec<char> = text.chars().collect();
+        match self.letters {
+            Some(letters) if !text.is_ascii() && !characters.iter().all(|c| letters.knows(*c)) => {
+                Err(EvalError::unsupported("a character of which its collation's class or case is not known"))
+            }
+            _ => Ok(characters),
         }
-        Ok(text.chars().collect())
     }
 
     pub fn is_match(&self, text: &str) -> Result<bool, EvalError> {

@@ -1,6 +1,7 @@
 //! Advanced regular expressions read into a tree (regcomp.c, regc_lex.c). What is not certain is an error that names it.
 
-use super::set::{Set, class, shorthand};
+use super::set::{Set, both_cases, range_in_both_cases, shorthand};
+use crate::functions::letters::Letters;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Node {
@@ -25,9 +26,10 @@ pub(super) struct Parsed {
     pub has_captures: bool,
 }
 
-struct Parser {
+struct Parser<'l> {
     pattern: Vec<char>,
     at: usize,
+    letters: &'l Letters,
     fold: bool,
     depth: usize,
     has_classes: bool,
@@ -39,17 +41,19 @@ struct Parser {
 const DEEPEST: usize = 50;
 /// `DUPMAX` of regguts.h.
 const MOST_REPETITIONS: u32 = 255;
+/// Postgres gives up on a range with more letters of another case.
+const LONGEST_FOLDED: u32 = 50_000;
 
-pub(super) fn parse(pattern: &str, fold: bool) -> Result<Parsed, &'static str> {
+pub(super) fn parse(pattern: &str, fold: bool, letters: &Letters) -> Result<Parsed, &'static str> {
     if pattern.starts_with("***") {
         return Err("a director");
     }
     let pattern: Vec<char> = pattern.chars().collect();
-    if fold && pattern.iter().any(|c| !c.is_ascii()) {
-        return Err("letters beyond ASCII, folded");
+    if fold && !pattern.iter().all(|c| letters.knows(*c)) {
+        return Err("letters of unknown case");
     }
     let mut parser =
-        Parser { pattern, at: 0, fold, depth: 0, has_classes: false, has_lazy: false, has_captures: false };
+        Parser { pattern, at: 0, letters, fold, depth: 0, has_classes: false, has_lazy: false, has_captures: false };
     let node = parser.alternatives()?;
     if parser.at < parser.pattern.len() {
         return Err("parentheses that do not match");
@@ -58,7 +62,7 @@ pub(super) fn parse(pattern: &str, fold: bool) -> Result<Parsed, &'static str> {
     Ok(Parsed { node, has_classes, has_lazy, has_captures })
 }
 
-impl Parser {
+impl Parser<'_> {
     fn peek(&self) -> Option<char> {
         self.pattern.get(self.at).copied()
     }
@@ -105,9 +109,29 @@ impl Parser {
             Some('$') => Ok(Node::End),
             Some('\\') => self.escape(),
             Some('*' | '+' | '?' | '{') => Err("a quantifier of nothing"),
-            Some(c) => Ok(Node::Set(Set::one(c, self.fold))),
+            Some(c) => Ok(self.one(c)),
             None => Err("an end where something must follow"),
         }
+    }
+
+    fn one(&self, c: char) -> Node {
+        Node::Set(Set::of(if self.fold { both_cases(c, self.letters) } else { vec![(c, c)] }, false))
+    }
+
+    /// Members of a class. Without regard to case, letters of one case are letters.
+    fn class(&mut self, name: &str) -> Result<Vec<(char, char)>, &'static str> {
+        self.has_classes = true;
+        let name = if self.fold && matches!(name, "upper" | "lower") { "alpha" } else { name };
+        self.letters.class(name).map(<[_]>::to_vec).ok_or("an unknown class")
+    }
+
+    fn shorthand(&mut self, letter: char) -> Result<Option<Vec<(char, char)>>, &'static str> {
+        let Some(name) = shorthand(letter) else { return Ok(None) };
+        let mut members = self.class(name)?;
+        if letter == 'w' {
+            members.push(('_', '_'));
+        }
+        Ok(Some(members))
     }
 
     fn group(&mut self) -> Result<Node, &'static str> {
@@ -129,10 +153,8 @@ impl Parser {
 
     fn escape(&mut self) -> Result<Node, &'static str> {
         let c = self.next().ok_or("a backslash at the end")?;
-        if let Some(members) = shorthand(c.to_ascii_lowercase()) {
-            self.has_classes = true;
-            let set = Set { ranges: members.to_vec(), negated: c.is_ascii_uppercase(), fold: false };
-            return Ok(Node::Set(set));
+        if let Some(members) = self.shorthand(c.to_ascii_lowercase())? {
+            return Ok(Node::Set(Set::of(members, c.is_ascii_uppercase())));
         }
         let c = match c {
             't' => '\t',
@@ -143,7 +165,7 @@ impl Parser {
             c if !c.is_alphanumeric() => c,
             _ => return Err("a back reference, word boundary or code"),
         };
-        Ok(Node::Set(Set::one(c, self.fold)))
+        Ok(self.one(c))
     }
 
     fn quantified(&mut self, atom: Node) -> Result<Node, &'static str> {
@@ -194,28 +216,29 @@ impl Parser {
 
     /// Behind `[`.
     fn bracket(&mut self) -> Result<Set, &'static str> {
-        let mut set = Set { ranges: vec![], negated: self.accept('^'), fold: self.fold };
+        let negated = self.accept('^');
+        let mut ranges: Vec<(char, char)> = vec![];
         let mut is_first = true;
         loop {
             let c = self.next().ok_or("brackets that do not match")?;
             if c == ']' && !is_first {
-                return Ok(set);
+                return Ok(Set::of(ranges, negated));
             }
             is_first = false;
             if c == '[' && matches!(self.peek(), Some(':' | '.' | '=')) {
-                self.named(&mut set)?;
+                self.named(&mut ranges)?;
                 continue;
             }
-            let first = match self.member(c, &mut set)? {
+            let first = match self.member(c, &mut ranges)? {
                 Some(c) => c,
                 None => continue,
             };
             // A hyphen before the closing bracket is one.
             if self.peek() != Some('-') || self.pattern.get(self.at + 1) == Some(&']') {
-                if first == '-' && !set.ranges.is_empty() && self.peek() != Some(']') {
+                if first == '-' && !ranges.is_empty() && self.peek() != Some(']') {
                     return Err("a hyphen in the middle of brackets");
                 }
-                set.ranges.push((first, first));
+                ranges.extend(if self.fold { both_cases(first, self.letters) } else { vec![(first, first)] });
                 continue;
             }
             self.at += 1;
@@ -223,22 +246,24 @@ impl Parser {
             if c == '[' || c == '-' || first == '-' {
                 return Err("an odd range");
             }
-            match self.member(c, &mut set)? {
-                Some(last) if first <= last => set.ranges.push((first, last)),
+            match self.member(c, &mut ranges)? {
+                Some(last) if first <= last && !self.fold => ranges.push((first, last)),
+                Some(last) if first <= last && last as u32 - first as u32 <= LONGEST_FOLDED => {
+                    ranges.extend(range_in_both_cases(first, last, self.letters));
+                }
                 _ => return Err("an odd range"),
             }
         }
     }
 
     /// A character between brackets, or a shorthand that is added to the set.
-    fn member(&mut self, c: char, set: &mut Set) -> Result<Option<char>, &'static str> {
+    fn member(&mut self, c: char, ranges: &mut Vec<(char, char)>) -> Result<Option<char>, &'static str> {
         if c != '\\' {
             return Ok(Some(c));
         }
         let c = self.next().ok_or("a backslash at the end")?;
-        if let Some(members) = shorthand(c) {
-            self.has_classes = true;
-            set.ranges.extend(members);
+        if let Some(members) = self.shorthand(c)? {
+            ranges.extend(members);
             if self.peek() == Some('-') && self.pattern.get(self.at + 1) != Some(&']') {
                 return Err("an odd range");
             }
@@ -254,16 +279,15 @@ impl Parser {
     }
 
     /// `[:alpha:]`, behind its first bracket.
-    fn named(&mut self, set: &mut Set) -> Result<(), &'static str> {
+    fn named(&mut self, ranges: &mut Vec<(char, char)>) -> Result<(), &'static str> {
         if !self.accept(':') {
             return Err("a collating element");
         }
         let rest: String = self.pattern[self.at..].iter().collect();
         let (name, _) = rest.split_once(":]").ok_or("brackets that do not match")?;
-        let members = class(name).ok_or("an unknown class")?;
+        let members = self.class(name)?;
         self.at += name.chars().count() + 2;
-        self.has_classes = true;
-        set.ranges.extend(members);
+        ranges.extend(members);
         if self.peek() == Some('-') && self.pattern.get(self.at + 1) != Some(&']') {
             return Err("an odd range");
         }

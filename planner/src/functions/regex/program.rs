@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn a_large_pattern_of_nothing_is_refused_at_once() {
         let pattern = format!("{}{}", "(".repeat(12), "){255}".repeat(12));
-        let parsed = parse(&pattern, false).unwrap();
+        let parsed = parse(&pattern, false, &crate::functions::letters::Letters::of_ascii()).unwrap();
         assert!(compile(&parsed.node).is_err());
     }
 }

@@ -1,52 +1,57 @@
 //! Sets of characters: ranges, and whether the set is all others.
 
+use crate::functions::letters::Letters;
+
 /// Characters from the first to the last of any of the ranges, or all but those.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Set {
-    pub ranges: Vec<(char, char)>,
-    pub negated: bool,
-    /// Letters of ASCII stand for both of their cases.
-    pub fold: bool,
+    /// Ascending, apart from each other.
+    ranges: Vec<(char, char)>,
+    negated: bool,
 }
 
 impl Set {
     pub fn any() -> Set {
-        Set { negated: true, ..Set::default() }
+        Set { ranges: vec![], negated: true }
     }
 
-    pub fn one(c: char, fold: bool) -> Set {
-        Set { ranges: vec![(c, c)], negated: false, fold }
+    pub fn of(mut ranges: Vec<(char, char)>, negated: bool) -> Set {
+        ranges.sort_unstable();
+        let mut joined: Vec<(char, char)> = Vec::with_capacity(ranges.len());
+        for (first, last) in ranges {
+            match joined.last_mut() {
+                Some((_, end)) if first <= *end => *end = last.max(*end),
+                _ => joined.push((first, last)),
+            }
+        }
+        Set { ranges: joined, negated }
     }
 
     pub fn contains(&self, c: char) -> bool {
-        let is_in = |c: char| self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&c));
-        let found = is_in(c) || (self.fold && (is_in(c.to_ascii_lowercase()) || is_in(c.to_ascii_uppercase())));
+        let behind = self.ranges.partition_point(|(first, _)| *first <= c);
+        let found = behind > 0 && c <= self.ranges[behind - 1].1;
         found != self.negated
     }
 }
 
-/// Members of a class among the characters of ASCII.
-pub(super) fn class(name: &str) -> Option<&'static [(char, char)]> {
-    Some(match name {
-        "alpha" => &[('A', 'Z'), ('a', 'z')],
-        "digit" => &[('0', '9')],
-        "alnum" => &[('0', '9'), ('A', 'Z'), ('a', 'z')],
-        "upper" => &[('A', 'Z')],
-        "lower" => &[('a', 'z')],
-        "space" => &[('\t', '\r'), (' ', ' ')],
-        "blank" => &[('\t', '\t'), (' ', ' ')],
-        "punct" => &[('!', '/'), (':', '@'), ('[', '`'), ('{', '~')],
-        "xdigit" => &[('0', '9'), ('A', 'F'), ('a', 'f')],
-        _ => return None,
-    })
+/// A character that stands for both of its cases (`allcases` in regc_locale.c): for them, and not for itself if it is neither.
+pub(super) fn both_cases(c: char, letters: &Letters) -> Vec<(char, char)> {
+    let cases: Vec<(char, char)> = letters.cases_of(c, c).map(|case| (case, case)).collect();
+    // The one that it is itself is not among them.
+    if cases.len() < 2 { [vec![(c, c)], cases].concat() } else { cases }
 }
 
-/// `\d`, `\s` and `\w`: digits, blanks, and what words are made of.
-pub(super) fn shorthand(letter: char) -> Option<&'static [(char, char)]> {
+/// A range, and what is the other case of one of its characters (`range` there).
+pub(super) fn range_in_both_cases(first: char, last: char, letters: &Letters) -> Vec<(char, char)> {
+    letters.cases_of(first, last).map(|case| (case, case)).chain([(first, last)]).collect()
+}
+
+/// The class that `\d`, `\s` and `\w` stand for, the last with the underscore.
+pub(super) fn shorthand(letter: char) -> Option<&'static str> {
     Some(match letter {
-        'd' => &[('0', '9')],
-        's' => &[('\t', '\r'), (' ', ' ')],
-        'w' => &[('0', '9'), ('A', 'Z'), ('a', 'z'), ('_', '_')],
+        'd' => "digit",
+        's' => "space",
+        'w' => "alnum",
         _ => return None,
     })
 }

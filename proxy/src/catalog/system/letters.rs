@@ -1,13 +1,14 @@
-//! Upper and lower case under a collation, asked of the server the first time that a tree folds case under it.
+//! Upper and lower case and classes of characters under a collation, asked of the server the first time that a tree folds case or
+//! has a pattern under it.
 
 use super::CatalogError;
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
 use weir_planner::catalog::Catalog;
-use weir_planner::functions::{Letters, number_of, takes_letters};
+use weir_planner::functions::{CLASSES, Letters, Told, number_of, takes_letters};
 use weir_planner::tree::References;
 
-/// The last character asked for: behind the planes of scripts and of ideographs (the server needs 30 ms for these).
+/// The last character asked for: behind the planes of scripts and of ideographs (the server needs 0.2 s for these).
 const LAST: u32 = 0x3FFFF;
 
 /// Of a collation whose case may depend on what stands around a character (ICU), that of ASCII among itself.
@@ -30,7 +31,7 @@ const COLLATIONS: &str = "
 
 /// Asks for the letters of the collations named, if anything named needs them.
 pub(super) async fn require(client: &Client, catalog: &mut Catalog, named: &References) -> Result<(), CatalogError> {
-    if !folds_case(catalog, named) {
+    if !needs_letters(catalog, named) {
         return Ok(());
     }
     let is_unknown = |oid: &u32| !catalog.letters.contains_key(oid);
@@ -55,7 +56,7 @@ pub(super) async fn require(client: &Client, catalog: &mut Catalog, named: &Refe
     Ok(())
 }
 
-fn folds_case(catalog: &Catalog, named: &References) -> bool {
+fn needs_letters(catalog: &Catalog, named: &References) -> bool {
     let of_operators = named.operators.iter().filter_map(|oid| Some(&catalog.operators.get(oid)?.function));
     let mut functions = named.functions.iter().chain(of_operators);
     functions.any(|oid| {
@@ -65,14 +66,20 @@ fn folds_case(catalog: &Catalog, named: &References) -> bool {
 
 /// None where the server cannot say, or says what is no mapping of characters.
 async fn ask(client: &Client, collation: &str, last: u32) -> Result<Option<Letters>, CatalogError> {
+    let members = |class| format!("regexp_replace(s COLLATE {collation}, '[^[:{class}:]]+', '', 'g')");
     let sql = format!(
-        "SELECT s, lower(s COLLATE {collation}), upper(s COLLATE {collation})
-         FROM (SELECT string_agg(chr(n), '' ORDER BY n) FROM generate_series(1, {last}) n WHERE n NOT BETWEEN 55296 AND 57343) t (s)"
+        "SELECT s, lower(s COLLATE {collation}), upper(s COLLATE {collation}), ARRAY[{}]
+         FROM (SELECT string_agg(chr(n), '' ORDER BY n) FROM generate_series(1, {last}) n WHERE n NOT BETWEEN 55296 AND 57343) t (s)",
+        CLASSES.map(members).join(", ")
     );
-    match client.query_one(&sql, &[]).await {
-        Ok(row) => Ok(Letters::told(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)),
+    let row = match client.query_one(&sql, &[]).await {
+        Ok(row) => row,
         // A collation that this server's operating system does not have: no statement under it succeeds.
-        Err(error) if error.as_db_error().is_some() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+        Err(error) if error.as_db_error().is_some() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let classes: Vec<&str> = row.try_get(3)?;
+    let Ok(classes) = classes.try_into() else { return Ok(None) };
+    let (characters, lower, upper) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(Letters::told(&Told { characters, lower, upper, classes }))
 }
