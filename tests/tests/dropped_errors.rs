@@ -164,8 +164,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn is_from_memory(through: &mut RawClient, direct: &mut RawClient, sql: &str) -> Result<bool, String> {
     let started = Instant::now();
     loop {
-        compare(through, direct, sql, Order::Any)?;
+        let compared = compare(through, direct, sql, Order::Any);
         let route = through.last_route();
+        compared.map_err(|found| format!("{found}\n{route}"))?;
         if !["analysis", "populating", "behind"].iter().any(|word| route.contains(word)) {
             return Ok(route.starts_with("memory"));
         }

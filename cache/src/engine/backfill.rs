@@ -76,7 +76,7 @@ impl Engine {
         // What exists is brought to the present; what it queues at the new nodes is part of what they are filled with.
         let existing: Vec<NodeId> = nodes.iter().copied().filter(|node| !fresh.contains(node)).collect();
         let mut changes = vec![];
-        self.step_nodes(&existing, &mut changes);
+        self.step_nodes(&existing, &[], &mut changes);
         changes.retain(|(changed, _)| *changed != id);
         if let Some(Relation::Quarantined { reason, .. }) = self.relations.get(&id) {
             let reason = reason.clone();

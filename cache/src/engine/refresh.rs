@@ -2,7 +2,7 @@
 
 use super::graph::NodeId;
 use super::operator::{Batch, Output};
-use super::{Engine, Relation, ViewChange};
+use super::{Engine, Relation, View, ViewChange};
 use std::collections::HashSet;
 use std::sync::Arc;
 use weir_planner::RelationId;
@@ -34,8 +34,7 @@ impl Engine {
         self.graph.clock = now_micros;
         let schedule = self.take_schedule(views);
         let mut changes = vec![];
-        self.step_nodes(&schedule.nodes, &mut changes);
-        self.report_errors(&schedule, &mut changes);
+        self.step_nodes(&schedule.nodes, &schedule.views, &mut changes);
         self.enforce_budget(&schedule.views);
         // Whatever was given up on the way has made the schedule stale.
         if schedule.views.iter().all(|view| matches!(self.relations.get(view), Some(Relation::View(_)))) {
@@ -67,8 +66,15 @@ impl Engine {
         Schedule { asked: asked.to_vec(), nodes, views, valid: true }
     }
 
-    /// Steps those of the nodes that have pending input or whose time has come, in the order given; a node that panics is quarantined.
-    pub(super) fn step_nodes(&mut self, nodes: &[NodeId], changes: &mut Vec<(RelationId, ViewChange)>) {
+    /// Steps those of the nodes that have pending input or whose time has come, in the order given; a node that panics is
+    /// quarantined. These `views` are at the present afterwards.
+    pub(super) fn step_nodes(
+        &mut self,
+        nodes: &[NodeId],
+        views: &[RelationId],
+        changes: &mut Vec<(RelationId, ViewChange)>,
+    ) {
+        let mut moved = vec![];
         for &node in nodes {
             // A quarantine may have removed nodes on the way.
             if self.graph.get(node).is_none()
@@ -77,13 +83,19 @@ impl Engine {
                 continue;
             }
             match self.graph.step(node) {
-                Ok(output) => self.publish(node, output, changes),
+                Ok(output) => {
+                    if output.errors != 0 {
+                        moved.push(node);
+                    }
+                    self.publish(node, output, changes);
+                }
                 Err(reason) => {
                     let given_up = self.quarantine_node(node, &format!("operator failed: {reason}"));
                     changes.retain(|(id, _)| !given_up.contains(id));
                 }
             }
         }
+        self.report_errors(views, &moved, changes);
     }
 
     fn publish(&mut self, node: NodeId, output: Output, changes: &mut Vec<(RelationId, ViewChange)>) {
@@ -103,9 +115,24 @@ impl Engine {
         }
     }
 
-    /// Sets the error state of the refreshed views, and reports those that changed only in it.
-    fn report_errors(&mut self, schedule: &Schedule, changes: &mut Vec<(RelationId, ViewChange)>) {
-        for &id in &schedule.views {
+    /// Sets the error state of the refreshed views, of those that have changed with them, and of those that are at the present
+    /// though nobody asked because they share the nodes whose errors have `moved`. Reports those that changed only in it.
+    fn report_errors(
+        &mut self,
+        refreshed: &[RelationId],
+        moved: &[NodeId],
+        changes: &mut Vec<(RelationId, ViewChange)>,
+    ) {
+        let shares = |(id, view): &(RelationId, &View)| {
+            !refreshed.contains(id) && view.nodes.iter().any(|node| moved.contains(node)) && !self.is_stale(*id)
+        };
+        let mut views = refreshed.to_vec();
+        if !moved.is_empty() {
+            views.extend(self.views().filter(shares).map(|(id, _)| id));
+        }
+        let told = changes.iter().map(|(id, _)| *id).filter(|id| !views.contains(id));
+        views.extend(told.collect::<Vec<_>>());
+        for id in views {
             let Some(Relation::View(view)) = self.relations.get_mut(&id) else { continue };
             let graph = &self.graph;
             let in_error = view.nodes.iter().any(|&node| graph.node(node).errors.get() != 0);

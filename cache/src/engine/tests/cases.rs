@@ -49,6 +49,36 @@ fn an_undecided_row_puts_the_view_and_its_readers_in_error_until_it_leaves() {
 }
 
 #[test]
+fn views_that_share_an_undecided_row_are_in_error_together() {
+    const TWIN: u32 = VIEW + 100;
+    let told = |bench: &Bench, view: u32| {
+        assert!(!bench.engine.is_stale(RelationId(view)));
+        let in_error = bench.in_error(view);
+        assert_eq!(bench.published.in_error.get(&RelationId(view)).copied().unwrap_or(false), in_error);
+        in_error
+    };
+    let mut bench = bench();
+    bench.commit(TABLE, vec![insert(ints(&[1, 3]))]);
+    bench.view(VIEW, &dividing_filter(TABLE));
+    bench.view(TWIN, &dividing_filter(TABLE));
+    for (refreshed, other) in [(VIEW, TWIN), (TWIN, VIEW)] {
+        bench.commit(TABLE, vec![insert(ints(&[3, 0]))]);
+        bench.refresh(&[refreshed]);
+        assert!(told(&bench, refreshed) && told(&bench, other));
+        bench.commit(TABLE, vec![delete(ints(&[3, 0]))]);
+        bench.refresh(&[refreshed]);
+        assert!(!told(&bench, refreshed) && !told(&bench, other));
+    }
+    // One that is added brings the others to the present.
+    bench.commit(TABLE, vec![insert(ints(&[3, 0])), insert(ints(&[4, 4]))]);
+    bench.view(TWIN + 1, &dividing_filter(TABLE));
+    assert!([VIEW, TWIN, TWIN + 1].iter().all(|view| told(&bench, *view)));
+    bench.commit(TABLE, vec![delete(ints(&[3, 0]))]);
+    bench.view(TWIN + 2, &dividing_filter(TABLE));
+    assert!([VIEW, TWIN, TWIN + 1, TWIN + 2].iter().all(|view| !told(&bench, *view)));
+}
+
+#[test]
 fn a_view_created_over_an_undecided_row_is_in_error_and_heals() {
     let mut bench = bench();
     bench.commit(TABLE, vec![insert(ints(&[3, 0])), insert(ints(&[1, 3]))]);
