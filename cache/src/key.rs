@@ -5,7 +5,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use smallvec::SmallVec;
 use weir_planner::eval::{EvalContext, Tuple};
-use weir_planner::{Expr, Value};
+use weir_planner::{EvalError, Expr, Value};
 
 /// Key values of a row on the stack.
 pub(crate) type KeyValues = SmallVec<[Value; 4]>;
@@ -78,6 +78,11 @@ fn state_of(value: &Value) -> KeyState {
         Value::Error(_) => KeyState::Failed,
         _ => KeyState::Present,
     }
+}
+
+/// What a class of equal values is shown as that look different: Postgres shows the one it meets first.
+pub(crate) fn of_several_looks() -> EvalError {
+    EvalError::unsettled("a group or distinct row that is one of several looks of equal values")
 }
 
 #[inline]

@@ -7,7 +7,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use support::naive::{self, Rows, Tables};
 use support::{call, column, filter, function, int8, row, scan, sort, types};
-use weir_cache::read::{Compiled, execute};
+use weir_cache::read::{Compiled, ReadError, execute};
 use weir_cache::{Position, Publisher, Snapshot};
 use weir_planner::eval::{EvalContext, Tuple};
 use weir_planner::plan::{AggregateCall, AggregateKind, Join, JoinKind, Node, WindowCall, WindowKind};
@@ -278,7 +278,7 @@ fn reads_equal_the_naive_evaluation() {
     let seed = rng::seed();
     eprintln!("WEIR_TEST_SEED={seed}");
     let rounds = rng::rounds(12, 400) as u64;
-    let mut indexes = 0;
+    let (mut indexes, mut compared, mut several_looks) = (0, 0, 0);
     for round in 0..rounds {
         let mut generator = Generator { rng: StdRng::seed_from_u64(seed.wrapping_add(round)) };
         let mut publisher = Publisher::new();
@@ -300,19 +300,29 @@ fn reads_equal_the_naive_evaluation() {
             if naive_cost(&plan, &tables).1 > MAX_PAIRS {
                 continue;
             }
-            let want = naive::evaluate(&plan, &tables, &EvalContext::default())
-                .expect("these plans have no failing expressions");
+            // No expression of these plans fails, but of equal keys several looks may come.
+            let want = naive::evaluate(&plan, &tables, &EvalContext::default());
             for attempt in 0..5 {
-                let got = read(&plan, &snapshot);
-                assert_eq!(bag(&got), bag(&want), "seed {seed} round {round} attempt {attempt}: {plan:#?}");
+                let got = execute(&plan, &snapshot, &EvalContext::default());
+                let (got, want) = match (got, &want) {
+                    (Ok(got), Ok(want)) => (got.iter().map(|row| row.to_vec()).collect::<Rows>(), want),
+                    (Err(ReadError::Eval(_)), Err(_)) => break,
+                    (got, want) => panic!("seed {seed} round {round}: {got:?}, {want:?}: {plan:#?}"),
+                };
+                assert_eq!(bag(&got), bag(want), "seed {seed} round {round} attempt {attempt}: {plan:#?}");
                 version += 1;
                 snapshot = publish(&mut publisher, version);
             }
-            check_ordered(&mut generator, &plan, &want, &snapshot);
+            match &want {
+                Ok(want) => check_ordered(&mut generator, &plan, want, &snapshot),
+                Err(_) => several_looks += 1,
+            }
+            compared += 1;
         }
         indexes += snapshot.tables.values().map(|table| table.index_specs().count()).sum::<usize>();
     }
     assert!(indexes > 0, "some reads were answered by indexes");
+    assert!(several_looks * 2 < compared, "of {compared} plans {several_looks} are left to Postgres");
 }
 
 /// ORDER BY some columns with a limit over the plan: the keys come in order, and the rows are rows of the plan.

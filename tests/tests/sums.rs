@@ -1,4 +1,4 @@
-//! Sums and averages of intervals, which Postgres adds up field by field.
+//! Sums and averages of intervals, which Postgres adds up field by field, and of zeros, which have a sign.
 
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -82,5 +82,45 @@ fn intervals_are_added_up_as_postgres_does() {
         reads.iter().for_each(|read| compare(&mut through, &mut direct, read, Order::Any).unwrap());
         direct.execute("DELETE FROM spans WHERE id = 200");
         reads.iter().for_each(|read| settled(&mut through, &mut direct, read));
+    }
+}
+
+#[test]
+fn a_sum_of_negative_zeros_is_one() {
+    let mut random = rng::seeded("zeros");
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut through = RawClient::superuser(&weir.address());
+    let mut direct = RawClient::superuser(&server.address());
+    direct.execute("CREATE TABLE zeros (id int PRIMARY KEY, k int, f float8, g float4)");
+    let views = [
+        "SELECT * FROM zeros",
+        "SELECT k, sum(f) AS a, avg(f) AS b, sum(g) AS c, avg(g) AS d FROM zeros GROUP BY k",
+        "SELECT sum(f) AS a FROM zeros WHERE id % 2 = 1",
+        "SELECT id, sum(f) OVER (ORDER BY id) AS s, avg(g) OVER (ORDER BY id ROWS 1 PRECEDING) AS v FROM zeros",
+    ];
+    for (at, query) in views.iter().enumerate() {
+        through.execute(&format!(
+            "SELECT pgtrickle.create_stream_table('zeros{at}', $q$ {query} $q$, '1s', 'DIFFERENTIAL')"
+        ));
+    }
+    through.execute("SET weir.consistency = 'latest'");
+    for _ in 0..rng::rounds(10, 200) {
+        for _ in 0..random.random_range(1..5) {
+            let (id, k) = (random.random_range(0..12), random.random_range(0..3));
+            let mut zero = || ["-0", "-0", "-0", "0", "NULL"].choose(&mut random).expect("not empty").to_string();
+            let (f, g) = (zero(), zero());
+            let quoted = |zero: &str| if zero == "NULL" { zero.to_owned() } else { format!("'{zero}'") };
+            direct.execute(&format!(
+                "INSERT INTO zeros VALUES ({id}, {k}, {}, {}) ON CONFLICT (id) DO UPDATE SET f = excluded.f, g = excluded.g",
+                quoted(&f),
+                quoted(&g)
+            ));
+        }
+        direct.execute(&format!("DELETE FROM zeros WHERE id = {}", random.random_range(0..12)));
+        for (at, view) in views.iter().enumerate() {
+            settled(&mut through, &mut direct, &format!("SELECT * FROM zeros{at}"));
+            settled(&mut through, &mut direct, &view.replace("FROM zeros", "FROM zeros0"));
+        }
     }
 }

@@ -208,9 +208,7 @@ impl Accumulator {
                 _ => self.unexpected(value, weight),
             },
             State::Distinct { values, over } => {
-                if let Some((image, change)) = values.add(value, weight) {
-                    over.add_value(&image, change);
-                }
+                values.add(value, weight, |look, change| over.add_value(look, change));
             }
         }
     }
@@ -239,6 +237,9 @@ impl Accumulator {
         match &mut self.state {
             State::Distinct { values, over } => match call.kind {
                 AggregateKind::Count => Value::Int8(values.len()),
+                _ if !values.is_settled() => {
+                    EvalError::unsettled("an aggregate of distinct values that are one of several looks").into()
+                }
                 _ => over.result(call, context),
             },
             State::Count(count) => Value::Int8(*count),
@@ -398,6 +399,8 @@ fn float_result(sum: &FloatSum, count: i64, call: &AggregateCall) -> Value {
     if call.kind == AggregateKind::AvgFloat {
         return Value::Float8(total / count as f64);
     }
+    // `float8pl` begins with the first value; `float8_accum`, for averages, with 0.
+    let total = if sum.negative_zeros() == count { -0.0 } else { total };
     if call.output.oid != oid::FLOAT4 {
         return Value::Float8(total);
     }

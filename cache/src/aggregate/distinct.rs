@@ -1,41 +1,66 @@
 //! The classes of equal values of a DISTINCT aggregate.
 
 use crate::key::{KeyMap, canonical};
+use smallvec::SmallVec;
 use weir_planner::Value;
 
-/// Values by SQL equality, with how often each occurs and the image that stands for it.
+/// Values by SQL equality.
 #[derive(Debug, Default)]
 pub(crate) struct DistinctValues {
     classes: KeyMap<Class>,
+    /// Classes whose values do not look alike.
+    mixed: usize,
 }
 
 #[derive(Debug)]
 struct Class {
-    /// The first image seen; kept as long as the class lives, so that what was added is what is taken back.
-    image: Value,
-    count: i64,
+    /// How often each look occurs. Weights may dip below zero inside one unordered delta.
+    looks: SmallVec<[(Value, i64); 1]>,
+    /// The look that stands for the class where values are aggregated: one that is present.
+    shown: Option<Value>,
 }
 
 impl DistinctValues {
-    /// Counts the value; when its class appears or vanishes: its image, with +1 or -1.
+    /// Counts the value; `told` hears which look stands for its class from now on (+1) and which does not any more (-1).
     #[inline]
-    pub fn add(&mut self, value: &Value, weight: i64) -> Option<(Value, i64)> {
+    pub fn add(&mut self, value: &Value, weight: i64, mut told: impl FnMut(&Value, i64)) {
         let key = canonical(value);
         let key = std::slice::from_ref(&key);
-        let class = self.classes.get_or_insert(key, || Class { image: value.clone(), count: 0 });
-        let before = class.count;
-        class.count += weight;
-        let after = class.count;
-        // Weights may dip below zero inside one unordered delta; the class counts only while it is above.
-        if after == 0 {
-            let class = self.classes.remove(key)?;
-            return (before > 0).then_some((class.image, -1));
+        let class = self.classes.get_or_insert(key, || Class { looks: SmallVec::new(), shown: None });
+        let was_mixed = class.looks.len() > 1;
+        match class.looks.iter().position(|(look, _)| look == value) {
+            None => class.looks.push((value.clone(), weight)),
+            Some(at) => {
+                class.looks[at].1 += weight;
+                if class.looks[at].1 == 0 {
+                    class.looks.remove(at);
+                }
+            }
         }
-        match (before > 0, after > 0) {
-            (false, true) => Some((class.image.clone(), 1)),
-            (true, false) => Some((class.image.clone(), -1)),
-            _ => None,
+        match (was_mixed, class.looks.len() > 1) {
+            (false, true) => self.mixed += 1,
+            (true, false) => self.mixed -= 1,
+            _ => {}
         }
+        let is_present = |(_, count): &&(Value, i64)| *count > 0;
+        let present = class.looks.iter().find(is_present).map(|(look, _)| look);
+        if class.shown.as_ref() != present {
+            if let Some(gone) = class.shown.take() {
+                told(&gone, -1);
+            }
+            class.shown = present.cloned();
+            if let Some(come) = &class.shown {
+                told(come, 1);
+            }
+        }
+        if class.looks.is_empty() {
+            self.classes.remove(key);
+        }
+    }
+
+    /// Postgres takes of each class the value that it meets first: all of them look alike, so that this is known.
+    pub fn is_settled(&self) -> bool {
+        self.mixed == 0
     }
 
     /// Number of distinct values.

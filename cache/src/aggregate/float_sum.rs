@@ -10,6 +10,8 @@ pub struct FloatSum {
     positive_infinities: i64,
     negative_infinities: i64,
     nans: i64,
+    /// The sum of nothing else is one.
+    negative_zeros: i64,
     /// The exact sum left the range of float8 while parts were added; only Postgres' own order can decide.
     overflowed: bool,
 }
@@ -23,6 +25,8 @@ impl FloatSum {
             self.positive_infinities += weight;
         } else if value == f64::NEG_INFINITY {
             self.negative_infinities += weight;
+        } else if value == 0.0 {
+            self.negative_zeros += if value.is_sign_negative() { weight } else { 0 };
         } else {
             let signed = if weight < 0 { -value } else { value };
             for _ in 0..weight.unsigned_abs() {
@@ -52,7 +56,12 @@ impl FloatSum {
         }
     }
 
-    /// The sum rounded to nearest; None when it cannot be told (overflow on the way).
+    /// How many of the values are -0.
+    pub fn negative_zeros(&self) -> i64 {
+        self.negative_zeros
+    }
+
+    /// The sum rounded to nearest, where zeros have no sign; None when it cannot be told (overflow on the way).
     pub fn value(&self) -> Option<f64> {
         if self.nans > 0 || (self.positive_infinities > 0 && self.negative_infinities > 0) {
             return Some(f64::NAN);

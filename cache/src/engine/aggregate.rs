@@ -97,7 +97,7 @@ impl Group {
     fn output(&mut self, key: &[Value], calls: &[AggregateCall], eval: &EvalContext) -> Option<Row> {
         let mut values: KeyValues = match &self.images {
             None => KeyValues::from(key),
-            Some(images) => KeyValues::from(&images.representative()?[..]),
+            Some(images) => KeyValues::from(&images.shown()?[..]),
         };
         values
             .extend(self.accumulators.iter_mut().zip(calls).map(|(accumulator, call)| accumulator.result(call, eval)));
@@ -136,6 +136,9 @@ impl Operator for AggregateOperator {
             let lives = group.rows != 0 || is_global;
             let new = if lives { group.output(&key, &self.calls, context.eval) } else { None };
             if new != group.emitted {
+                // Two groups whose keys are not known to look like anything may be emitted as the same row.
+                let shown = group.emitted.iter().chain(&new).flat_map(|row| &row[..key.len()]);
+                out.consolidated &= group.images.is_none() || !shown.into_iter().any(Value::is_error);
                 if let Some(old) = group.emitted.take() {
                     out.rows.push((old, -1));
                 }

@@ -6,7 +6,7 @@ use super::memory::row_bytes;
 use super::operator::{Batch, Operator, Output, StepContext, rows};
 use crate::key::{KeyMap, KeySpec, KeyState, KeyValues};
 use std::sync::Arc;
-use weir_planner::{Expr, Row};
+use weir_planner::{Expr, Row, Value};
 
 pub(crate) struct DistinctOperator {
     key: KeySpec,
@@ -63,9 +63,12 @@ impl Operator for DistinctOperator {
             let new = match &class.images {
                 _ if !lives => None,
                 None => class.emitted.clone().or_else(|| Some(Row::from(key.as_slice()))),
-                Some(images) => images.representative().cloned(),
+                Some(images) => images.shown(),
             };
             if new != class.emitted {
+                // Two classes that are not known to look like anything are emitted as the same row.
+                let shown = class.emitted.iter().chain(&new).flat_map(|row| row.iter());
+                out.consolidated &= class.images.is_none() || !shown.into_iter().any(Value::is_error);
                 if let Some(old) = class.emitted.take() {
                     *heap = heap.saturating_sub(row_bytes(&old));
                     out.rows.push((old, -1));

@@ -1,11 +1,11 @@
-//! Which image stands for a class of equal values (1.0 and 1.00, 'a' and 'a ' as char(n)) in a group key or DISTINCT.
+//! What stands for a class of equal values (1.0 and 1.00, 'a' and 'a ' as char(n)) in a group key or DISTINCT.
 
+use crate::key::of_several_looks;
 use smallvec::SmallVec;
 use weir_planner::types::ColumnType;
 use weir_planner::{Row, Value, value};
 
-/// The images present in one class. The first stands for it as long as it is present: SQL allows any, readers must
-/// not see it flicker, and an image that no row has any more would not be Postgres' answer.
+/// The images present in one class.
 #[derive(Debug)]
 pub(crate) struct Images {
     entries: SmallVec<[(Row, i64); 1]>,
@@ -29,9 +29,16 @@ impl Images {
         }
     }
 
-    /// The image that stands for the class; None when it is empty.
-    pub fn representative(&self) -> Option<&Row> {
-        self.entries.iter().find(|(_, count)| *count > 0).map(|(image, _)| image)
+    /// The class as a row: where its images differ, Postgres shows the one it meets first, which is not known. None: it is empty.
+    pub fn shown(&self) -> Option<Row> {
+        let mut present = self.entries.iter().filter(|(_, count)| *count > 0).map(|(image, _)| image);
+        let first = present.next()?;
+        let Some(second) = present.next() else { return Some(first.clone()) };
+        let others: Vec<&Row> = std::iter::once(second).chain(present).collect();
+        let column = |(at, value): (usize, &Value)| {
+            if others.iter().all(|other| other[at] == *value) { value.clone() } else { of_several_looks().into() }
+        };
+        Some(first.iter().enumerate().map(column).collect::<Vec<Value>>().into())
     }
 }
 

@@ -48,6 +48,9 @@ impl Run<'_> {
             }
             _ => self.aggregate_rows(input, (keys, calls), &mut groups)?,
         }
+        if let Err(error) = groups.keys.settled() {
+            return fail(error);
+        }
         let mut row = Vec::with_capacity(keys.len() + calls.len());
         for group in 0..groups.keys.len() {
             row.clear();

@@ -1,6 +1,8 @@
 //! Keys by SQL equality: a set that numbers different keys from zero, for joins, groups and DISTINCT.
 
+use super::ReadError;
 use super::rows::Flat;
+use crate::key::of_several_looks;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hash, Hasher};
 use weir_planner::Value;
@@ -8,6 +10,8 @@ use weir_planner::Value;
 /// Keeps of each class of equal keys the image that came first.
 #[derive(Debug)]
 pub(super) struct KeySet {
+    /// Equal keys have come that look different.
+    mixed: bool,
     keys: Flat,
     numbers: HashTable<(u64, u32)>,
     hasher: foldhash::fast::RandomState,
@@ -15,11 +19,16 @@ pub(super) struct KeySet {
 
 impl KeySet {
     pub(super) fn new(width: usize) -> KeySet {
-        KeySet { keys: Flat::new(width), numbers: HashTable::new(), hasher: Default::default() }
+        KeySet { mixed: false, keys: Flat::new(width), numbers: HashTable::new(), hasher: Default::default() }
     }
 
     pub(super) fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Each key looks like all that are equal to it. Of others Postgres shows the one it meets first, which is not known.
+    pub(super) fn settled(&self) -> Result<(), ReadError> {
+        if self.mixed { Err(ReadError::Eval(of_several_looks())) } else { Ok(()) }
     }
 
     /// The key with this number, as it first came.
@@ -47,6 +56,10 @@ impl KeySet {
         let keys = &self.keys;
         let found = self.numbers.find(hash, |(of, number)| *of == hash && same(keys.row(*number as usize), key));
         if let Some((_, number)) = found {
+            // Canonical values that are equal are the same.
+            let is_other =
+                |(known, value): (&Value, &Value)| !(known.is_canonical() && value.is_canonical()) && known != value;
+            self.mixed = self.mixed || keys.row(*number as usize).iter().zip(key).any(is_other);
             return (*number as usize, false);
         }
         let number = self.keys.len();

@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
                 let mut seen = KeySet::new(*width);
                 self.run(input, &mut |tuple, _| {
                     if !seen.number(tuple.left).1 {
-                        return Continue(());
+                        return seen.settled().map_or_else(fail, Continue);
                     }
                     self.hold(1)?;
                     sink(tuple, 1)

@@ -25,6 +25,11 @@ fn values<'e>(
     exprs.into_iter().map(|expr| value(expr, tuple, context)).collect()
 }
 
+/// Equal, and they do not look alike: Postgres shows the one it meets first.
+fn of_several_looks() -> EvalError {
+    EvalError::unsettled("several looks")
+}
+
 fn canonical(key: &[Value]) -> Vec<Value> {
     key.iter().map(Value::canonical).collect()
 }
@@ -53,9 +58,19 @@ pub fn evaluate(plan: &Plan, tables: &Tables, context: &EvalContext) -> Result<R
             Ok(parts.into_iter().flatten().collect())
         }
         Node::Distinct { input } => {
-            let mut seen = std::collections::HashSet::new();
-            let rows = evaluate(input, tables, context)?;
-            Ok(rows.into_iter().filter(|row| seen.insert(canonical(row))).collect())
+            let mut seen: std::collections::HashMap<_, Vec<Value>> = std::collections::HashMap::new();
+            let mut out = Vec::new();
+            for row in evaluate(input, tables, context)? {
+                match seen.get(&canonical(&row)) {
+                    Some(shown) if *shown != row => return Err(of_several_looks()),
+                    Some(_) => {}
+                    None => {
+                        seen.insert(canonical(&row), row.clone());
+                        out.push(row);
+                    }
+                }
+            }
+            Ok(out)
         }
         Node::Join(_) => join(plan, tables, context),
         Node::Aggregate { input, keys, aggregates } => {
@@ -63,6 +78,7 @@ pub fn evaluate(plan: &Plan, tables: &Tables, context: &EvalContext) -> Result<R
             for row in evaluate(input, tables, context)? {
                 let key = single(&row, keys)?;
                 match groups.iter_mut().find(|(known, _)| canonical(known) == canonical(&key)) {
+                    Some((known, _)) if *known != key => return Err(of_several_looks()),
                     Some((_, rows)) => rows.push(row),
                     None => groups.push((key, vec![row])),
                 }

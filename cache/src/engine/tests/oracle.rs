@@ -7,7 +7,7 @@ use weir_planner::plan::{
     AggregateCall, AggregateKind, Bound, Exclusion, Join, JoinKind, Node, WindowCall, WindowKind,
 };
 use weir_planner::value::{NumericSpread, compare, compare_nulls, compare_sort_keys};
-use weir_planner::{Expr, Numeric, Plan, RelationId, Row, Value};
+use weir_planner::{EvalError, Expr, Numeric, Plan, RelationId, Row, Value};
 
 /// Base tables by content, views by definition.
 #[derive(Default)]
@@ -81,7 +81,10 @@ impl Oracle {
                     }
                     let key = canonical_row(&image);
                     match groups.iter_mut().find(|(other, ..)| *other == key) {
-                        Some((_, _, rows)) => rows.push(row),
+                        Some((_, shown, rows)) => {
+                            *shown = alike(shown, &image);
+                            rows.push(row);
+                        }
                         None => groups.push((key, image, vec![row])),
                     }
                 }
@@ -93,16 +96,18 @@ impl Oracle {
                 Ok(groups.iter().map(|(_, image, rows)| image.iter().cloned().chain(results(rows)).collect()).collect())
             }
             Node::Distinct { input } => {
-                let mut out: Vec<Row> = vec![];
+                let mut out: Vec<(Vec<Value>, Row)> = vec![];
                 for row in self.evaluate(input)? {
                     if row.iter().any(Value::is_error) {
                         return Err(Undecided);
                     }
-                    if !out.iter().any(|other| canonical_row(other) == canonical_row(&row)) {
-                        out.push(row);
+                    let key = canonical_row(&row);
+                    match out.iter_mut().find(|(other, _)| *other == key) {
+                        Some((_, shown)) => *shown = alike(shown, &row),
+                        None => out.push((key, row)),
                     }
                 }
-                Ok(out)
+                Ok(out.into_iter().map(|(_, row)| row).collect())
             }
             Node::Window { input, functions } => {
                 let rows = self.evaluate(input)?;
@@ -223,6 +228,12 @@ impl Oracle {
     }
 }
 
+/// Of equal rows that look different Postgres shows the one it meets first.
+fn alike(a: &Row, b: &Row) -> Row {
+    let column = |(a, b): (&Value, &Value)| if a == b { a.clone() } else { EvalError::unsettled("looks").into() };
+    a.iter().zip(b.iter()).map(column).collect()
+}
+
 fn aggregate(call: &AggregateCall, rows: &[Row]) -> Value {
     if call.kind == AggregateKind::StringAgg {
         return string_agg(call, rows);
@@ -245,10 +256,15 @@ fn aggregate(call: &AggregateCall, rows: &[Row]) -> Value {
     let is_extreme = matches!(call.kind, AggregateKind::Min | AggregateKind::Max);
     if call.distinct && !is_extreme {
         let mut distinct: Vec<Value> = vec![];
+        let mut is_settled = true;
         for value in values {
-            if !distinct.iter().any(|other| other.canonical() == value.canonical()) {
-                distinct.push(value);
+            match distinct.iter().find(|other| other.canonical() == value.canonical()) {
+                Some(other) => is_settled &= *other == value,
+                None => distinct.push(value),
             }
+        }
+        if !is_settled && call.kind != AggregateKind::Count {
+            return EvalError::unsettled("looks").into();
         }
         values = distinct;
     }
