@@ -302,6 +302,8 @@ fn reads_equal_the_naive_evaluation() {
             }
             // No expression of these plans fails, but of equal keys several looks may come.
             let want = naive::evaluate(&plan, &tables, &EvalContext::default());
+            let is_known = |rows: &Rows| !rows.iter().flatten().any(Value::is_error);
+            let want = want.ok().filter(is_known).ok_or("several looks");
             for attempt in 0..5 {
                 let got = execute(&plan, &snapshot, &EvalContext::default());
                 let (got, want) = match (got, &want) {

@@ -35,7 +35,7 @@ const ARRAYS: &[&str] = &[
     "a::text, t::text, n::text, a[1:2]::text",
 ];
 
-/// Grouped, joined and sorted by arrays. Of equal ones that look different any may be shown.
+/// Grouped, joined and sorted by arrays.
 const OF_ARRAYS: &[&str] = &[
     // Slices are left out: an extreme with a bitmap and one without are equal, and which of them is shown is Postgres' choice.
     "SELECT b, count(*) AS n, min(a) FILTER (WHERE id % 11 <> 1) AS least, max(u) AS most FROM held GROUP BY b",

@@ -48,13 +48,10 @@ impl Run<'_> {
             }
             _ => self.aggregate_rows(input, (keys, calls), &mut groups)?,
         }
-        if let Err(error) = groups.keys.settled() {
-            return fail(error);
-        }
         let mut row = Vec::with_capacity(keys.len() + calls.len());
         for group in 0..groups.keys.len() {
             row.clear();
-            row.extend_from_slice(groups.keys.key(group));
+            row.extend(groups.keys.shown(group));
             for (state, call) in groups.states[group * calls.len()..].iter_mut().zip(calls) {
                 match state.result(call, self.context) {
                     Value::Error(error) => return fail(ReadError::Eval((*error).clone())),

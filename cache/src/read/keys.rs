@@ -4,14 +4,15 @@ use super::ReadError;
 use super::rows::Flat;
 use crate::key::of_several_looks;
 use hashbrown::HashTable;
+use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher};
 use weir_planner::Value;
 
 /// Keeps of each class of equal keys the image that came first.
 #[derive(Debug)]
 pub(super) struct KeySet {
-    /// Equal keys have come that look different.
-    mixed: bool,
+    /// Numbers of keys to which equal ones have come that look different.
+    mixed: HashSet<u32>,
     keys: Flat,
     numbers: HashTable<(u64, u32)>,
     hasher: foldhash::fast::RandomState,
@@ -19,7 +20,7 @@ pub(super) struct KeySet {
 
 impl KeySet {
     pub(super) fn new(width: usize) -> KeySet {
-        KeySet { mixed: false, keys: Flat::new(width), numbers: HashTable::new(), hasher: Default::default() }
+        KeySet { mixed: HashSet::new(), keys: Flat::new(width), numbers: HashTable::new(), hasher: Default::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -28,12 +29,27 @@ impl KeySet {
 
     /// Each key looks like all that are equal to it. Of others Postgres shows the one it meets first, which is not known.
     pub(super) fn settled(&self) -> Result<(), ReadError> {
-        if self.mixed { Err(ReadError::Eval(of_several_looks())) } else { Ok(()) }
+        if self.mixed.is_empty() { Ok(()) } else { Err(ReadError::Eval(of_several_looks())) }
     }
 
-    /// The key with this number, as it first came.
-    pub(super) fn key(&self, number: usize) -> &[Value] {
-        self.keys.row(number)
+    /// The key with this number as it is shown: error values where it is not known how it looks.
+    pub(super) fn shown(&self, number: usize) -> impl Iterator<Item = Value> {
+        let is_known = self.mixed.is_empty() || !self.mixed.contains(&(number as u32));
+        self.keys.row(number).iter().map(move |value| match value {
+            Value::Numeric(_)
+            | Value::Float4(_)
+            | Value::Float8(_)
+            | Value::Bpchar(_)
+            | Value::Interval(_)
+            | Value::Array(_)
+            | Value::Jsonb(_)
+            | Value::Range(_)
+                if !is_known =>
+            {
+                of_several_looks().into()
+            }
+            value => value.clone(),
+        })
     }
 
     fn hash(&self, key: &[Value]) -> u64 {
@@ -59,7 +75,9 @@ impl KeySet {
             // Canonical values that are equal are the same.
             let is_other =
                 |(known, value): (&Value, &Value)| !(known.is_canonical() && value.is_canonical()) && known != value;
-            self.mixed = self.mixed || keys.row(*number as usize).iter().zip(key).any(is_other);
+            if keys.row(*number as usize).iter().zip(key).any(is_other) {
+                self.mixed.insert(*number);
+            }
             return (*number as usize, false);
         }
         let number = self.keys.len();

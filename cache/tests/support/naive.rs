@@ -30,6 +30,13 @@ fn of_several_looks() -> EvalError {
     EvalError::unsettled("several looks")
 }
 
+/// Its look is not known any more, if it could be another one.
+fn hide_look(value: &mut Value) {
+    if matches!(value, Value::Numeric(_) | Value::Float8(_) | Value::Bpchar(_)) {
+        *value = of_several_looks().into();
+    }
+}
+
 fn canonical(key: &[Value]) -> Vec<Value> {
     key.iter().map(Value::canonical).collect()
 }
@@ -74,20 +81,25 @@ pub fn evaluate(plan: &Plan, tables: &Tables, context: &EvalContext) -> Result<R
         }
         Node::Join(_) => join(plan, tables, context),
         Node::Aggregate { input, keys, aggregates } => {
-            let mut groups: Vec<(Vec<Value>, Rows)> = Vec::new();
+            let mut groups: Vec<(Vec<Value>, bool, Rows)> = Vec::new();
             for row in evaluate(input, tables, context)? {
                 let key = single(&row, keys)?;
-                match groups.iter_mut().find(|(known, _)| canonical(known) == canonical(&key)) {
-                    Some((known, _)) if *known != key => return Err(of_several_looks()),
-                    Some((_, rows)) => rows.push(row),
-                    None => groups.push((key, vec![row])),
+                match groups.iter_mut().find(|(known, ..)| canonical(known) == canonical(&key)) {
+                    Some((known, alike, rows)) => {
+                        *alike &= *known == key;
+                        rows.push(row);
+                    }
+                    None => groups.push((key, true, vec![row])),
                 }
             }
             if keys.is_empty() && groups.is_empty() {
-                groups.push((vec![], vec![]));
+                groups.push((vec![], true, vec![]));
             }
             let mut out = Vec::new();
-            for (mut result, rows) in groups {
+            for (mut result, alike, rows) in groups {
+                if !alike {
+                    result.iter_mut().for_each(hide_look);
+                }
                 for call in aggregates {
                     let mut state = Accumulator::new(call);
                     rows.iter().for_each(|row| state.update(call, Tuple::single(row), 1, context));
