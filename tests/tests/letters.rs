@@ -9,7 +9,7 @@ const WORDS: &str = "'straße', 'ÄÖÜ', 'İstanbul', 'ıI iİ', 'ΟΔΟΣ', '�
 
 /// Under the database's collation (C.UTF-8) and C.
 const FROM_MEMORY: &[&str] = &[
-    "SELECT id, lower(t) AS l, upper(t) AS u, initcap(v) AS i FROM words",
+    "SELECT id, lower(t) AS l, upper(t) AS u, initcap(v || ' don''t-2nd') AS i FROM words",
     r#"SELECT id, lower(t COLLATE "C") AS l, upper(t COLLATE "C") AS u, initcap(v COLLATE "POSIX") AS i FROM words"#,
     "SELECT id FROM words WHERE t ILIKE '%ä%'",
     "SELECT id, t ILIKE '%É' AS a, t NOT ILIKE 'äö_' AS b, t ILIKE '_STRA%' AS c, v ILIKE 'vÉ1' AS d, c ILIKE 'äB%' AS e FROM words",
@@ -33,6 +33,7 @@ const FORWARDED: &[&str] = &[
     r#"SELECT upper(t COLLATE "turkish") FROM kept_words WHERE t LIKE 'Ü%'"#,
     "SELECT lower(t || chr(300000)) FROM kept_words",
     "SELECT initcap(t) FROM kept_words",
+    r#"SELECT initcap((v || ' don''t') COLLATE "und-x-icu") FROM kept_plain"#,
     r#"SELECT t COLLATE "turkish" ~ '\w' FROM kept_words"#,
 ];
 

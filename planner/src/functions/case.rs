@@ -12,10 +12,11 @@ fn ilike(text: &str, pattern: &str, number: i32) -> Result<bool, EvalError> {
     like(&letters.lower(text)?, &letters.lower(pattern)?)
 }
 
-/// Letters and digits of ASCII alone: which others are any is not told.
+/// Of words of letters and digits of ASCII: which others are any is not told. Where only ASCII is known, words end elsewhere
+/// (ICU: `don't` is one).
 fn capitals(text: &str, letters: &Letters) -> Result<Value, EvalError> {
-    if !text.is_ascii() {
-        return Err(EvalError::unsupported("capitals beyond ASCII"));
+    if !text.is_ascii() || !letters.knows('\u{80}') {
+        return Err(EvalError::unsupported("capitals beyond ASCII, or under a collation with words of its own"));
     }
     let mut within = false;
     let mut capitals = String::with_capacity(text.len());
