@@ -72,10 +72,7 @@ impl KeySet {
         let keys = &self.keys;
         let found = self.numbers.find(hash, |(of, number)| *of == hash && same(keys.row(*number as usize), key));
         if let Some((_, number)) = found {
-            // Canonical values that are equal are the same.
-            let is_other =
-                |(known, value): (&Value, &Value)| !(known.is_canonical() && value.is_canonical()) && known != value;
-            if keys.row(*number as usize).iter().zip(key).any(is_other) {
+            if keys.row(*number as usize) != key {
                 self.mixed.insert(*number);
             }
             return (*number as usize, false);
