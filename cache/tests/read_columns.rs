@@ -189,16 +189,11 @@ impl Generator {
     }
 }
 
-/// Images and all: nothing in these reads is left to the order of rows, apart from which image of equal keys is shown.
+/// Images and all: nothing in these reads is left to the order of rows.
 fn answer(plan: &Plan, snapshot: &Snapshot) -> Result<Vec<String>, String> {
-    let keys = if let Node::Aggregate { keys, .. } = &plan.node { keys.len() } else { 0 };
-    let told = |row: Row| {
-        let (keys, rest) = row.split_at(keys);
-        format!("{:?} {rest:?}", keys.iter().map(Value::canonical).collect::<Vec<_>>())
-    };
     match execute(plan, snapshot, &EvalContext::default()) {
         Ok(rows) => {
-            let mut rows: Vec<String> = rows.into_iter().map(told).collect();
+            let mut rows: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
             rows.sort();
             Ok(rows)
         }

@@ -1,5 +1,6 @@
 //! Two sessions that do the same: one through Weir, one direct. What they are answered must be equal.
 
+use crate::oracle::settled;
 use crate::postgres::{SUPERUSER, TestServer};
 use crate::weir::TestWeir;
 use crate::wire::{Message, RawClient, Table};
@@ -27,6 +28,18 @@ impl Pair {
         all.extend(parameters);
         let connect = |address: &str| RawClient::connect(address, &all, SUPERUSER).expect("a session");
         Pair { through: connect(&weir.address()), direct: connect(&server.address()) }
+    }
+
+    /// Makes a stream table that is maintained.
+    pub fn stream(&mut self, name: &str, query: &str) {
+        self.through.execute(&format!(
+            "SELECT pgtrickle.create_stream_table('{name}', $weir$ {query} $weir$, '1s', 'DIFFERENTIAL')"
+        ));
+    }
+
+    /// Rows in any order, equal at every moment, and from memory in the end.
+    pub fn settled(&mut self, sql: &str) {
+        settled(&mut self.through, &mut self.direct, sql);
     }
 
     /// The same on both ways, with the same answer: every field of it, of an error all but the source's line.

@@ -4,11 +4,11 @@
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use weir_tests::oracle::{Order, compare, compare_from_memory, settled};
+use weir_tests::oracle::{Order, compare, compare_from_memory};
+use weir_tests::pair::Pair;
 use weir_tests::postgres::TestServer;
 use weir_tests::rng;
 use weir_tests::weir::TestWeir;
-use weir_tests::wire::RawClient;
 
 const TYPES: &str = "CREATE TYPE size AS ENUM ('small', 'large', 'huge');
     CREATE DOMAIN positive AS int CHECK (VALUE > 0); CREATE DOMAIN rank AS positive CHECK (VALUE < 1000);
@@ -61,11 +61,10 @@ fn domains_as_postgres_has_them() {
     let mut random = rng::seeded("domains");
     let server = TestServer::start();
     let weir = TestWeir::start(&server);
-    let mut through = RawClient::superuser(&weir.address());
-    let mut direct = RawClient::superuser(&server.address());
-    direct.execute(TYPES);
+    let mut pair = Pair::superuser(&server, &weir);
+    pair.direct.execute(TYPES);
     for (at, (mode, query)) in VIEWS.iter().enumerate() {
-        through.execute(&format!(
+        pair.through.execute(&format!(
             "SELECT pgtrickle.create_stream_table(name => 'kept{at}', query => $q$ {query} $q$, schedule => '1s', refresh_mode => '{mode}')"
         ));
     }
@@ -74,42 +73,42 @@ fn domains_as_postgres_has_them() {
         0 => "SELECT id, n, r, c, p, f, l, s, d, m, b, doubled FROM kept0".to_owned(),
         at => format!("SELECT * FROM kept{at}"),
     };
-    through.execute("SET weir.consistency = 'latest'");
+    pair.through.execute("SET weir.consistency = 'latest'");
     for at in 0..VIEWS.len() {
-        settled(&mut through, &mut direct, &shown(at));
+        pair.settled(&shown(at));
     }
     for round in 0..rng::rounds(4, 60) {
         let rows: Vec<String> = (0..8).map(|_| row(random.random_range(0..60), &mut random)).collect();
         for row in rows {
-            direct.execute(&format!(
+            pair.direct.execute(&format!(
                 "INSERT INTO goods VALUES {row} ON CONFLICT (id) DO UPDATE SET n = excluded.r, f = excluded.f"
             ));
         }
-        direct.execute("DELETE FROM goods WHERE id % 7 = 3");
+        pair.direct.execute("DELETE FROM goods WHERE id % 7 = 3");
         if round == 1 {
-            direct.execute("ALTER DOMAIN price ADD CONSTRAINT small CHECK (VALUE < 100000)");
+            pair.direct.execute("ALTER DOMAIN price ADD CONSTRAINT small CHECK (VALUE < 100000)");
         }
         for at in 0..VIEWS.len() {
-            settled(&mut through, &mut direct, &shown(at));
+            pair.settled(&shown(at));
         }
         for sql in READS {
-            settled(&mut through, &mut direct, sql);
+            pair.settled(sql);
         }
-        compare(&mut through, &mut direct, "SELECT id, many FROM kept0", Order::Any).unwrap();
+        compare(&mut pair.through, &mut pair.direct, "SELECT id, many FROM kept0", Order::Any).unwrap();
     }
     // Another type, and back: the tables are copied again.
     for change in ["ALTER TABLE extra ALTER n TYPE int", "ALTER TABLE extra ALTER n TYPE rank"] {
         if change.ends_with("int") {
-            direct.execute(
+            pair.direct.execute(
                 "CREATE TABLE extra (id int PRIMARY KEY, n positive); INSERT INTO extra VALUES (1, 5), (2, NULL)",
             );
-            through.execute("SELECT pgtrickle.create_stream_table('of_extra', 'SELECT id FROM extra WHERE n > 1', '1s', 'DIFFERENTIAL')");
+            pair.stream("of_extra", "SELECT id FROM extra WHERE n > 1");
         }
-        settled(&mut through, &mut direct, "SELECT * FROM of_extra");
+        pair.settled("SELECT * FROM of_extra");
         // The view stands in the way of a change of its column, as it does in Postgres.
-        let refused = (through.query(change).error, direct.query(change).error);
+        let refused = (pair.through.query(change).error, pair.direct.query(change).error);
         assert!(refused.0.is_some() && refused.0 == refused.1, "{change}: {refused:?}");
-        direct.execute("INSERT INTO extra VALUES (3, 9) ON CONFLICT (id) DO UPDATE SET n = 1");
-        compare_from_memory(&mut through, &mut direct, "SELECT * FROM of_extra", Order::Any).unwrap();
+        pair.direct.execute("INSERT INTO extra VALUES (3, 9) ON CONFLICT (id) DO UPDATE SET n = 1");
+        compare_from_memory(&mut pair.through, &mut pair.direct, "SELECT * FROM of_extra", Order::Any).unwrap();
     }
 }

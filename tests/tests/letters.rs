@@ -1,9 +1,9 @@
 //! Upper and lower case and classes of characters by collation, as the server has them, in stream tables, reads and patterns.
 
-use weir_tests::oracle::{Order, compare, settled};
+use weir_tests::oracle::{Order, compare};
+use weir_tests::pair::Pair;
 use weir_tests::postgres::TestServer;
 use weir_tests::weir::TestWeir;
-use weir_tests::wire::RawClient;
 
 const WORDS: &str = "'straße', 'ÄÖÜ', 'İstanbul', 'ıI iİ', 'ΟΔΟΣ', 'οδός', 'Ünïcödé', 'abc', 'ABC', 'Ⅷ', 'ǅ', 'ﬁn', '𐐀𐐨', '日本', '', NULL, 'Ab_c%', 'ẞ', 'ñÑ', 'К к'";
 
@@ -41,9 +41,8 @@ const FORWARDED: &[&str] = &[
 fn case_is_what_the_server_says() {
     let server = TestServer::start();
     let weir = TestWeir::start(&server);
-    let mut through = RawClient::superuser(&weir.address());
-    let mut direct = RawClient::superuser(&server.address());
-    direct.execute(&format!(
+    let mut pair = Pair::superuser(&server, &weir);
+    pair.direct.execute(&format!(
         "CREATE COLLATION turkish (provider = icu, locale = 'tr');
          CREATE TABLE words (id int PRIMARY KEY, t text, v varchar, c char(6));
          INSERT INTO words SELECT row_number() OVER (), t, 'vé1 Zoë', 'Äb' FROM unnest(ARRAY[{WORDS}]) t;
@@ -51,30 +50,26 @@ fn case_is_what_the_server_says() {
          UPDATE words SET v = 'a bC-d1x' WHERE id % 2 = 1;
          CREATE TABLE plain (id int PRIMARY KEY, v text); INSERT INTO plain VALUES (1, 'ABC xyz'), (2, 'Title'), (3, NULL)"
     ));
-    let create = |through: &mut RawClient, name: &str, query: &str| {
-        through
-            .execute(&format!("SELECT pgtrickle.create_stream_table('{name}', $q$ {query} $q$, '1s', 'DIFFERENTIAL')"));
-    };
     for table in ["words", "plain"] {
-        create(&mut through, &format!("kept_{table}"), &format!("SELECT * FROM {table}"));
+        pair.stream(&format!("kept_{table}"), &format!("SELECT * FROM {table}"));
     }
     for (at, query) in FROM_MEMORY.iter().enumerate() {
-        create(&mut through, &format!("cased{at}"), query);
+        pair.stream(&format!("cased{at}"), query);
     }
-    through.execute("SET weir.consistency = 'latest'");
+    pair.through.execute("SET weir.consistency = 'latest'");
     for change in ["SELECT", "UPDATE words SET t = t || 'É' WHERE id % 3 = 0", "UPDATE plain SET v = upper(v) || 'ij'"]
     {
-        direct.execute(change);
+        pair.direct.execute(change);
         for (at, query) in FROM_MEMORY.iter().enumerate() {
-            settled(&mut through, &mut direct, &format!("SELECT * FROM cased{at}"));
+            pair.settled(&format!("SELECT * FROM cased{at}"));
             let read = query.replace("FROM words", "FROM kept_words").replace("JOIN words", "JOIN kept_words");
-            settled(&mut through, &mut direct, &read.replace("FROM plain", "FROM kept_plain"));
+            pair.settled(&read.replace("FROM plain", "FROM kept_plain"));
         }
         for read in FORWARDED {
             for _ in 0..5 {
-                compare(&mut through, &mut direct, read, Order::Any).unwrap();
+                compare(&mut pair.through, &mut pair.direct, read, Order::Any).unwrap();
             }
-            assert!(!through.last_route().starts_with("memory"), "{read}");
+            assert!(!pair.through.last_route().starts_with("memory"), "{read}");
         }
     }
 }

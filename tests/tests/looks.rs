@@ -5,11 +5,11 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use std::time::{Duration, Instant};
-use weir_tests::oracle::{Order, compare, settled};
+use weir_tests::oracle::{Order, compare};
+use weir_tests::pair::Pair;
 use weir_tests::postgres::TestServer;
 use weir_tests::rng;
 use weir_tests::weir::TestWeir;
-use weir_tests::wire::RawClient;
 
 const QUERIES: &[&str] = &[
     "SELECT n, count(*) AS c FROM held GROUP BY n",
@@ -57,16 +57,13 @@ fn of_equal_values_the_look_is_postgres() {
     let mut random = rng::seeded("looks");
     let server = TestServer::start();
     let weir = TestWeir::start(&server);
-    let mut through = RawClient::superuser(&weir.address());
-    let mut direct = RawClient::superuser(&server.address());
-    direct.execute("CREATE TABLE held (id int PRIMARY KEY, k numeric(6,2), n numeric, o numeric, f float8, i interval, j jsonb, a numeric[])");
-    through.execute("SELECT pgtrickle.create_stream_table('kept', 'SELECT * FROM held', '1s', 'DIFFERENTIAL')");
+    let mut pair = Pair::superuser(&server, &weir);
+    pair.direct.execute("CREATE TABLE held (id int PRIMARY KEY, k numeric(6,2), n numeric, o numeric, f float8, i interval, j jsonb, a numeric[])");
+    pair.stream("kept", "SELECT * FROM held");
     for (at, query) in QUERIES.iter().enumerate() {
-        through.execute(&format!(
-            "SELECT pgtrickle.create_stream_table('looks{at}', $q$ {query} $q$, '1s', 'DIFFERENTIAL')"
-        ));
+        pair.stream(&format!("looks{at}"), query);
     }
-    through.execute("SET weir.consistency = 'latest'");
+    pair.through.execute("SET weir.consistency = 'latest'");
     let reads: Vec<String> = (0..QUERIES.len())
         .map(|at| format!("SELECT * FROM looks{at}"))
         .chain(QUERIES.iter().map(|query| query.replace("FROM held", "FROM kept")))
@@ -75,20 +72,21 @@ fn of_equal_values_the_look_is_postgres() {
     for round in 0..rng::rounds(8, 120) {
         let others = round % 2 == 1;
         for _ in 0..random.random_range(1..12) {
-            direct.execute(&row(random.random_range(0..30), others, &mut random));
+            pair.direct.execute(&row(random.random_range(0..30), others, &mut random));
         }
         if !others {
             // All alike again.
-            direct.execute("DELETE FROM held");
-            (0..20).for_each(|id| drop(direct.execute(&row(id, false, &mut random))));
-            reads.iter().for_each(|read| settled(&mut through, &mut direct, read));
+            pair.direct.execute("DELETE FROM held");
+            (0..20).for_each(|id| drop(pair.direct.execute(&row(id, false, &mut random))));
+            reads.iter().for_each(|read| pair.settled(read));
             continue;
         }
         for (read, left) in reads.iter().zip(&mut left_to_postgres) {
             let started = Instant::now();
             loop {
-                compare(&mut through, &mut direct, read, Order::Any).unwrap_or_else(|found| panic!("{found}"));
-                let route = through.last_route();
+                compare(&mut pair.through, &mut pair.direct, read, Order::Any)
+                    .unwrap_or_else(|found| panic!("{found}"));
+                let route = pair.through.last_route();
                 if !["analysis", "populating", "behind"].iter().any(|passing| route.contains(passing)) {
                     *left += usize::from(!route.starts_with("memory"));
                     break;

@@ -3,11 +3,11 @@
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use weir_tests::oracle::{Order, compare, settled};
+use weir_tests::oracle::{Order, compare};
+use weir_tests::pair::Pair;
 use weir_tests::postgres::TestServer;
 use weir_tests::rng;
 use weir_tests::weir::TestWeir;
-use weir_tests::wire::RawClient;
 
 const VIEWS: &[&str] = &[
     "SELECT k, sum(i) AS s, avg(i) AS a, sum(i) FILTER (WHERE n > 1) AS f, count(i) AS c FROM spans GROUP BY k",
@@ -36,16 +36,13 @@ fn intervals_are_added_up_as_postgres_does() {
     let mut random = rng::seeded("sums");
     let server = TestServer::start();
     let weir = TestWeir::start(&server);
-    let mut through = RawClient::superuser(&weir.address());
-    let mut direct = RawClient::superuser(&server.address());
-    direct.execute("CREATE TABLE spans (id int PRIMARY KEY, k int, n int, i interval, t timestamp)");
-    through.execute("SELECT pgtrickle.create_stream_table('kept', 'SELECT * FROM spans', '1s', 'DIFFERENTIAL')");
+    let mut pair = Pair::superuser(&server, &weir);
+    pair.direct.execute("CREATE TABLE spans (id int PRIMARY KEY, k int, n int, i interval, t timestamp)");
+    pair.stream("kept", "SELECT * FROM spans");
     for (at, query) in VIEWS.iter().enumerate() {
-        through.execute(&format!(
-            "SELECT pgtrickle.create_stream_table('sums{at}', $q$ {query} $q$, '1s', 'DIFFERENTIAL')"
-        ));
+        pair.stream(&format!("sums{at}"), query);
     }
-    through.execute("SET weir.consistency = 'latest'");
+    pair.through.execute("SET weir.consistency = 'latest'");
     let reads: Vec<String> = (0..VIEWS.len())
         .map(|at| format!("SELECT * FROM sums{at}"))
         .chain(VIEWS.iter().map(|view| view.replace("FROM spans", "FROM kept")))
@@ -54,34 +51,34 @@ fn intervals_are_added_up_as_postgres_does() {
         for _ in 0..random.random_range(1..8) {
             let (id, k, n) = (random.random_range(0..40), random.random_range(0..3), random.random_range(0..4));
             let (i, hours) = (interval(&mut random), random.random_range(0..9999));
-            direct.execute(&format!(
+            pair.direct.execute(&format!(
                 "INSERT INTO spans VALUES ({id}, {k}, {n}, {i}, timestamp '2024-02-28' + {hours} * interval '1 h') \
                  ON CONFLICT (id) DO UPDATE SET i = excluded.i, k = excluded.k"
             ));
         }
         if random.random_bool(0.5) {
-            direct.execute(&format!("DELETE FROM spans WHERE id % 4 = {}", random.random_range(0..4)));
+            pair.direct.execute(&format!("DELETE FROM spans WHERE id % 4 = {}", random.random_range(0..4)));
         }
-        reads.iter().for_each(|read| settled(&mut through, &mut direct, read));
+        reads.iter().for_each(|read| pair.settled(read));
     }
     // Near the end of the range it depends on the order of rows whether there is a sum: Postgres says so. It heals.
     let extremes = ["interval '178000000 years'", "interval '2000000000 days'", "interval '2000000000:00:00'"];
     for extreme in extremes {
         for sign in ["", "-"] {
-            direct.execute(&format!(
+            pair.direct.execute(&format!(
                 "INSERT INTO spans SELECT 100 + n, 1, 1, {sign}{extreme}, NULL FROM generate_series(1, 2) n"
             ));
             let ways = [&reads[0], &reads[1], &reads[VIEWS.len() + 1]];
-            ways.iter().for_each(|read| compare(&mut through, &mut direct, read, Order::Any).unwrap());
-            direct.execute("DELETE FROM spans WHERE id > 100");
-            ways.iter().for_each(|read| settled(&mut through, &mut direct, read));
+            ways.iter().for_each(|read| compare(&mut pair.through, &mut pair.direct, read, Order::Any).unwrap());
+            pair.direct.execute("DELETE FROM spans WHERE id > 100");
+            ways.iter().for_each(|read| pair.settled(read));
         }
     }
     let infinite = ["interval 'infinity'", "interval '-infinity'"].choose(&mut random).expect("not empty");
-    if direct.query(&format!("INSERT INTO spans VALUES (200, 1, 1, {infinite}, NULL)")).error.is_none() {
-        reads.iter().for_each(|read| compare(&mut through, &mut direct, read, Order::Any).unwrap());
-        direct.execute("DELETE FROM spans WHERE id = 200");
-        reads.iter().for_each(|read| settled(&mut through, &mut direct, read));
+    if pair.direct.query(&format!("INSERT INTO spans VALUES (200, 1, 1, {infinite}, NULL)")).error.is_none() {
+        reads.iter().for_each(|read| compare(&mut pair.through, &mut pair.direct, read, Order::Any).unwrap());
+        pair.direct.execute("DELETE FROM spans WHERE id = 200");
+        reads.iter().for_each(|read| pair.settled(read));
     }
 }
 
@@ -90,9 +87,8 @@ fn a_sum_of_negative_zeros_is_one() {
     let mut random = rng::seeded("zeros");
     let server = TestServer::start();
     let weir = TestWeir::start(&server);
-    let mut through = RawClient::superuser(&weir.address());
-    let mut direct = RawClient::superuser(&server.address());
-    direct.execute("CREATE TABLE zeros (id int PRIMARY KEY, k int, f float8, g float4)");
+    let mut pair = Pair::superuser(&server, &weir);
+    pair.direct.execute("CREATE TABLE zeros (id int PRIMARY KEY, k int, f float8, g float4)");
     let views = [
         "SELECT * FROM zeros",
         "SELECT k, sum(f) AS a, avg(f) AS b, sum(g) AS c, avg(g) AS d FROM zeros GROUP BY k",
@@ -100,27 +96,25 @@ fn a_sum_of_negative_zeros_is_one() {
         "SELECT id, sum(f) OVER (ORDER BY id) AS s, avg(g) OVER (ORDER BY id ROWS 1 PRECEDING) AS v FROM zeros",
     ];
     for (at, query) in views.iter().enumerate() {
-        through.execute(&format!(
-            "SELECT pgtrickle.create_stream_table('zeros{at}', $q$ {query} $q$, '1s', 'DIFFERENTIAL')"
-        ));
+        pair.stream(&format!("zeros{at}"), query);
     }
-    through.execute("SET weir.consistency = 'latest'");
+    pair.through.execute("SET weir.consistency = 'latest'");
     for _ in 0..rng::rounds(10, 200) {
         for _ in 0..random.random_range(1..5) {
             let (id, k) = (random.random_range(0..12), random.random_range(0..3));
             let mut zero = || ["-0", "-0", "-0", "0", "NULL"].choose(&mut random).expect("not empty").to_string();
             let (f, g) = (zero(), zero());
             let quoted = |zero: &str| if zero == "NULL" { zero.to_owned() } else { format!("'{zero}'") };
-            direct.execute(&format!(
+            pair.direct.execute(&format!(
                 "INSERT INTO zeros VALUES ({id}, {k}, {}, {}) ON CONFLICT (id) DO UPDATE SET f = excluded.f, g = excluded.g",
                 quoted(&f),
                 quoted(&g)
             ));
         }
-        direct.execute(&format!("DELETE FROM zeros WHERE id = {}", random.random_range(0..12)));
+        pair.direct.execute(&format!("DELETE FROM zeros WHERE id = {}", random.random_range(0..12)));
         for (at, view) in views.iter().enumerate() {
-            settled(&mut through, &mut direct, &format!("SELECT * FROM zeros{at}"));
-            settled(&mut through, &mut direct, &view.replace("FROM zeros", "FROM zeros0"));
+            pair.settled(&format!("SELECT * FROM zeros{at}"));
+            pair.settled(&view.replace("FROM zeros", "FROM zeros0"));
         }
     }
 }

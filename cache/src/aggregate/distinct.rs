@@ -16,8 +16,13 @@ pub(crate) struct DistinctValues {
 struct Class {
     /// How often each look occurs. Weights may dip below zero inside one unordered delta.
     looks: SmallVec<[(Value, i64); 1]>,
-    /// The look that stands for the class where values are aggregated: one that is present.
-    shown: Option<Value>,
+}
+
+impl Class {
+    /// The look that stands for the class where values are aggregated.
+    fn shown(&self) -> Option<&Value> {
+        self.looks.iter().find(|(_, count)| *count > 0).map(|(look, _)| look)
+    }
 }
 
 impl DistinctValues {
@@ -26,8 +31,8 @@ impl DistinctValues {
     pub fn add(&mut self, value: &Value, weight: i64, mut told: impl FnMut(&Value, i64)) {
         let key = canonical(value);
         let key = std::slice::from_ref(&key);
-        let class = self.classes.get_or_insert(key, || Class { looks: SmallVec::new(), shown: None });
-        let was_mixed = class.looks.len() > 1;
+        let class = self.classes.get_or_insert(key, || Class { looks: SmallVec::new() });
+        let (before, was_mixed) = (class.shown().cloned(), class.looks.len() > 1);
         match class.looks.iter().position(|(look, _)| look == value) {
             None => class.looks.push((value.clone(), weight)),
             Some(at) => {
@@ -42,16 +47,10 @@ impl DistinctValues {
             (true, false) => self.mixed -= 1,
             _ => {}
         }
-        let is_present = |(_, count): &&(Value, i64)| *count > 0;
-        let present = class.looks.iter().find(is_present).map(|(look, _)| look);
-        if class.shown.as_ref() != present {
-            if let Some(gone) = class.shown.take() {
-                told(&gone, -1);
-            }
-            class.shown = present.cloned();
-            if let Some(come) = &class.shown {
-                told(come, 1);
-            }
+        let after = class.shown();
+        if before.as_ref() != after {
+            before.iter().for_each(|look| told(look, -1));
+            after.into_iter().for_each(|look| told(look, 1));
         }
         if class.looks.is_empty() {
             self.classes.remove(key);

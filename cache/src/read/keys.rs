@@ -4,15 +4,15 @@ use super::ReadError;
 use super::rows::Flat;
 use crate::key::of_several_looks;
 use hashbrown::HashTable;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use weir_planner::Value;
 
 /// Keeps of each class of equal keys the image that came first.
 #[derive(Debug)]
 pub(super) struct KeySet {
-    /// Numbers of keys to which equal ones have come that look different.
-    mixed: HashSet<u32>,
+    /// By number of a key to which equal ones have come that look different: in which columns they do.
+    mixed: HashMap<u32, Box<[bool]>>,
     keys: Flat,
     numbers: HashTable<(u64, u32)>,
     hasher: foldhash::fast::RandomState,
@@ -20,7 +20,7 @@ pub(super) struct KeySet {
 
 impl KeySet {
     pub(super) fn new(width: usize) -> KeySet {
-        KeySet { mixed: HashSet::new(), keys: Flat::new(width), numbers: HashTable::new(), hasher: Default::default() }
+        KeySet { mixed: HashMap::new(), keys: Flat::new(width), numbers: HashTable::new(), hasher: Default::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -34,22 +34,12 @@ impl KeySet {
 
     /// The key with this number as it is shown: error values where it is not known how it looks.
     pub(super) fn shown(&self, number: usize) -> impl Iterator<Item = Value> {
-        let is_known = self.mixed.is_empty() || !self.mixed.contains(&(number as u32));
-        self.keys.row(number).iter().map(move |value| match value {
-            Value::Numeric(_)
-            | Value::Float4(_)
-            | Value::Float8(_)
-            | Value::Bpchar(_)
-            | Value::Interval(_)
-            | Value::Array(_)
-            | Value::Jsonb(_)
-            | Value::Range(_)
-                if !is_known =>
-            {
-                of_several_looks().into()
-            }
-            value => value.clone(),
-        })
+        let mixed = if self.mixed.is_empty() { None } else { self.mixed.get(&(number as u32)) };
+        let is_mixed = move |column: usize| mixed.is_some_and(|mixed| mixed[column]);
+        let shown = move |(column, value): (usize, &Value)| {
+            if is_mixed(column) { of_several_looks().into() } else { value.clone() }
+        };
+        self.keys.row(number).iter().enumerate().map(shown)
     }
 
     fn hash(&self, key: &[Value]) -> u64 {
@@ -72,8 +62,13 @@ impl KeySet {
         let keys = &self.keys;
         let found = self.numbers.find(hash, |(of, number)| *of == hash && same(keys.row(*number as usize), key));
         if let Some((_, number)) = found {
-            if keys.row(*number as usize) != key {
-                self.mixed.insert(*number);
+            let known = keys.row(*number as usize);
+            if known != key {
+                let mixed = self.mixed.entry(*number).or_insert_with(|| vec![false; key.len()].into());
+                mixed
+                    .iter_mut()
+                    .zip(known.iter().zip(key))
+                    .for_each(|(mixed, (known, value))| *mixed |= known != value);
             }
             return (*number as usize, false);
         }

@@ -30,13 +30,6 @@ fn of_several_looks() -> EvalError {
     EvalError::unsettled("several looks")
 }
 
-/// Its look is not known any more, if it could be another one.
-fn hide_look(value: &mut Value) {
-    if matches!(value, Value::Numeric(_) | Value::Float8(_) | Value::Bpchar(_)) {
-        *value = of_several_looks().into();
-    }
-}
-
 fn canonical(key: &[Value]) -> Vec<Value> {
     key.iter().map(Value::canonical).collect()
 }
@@ -81,24 +74,24 @@ pub fn evaluate(plan: &Plan, tables: &Tables, context: &EvalContext) -> Result<R
         }
         Node::Join(_) => join(plan, tables, context),
         Node::Aggregate { input, keys, aggregates } => {
-            let mut groups: Vec<(Vec<Value>, bool, Rows)> = Vec::new();
+            let mut groups: Vec<(Vec<Value>, Vec<bool>, Rows)> = Vec::new();
             for row in evaluate(input, tables, context)? {
                 let key = single(&row, keys)?;
                 match groups.iter_mut().find(|(known, ..)| canonical(known) == canonical(&key)) {
                     Some((known, alike, rows)) => {
-                        *alike &= *known == key;
+                        alike.iter_mut().zip(known.iter().zip(&key)).for_each(|(alike, (a, b))| *alike &= a == b);
                         rows.push(row);
                     }
-                    None => groups.push((key, true, vec![row])),
+                    None => groups.push((key, vec![true; keys.len()], vec![row])),
                 }
             }
             if keys.is_empty() && groups.is_empty() {
-                groups.push((vec![], true, vec![]));
+                groups.push((vec![], vec![], vec![]));
             }
             let mut out = Vec::new();
             for (mut result, alike, rows) in groups {
-                if !alike {
-                    result.iter_mut().for_each(hide_look);
+                for (value, _) in result.iter_mut().zip(&alike).filter(|(_, alike)| !**alike) {
+                    *value = of_several_looks().into();
                 }
                 for call in aggregates {
                     let mut state = Accumulator::new(call);

@@ -73,7 +73,6 @@ pub(super) static FUNCTIONS: &[Function] = &[
             let lower = extensible(array)?;
             Ok(line(array.element, array.elements.iter().cloned().chain([added.clone()]).collect(), lower))
         }
-        [Null, _] => Err(EvalError::unsupported("an element appended to a NULL array")),
         _ => Err(wrong_arguments("array_append", args)),
     }),
     entry("array_prepend", false, |args, _| match *args {
@@ -81,7 +80,6 @@ pub(super) static FUNCTIONS: &[Function] = &[
             let lower = extensible(array)?;
             Ok(line(array.element, std::iter::once(added).chain(&array.elements).cloned().collect(), lower))
         }
-        [_, Null] => Err(EvalError::unsupported("an element put before a NULL array")),
         _ => Err(wrong_arguments("array_prepend", args)),
     }),
     entry("array_cat", false, |args, _| match *args {

@@ -62,17 +62,23 @@ fn join(args: &[&Value], separator: &str) -> Result<Value, EvalError> {
             joined.push_str(separator);
         }
         first = false;
-        match arg {
-            Bool(v) => joined.push(if *v { 't' } else { 'f' }),
-            Bpchar(v) => joined.push_str(v),
-            other => push_output(&mut joined, other)?,
-        }
+        push_shown(&mut joined, arg)?;
     }
     Ok(Text(joined.into()))
 }
 
+/// What the output function shows.
+pub(super) fn push_shown(joined: &mut String, value: &Value) -> Result<(), EvalError> {
+    match value {
+        Bool(v) => joined.push(if *v { 't' } else { 'f' }),
+        Bpchar(v) => joined.push_str(v),
+        other => push_output(joined, other)?,
+    }
+    Ok(())
+}
+
 /// Output functions that depend on no setting and are the same as the cast to text.
-pub(super) fn push_output(joined: &mut String, value: &Value) -> Result<(), EvalError> {
+fn push_output(joined: &mut String, value: &Value) -> Result<(), EvalError> {
     use std::fmt::Write;
     let written = match value {
         Text(v) => write!(joined, "{v}"),

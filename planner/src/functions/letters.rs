@@ -6,7 +6,7 @@ use crate::value::EvalError;
 use std::sync::OnceLock;
 
 /// Classes of characters that patterns name, in the order in which the server is asked for their members.
-pub const CLASSES: [&str; 9] = ["alpha", "digit", "alnum", "upper", "lower", "space", "blank", "punct", "xdigit"];
+const CLASSES: [&str; 9] = ["alpha", "digit", "alnum", "upper", "lower", "space", "blank", "punct", "xdigit"];
 
 /// Their members in ASCII, which are those of C and POSIX.
 const OF_ASCII: [&[(char, char)]; 9] = [
@@ -20,6 +20,17 @@ const OF_ASCII: [&[(char, char)]; 9] = [
     &[('!', '/'), (':', '@'), ('[', '`'), ('{', '~')],
     &[('0', '9'), ('A', 'F'), ('a', 'f')],
 ];
+
+/// The query of one row whose columns are those of [`Told`], for the characters up to `last` under a collation (as it is written
+/// behind COLLATE), the classes being an array.
+pub fn question(collation: &str, last: u32) -> String {
+    let members = |class| format!("regexp_replace(s COLLATE {collation}, '[^[:{class}:]]+', '', 'g')");
+    format!(
+        "SELECT s, lower(s COLLATE {collation}), upper(s COLLATE {collation}), ARRAY[{}]
+         FROM (SELECT string_agg(chr(n), '' ORDER BY n) FROM generate_series(1, {last}) n WHERE n NOT BETWEEN 55296 AND 57343) t (s)",
+        CLASSES.map(members).join(", ")
+    )
+}
 
 /// What a server says of all characters up to the last of `characters`, which are in their order.
 pub struct Told<'t> {

@@ -56,7 +56,7 @@ pub use clock::{Course, Piece};
 pub(crate) use interval_sum::FIELDS as INTERVAL_FIELDS;
 pub use json_build::{JsonParts, json_of_parts};
 pub use json_image::{JsonRole, json_image};
-pub use letters::{CLASSES, Letters, Told, number_of, takes_letters};
+pub use letters::{Letters, Told, number_of, question, takes_letters};
 
 use crate::eval::EvalContext;
 use crate::settings::SettingSet;

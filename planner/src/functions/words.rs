@@ -1,7 +1,7 @@
-//! Strings taken apart and put together: lists of words, literals, capitals.
+//! Strings as lists and back, values as literals (varlena.c, quote.c), and how many of some values are NULL (misc.c).
 
 use super::Function;
-use super::concat::push_output;
+use super::concat::push_shown;
 use super::define::wrong_arguments;
 use crate::eval::EvalContext;
 use crate::settings::SettingSet;
@@ -82,9 +82,7 @@ fn join(array: &value::Array, separator: &str, null: Option<&str>) -> Result<Val
         }
         match element {
             Null => joined.push_str(null.unwrap_or_default()),
-            Bool(v) => joined.push(if *v { 't' } else { 'f' }),
-            Bpchar(v) => joined.push_str(v),
-            other => push_output(&mut joined, other)?,
+            value => push_shown(&mut joined, value)?,
         }
     }
     Ok(Value::text(&joined))

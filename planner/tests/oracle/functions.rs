@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 use weir_planner::eval::{EvalContext, Tuple};
-use weir_planner::functions::{CLASSES, Letters, Told, all, number_of, symbol_on, takes_letters};
+use weir_planner::functions::{Letters, Told, all, number_of, question, symbol_on, takes_letters};
 use weir_planner::render::encode_text;
 use weir_planner::settings::{SettingSet, Settings};
 use weir_planner::types::{ColumnType, oid};
@@ -175,13 +175,7 @@ fn weir(call: &Expr, tuple: &[Value], return_oid: u32, ctx: &EvalContext) -> Opt
 
 /// Under the default collation, of the characters that are generated and more.
 async fn default_letters(client: &Client) -> Letters {
-    let members = |class| format!("regexp_replace(s, '[^[:{class}:]]+', '', 'g')");
-    let sql = format!(
-        "SELECT s, lower(s), upper(s), ARRAY[{}] FROM (SELECT string_agg(chr(n), '' ORDER BY n) FROM generate_series(1, 131071) n
-             WHERE n NOT BETWEEN 55296 AND 57343) t (s)",
-        CLASSES.map(members).join(", ")
-    );
-    let row = client.query_one(&sql, &[]).await.expect("letters can be asked for");
+    let row = client.query_one(&question("\"default\"", 0x1FFFF), &[]).await.expect("letters can be asked for");
     let classes: Vec<&str> = row.get(3);
     let classes = classes.try_into().expect("a text for each class");
     let told = Told { characters: row.get(0), lower: row.get(1), upper: row.get(2), classes };

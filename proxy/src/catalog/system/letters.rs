@@ -5,7 +5,7 @@ use super::CatalogError;
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
 use weir_planner::catalog::Catalog;
-use weir_planner::functions::{CLASSES, Letters, Told, number_of, takes_letters};
+use weir_planner::functions::{Letters, Told, number_of, question, takes_letters};
 use weir_planner::tree::References;
 
 /// The last character asked for: behind the planes of scripts and of ideographs (the server needs 0.2 s for these).
@@ -66,16 +66,13 @@ fn needs_letters(catalog: &Catalog, named: &References) -> bool {
 
 /// None where the server cannot say, or says what is no mapping of characters.
 async fn ask(client: &Client, collation: &str, last: u32) -> Result<Option<Letters>, CatalogError> {
-    let members = |class| format!("regexp_replace(s COLLATE {collation}, '[^[:{class}:]]+', '', 'g')");
-    let sql = format!(
-        "SELECT s, lower(s COLLATE {collation}), upper(s COLLATE {collation}), ARRAY[{}]
-         FROM (SELECT string_agg(chr(n), '' ORDER BY n) FROM generate_series(1, {last}) n WHERE n NOT BETWEEN 55296 AND 57343) t (s)",
-        CLASSES.map(members).join(", ")
-    );
-    let row = match client.query_one(&sql, &[]).await {
+    let row = match client.query_one(&question(collation, last), &[]).await {
         Ok(row) => row,
         // A collation that this server's operating system does not have: no statement under it succeeds.
-        Err(error) if error.as_db_error().is_some() => return Ok(None),
+        Err(error) if error.as_db_error().is_some() => {
+            tracing::debug!(collation, %error, "its letters are not known");
+            return Ok(None);
+        }
         Err(error) => return Err(error.into()),
     };
     let classes: Vec<&str> = row.try_get(3)?;
