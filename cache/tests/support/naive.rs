@@ -1,5 +1,6 @@
 //! Plans evaluated in the plainest way over lists of rows: nested loops, every row a copy, no indexes.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use weir_cache::aggregate::Accumulator;
 use weir_planner::eval::{EvalContext, Tuple, set_rows};
@@ -25,9 +26,41 @@ fn values<'e>(
     exprs.into_iter().map(|expr| value(expr, tuple, context)).collect()
 }
 
-/// Equal, and they do not look alike: Postgres shows the one it meets first.
-fn of_several_looks() -> EvalError {
-    EvalError::unsettled("several looks")
+/// Which of the looks of equal keys is shown: Postgres shows the one it meets first, whichever that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    First,
+    /// One that differs from the first, if there is one.
+    Other,
+}
+
+thread_local! {
+    static LOOK: Cell<Look> = const { Cell::new(Look::First) };
+    static MET_SEVERAL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// [`evaluate`] with this choice of looks, and whether there was one.
+pub fn evaluate_showing(
+    look: Look,
+    plan: &Plan,
+    tables: &Tables,
+    context: &EvalContext,
+) -> (Result<Rows, EvalError>, bool) {
+    LOOK.set(look);
+    MET_SEVERAL.set(false);
+    let rows = evaluate(plan, tables, context);
+    LOOK.set(Look::First);
+    (rows, MET_SEVERAL.get())
+}
+
+/// `key` comes to an equal one that is shown so far.
+fn show(shown: &mut Vec<Value>, key: Vec<Value>) {
+    if *shown != key {
+        MET_SEVERAL.set(true);
+        if LOOK.get() == Look::Other {
+            *shown = key;
+        }
+    }
 }
 
 fn canonical(key: &[Value]) -> Vec<Value> {
@@ -58,41 +91,33 @@ pub fn evaluate(plan: &Plan, tables: &Tables, context: &EvalContext) -> Result<R
             Ok(parts.into_iter().flatten().collect())
         }
         Node::Distinct { input } => {
-            let mut seen: std::collections::HashMap<_, Vec<Value>> = std::collections::HashMap::new();
-            let mut out = Vec::new();
+            let mut seen: HashMap<Vec<Value>, Vec<Value>> = HashMap::new();
             for row in evaluate(input, tables, context)? {
-                match seen.get(&canonical(&row)) {
-                    Some(shown) if *shown != row => return Err(of_several_looks()),
-                    Some(_) => {}
-                    None => {
-                        seen.insert(canonical(&row), row.clone());
-                        out.push(row);
-                    }
+                match seen.get_mut(&canonical(&row)) {
+                    Some(shown) => show(shown, row),
+                    None => drop(seen.insert(canonical(&row), row)),
                 }
             }
-            Ok(out)
+            Ok(seen.into_values().collect())
         }
         Node::Join(_) => join(plan, tables, context),
         Node::Aggregate { input, keys, aggregates } => {
-            let mut groups: Vec<(Vec<Value>, Vec<bool>, Rows)> = Vec::new();
+            let mut groups: Vec<(Vec<Value>, Rows)> = Vec::new();
             for row in evaluate(input, tables, context)? {
                 let key = single(&row, keys)?;
-                match groups.iter_mut().find(|(known, ..)| canonical(known) == canonical(&key)) {
-                    Some((known, alike, rows)) => {
-                        alike.iter_mut().zip(known.iter().zip(&key)).for_each(|(alike, (a, b))| *alike &= a == b);
+                match groups.iter_mut().find(|(known, _)| canonical(known) == canonical(&key)) {
+                    Some((shown, rows)) => {
+                        show(shown, key);
                         rows.push(row);
                     }
-                    None => groups.push((key, vec![true; keys.len()], vec![row])),
+                    None => groups.push((key, vec![row])),
                 }
             }
             if keys.is_empty() && groups.is_empty() {
-                groups.push((vec![], vec![], vec![]));
+                groups.push((vec![], vec![]));
             }
             let mut out = Vec::new();
-            for (mut result, alike, rows) in groups {
-                for (value, _) in result.iter_mut().zip(&alike).filter(|(_, alike)| !**alike) {
-                    *value = of_several_looks().into();
-                }
+            for (mut result, rows) in groups {
                 for call in aggregates {
                     let mut state = Accumulator::new(call);
                     rows.iter().for_each(|row| state.update(call, Tuple::single(row), 1, context));
