@@ -98,6 +98,9 @@ pub enum RelationKind {
     /// A partitioned table: no rows of its own, but those of its leaves, whatever stands between. The leaves name their columns
     /// as it does, in any order.
     Partitioned { leaves: Vec<u32> },
+    /// A table that others inherit from. `tables`: itself and all its heirs, whatever stands between; they have its columns, and
+    /// perhaps more, in any order.
+    Parent { tables: Vec<u32> },
     /// A stream table: read its maintained rows, do not expand. `tree` is its own `pg_rewrite.ev_action`: to Postgres it
     /// is a view.
     StreamTable { tree: String },

@@ -215,7 +215,9 @@ pub(crate) fn type_of(expr: &Tree) -> Option<u32> {
         "ARRAYEXPR" | "ARRAY" => field("array_typeid"),
         "SUBSCRIPTINGREF" => field("refrestype"),
         "COLLATEEXPR" => node.find("arg").and_then(type_of),
-        "BOOLEXPR" | "NULLTEST" | "BOOLEANTEST" | "SCALARARRAYOPEXPR" | "DISTINCTEXPR" => Some(oid::BOOL),
+        "BOOLEXPR" | "NULLTEST" | "BOOLEANTEST" | "ROWCOMPAREEXPR" | "SCALARARRAYOPEXPR" | "DISTINCTEXPR" => {
+            Some(oid::BOOL)
+        }
         // EXPR_SUBLINK has its column's, EXISTS, ALL and ANY are conditions.
         "SUBLINK" => match node.int("subLinkType").ok()? {
             0..=3 => Some(oid::BOOL),

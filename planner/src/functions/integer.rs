@@ -82,6 +82,13 @@ strict_functions! {
     "int2and" (&Int2(a), &Int2(b)) => Ok(Int2(a & b));
     "int2or" (&Int2(a), &Int2(b)) => Ok(Int2(a | b));
     "int2xor" (&Int2(a), &Int2(b)) => Ok(Int2(a ^ b));
+    // The processor takes the distance modulo the width of the register; an int2 is shifted in one of an int4.
+    "int2shl" (&Int2(a), &Int4(by)) => Ok(Int2(i32::from(a).wrapping_shl(by as u32) as i16));
+    "int2shr" (&Int2(a), &Int4(by)) => Ok(Int2(i32::from(a).wrapping_shr(by as u32) as i16));
+    "int4shl" (&Int4(a), &Int4(by)) => Ok(Int4(a.wrapping_shl(by as u32)));
+    "int4shr" (&Int4(a), &Int4(by)) => Ok(Int4(a.wrapping_shr(by as u32)));
+    "int8shl" (&Int8(a), &Int4(by)) => Ok(Int8(a.wrapping_shl(by as u32)));
+    "int8shr" (&Int8(a), &Int4(by)) => Ok(Int8(a.wrapping_shr(by as u32)));
     "int2not" (&Int2(a)) => Ok(Int2(!a));
 
     "int4pl" (&Int4(a), &Int4(b)) => a.checked_add(b).checked();

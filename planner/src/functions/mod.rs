@@ -43,6 +43,7 @@ mod ranges;
 mod regex;
 mod sets;
 mod slices;
+mod template;
 mod text;
 mod time_unit;
 mod timestamp;
@@ -129,6 +130,7 @@ static GROUPS: &[&[Function]] = &[
     timestamp::FUNCTIONS,
     trim::FUNCTIONS,
     truncate::FUNCTIONS,
+    template::FUNCTIONS,
     words::FUNCTIONS,
     zone::FUNCTIONS,
 ];

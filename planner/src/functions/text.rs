@@ -145,6 +145,16 @@ strict_functions! {
     "translate" (Text(a), Text(from), Text(to)) => Ok(translate(a, from, to));
     "textoverlay" (Text(a), Text(other), &Int4(start), &Int4(length)) => overlay(a, other, start, length);
     "textoverlay_no_len" (Text(a), Text(other), &Int4(start)) => overlay(a, other, start, other.chars().count() as i32);
+    // (Of numbers below zero, what is refused differs between majors.)
+    "chr" (&Int4(point)) => match u32::try_from(point).map(char::from_u32) {
+        Ok(Some('\0')) => Err(EvalError::new("54000", "null character not permitted")),
+        Ok(Some(c)) => Ok(Value::text(c.encode_utf8(&mut [0; 4]))),
+        Ok(None) if point > 0x10_FFFF => {
+            Err(EvalError::new("54000", format!("requested character too large for encoding: {point}")))
+        }
+        Ok(None) => Err(EvalError::new("54000", format!("requested character not valid for encoding: {point}"))),
+        Err(_) => Err(EvalError::unsupported("a character of a negative number")),
+    };
     "ascii" (Text(a)) => Ok(Int4(a.chars().next().map_or(0, |c| c as i32)));
     "to_hex32" (&Int4(a)) => Ok(Value::text(&format!("{a:x}")));
     "to_hex64" (&Int8(a)) => Ok(Value::text(&format!("{a:x}")));

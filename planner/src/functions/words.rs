@@ -36,12 +36,12 @@ pub(super) static FUNCTIONS: &[Function] = &[
         _ => Err(wrong_arguments("array_to_text_null", args)),
     }),
     entry("quote_literal", true, |args, _| match *args {
-        [Text(text)] => Ok(literal(text)),
+        [Text(text)] => Ok(Value::text(&literal(text))),
         _ => Err(wrong_arguments("quote_literal", args)),
     }),
     entry("quote_nullable", false, |args, _| match *args {
         [Null] => Ok(Value::text("NULL")),
-        [Text(text)] => Ok(literal(text)),
+        [Text(text)] => Ok(Value::text(&literal(text))),
         _ => Err(wrong_arguments("quote_nullable", args)),
     }),
     entry("pg_num_nulls", false, |args, _| Ok(count(args, true))),
@@ -89,7 +89,7 @@ fn join(array: &value::Array, separator: &str, null: Option<&str>) -> Result<Val
 }
 
 /// `quote_literal_internal`.
-fn literal(text: &str) -> Value {
+pub(super) fn literal(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 3);
     if text.contains('\\') {
         quoted.push('E');
@@ -102,5 +102,5 @@ fn literal(text: &str) -> Value {
         quoted.push(c);
     }
     quoted.push('\'');
-    Value::text(&quoted)
+    quoted
 }

@@ -242,6 +242,9 @@ impl Lowering<'_> {
                 return unsupported("subquery that depends on a part of a GROUP BY expression");
             }
         }
+        if !dependent.is_empty() && query.range.iter().any(|entry| self.has_heirs(entry)) {
+            return unsupported("a column that depends on the key of a table that others inherit from");
+        }
         if !dependent.is_empty() && !query.grouping_sets.is_empty() {
             return unsupported("a column beside GROUPING SETS that depends on a grouping column");
         }

@@ -98,7 +98,7 @@ impl ExprLowerer<'_, '_> {
         }
         if function.symbol.starts_with("textanycat(")
             || function.symbol.starts_with("anytextcat(")
-            || matches!(function.symbol, "text_concat" | "text_concat_ws")
+            || matches!(function.symbol, "text_concat" | "text_concat_ws" | "text_format")
         {
             for arg in &args {
                 if !has_plain_text(arg.kind.oid) {

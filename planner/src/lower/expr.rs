@@ -93,6 +93,7 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
             "BOOLEXPR" => self.boolean_operator(node),
             "NULLTEST" => self.null_test(node),
             "BOOLEANTEST" => self.boolean_test(node),
+            "ROWCOMPAREEXPR" => self.row_comparison(node),
             "CASEEXPR" => self.case(node),
             "CASETESTEXPR" => match &self.case_test {
                 Some(test) => Ok(test.clone()),
@@ -202,19 +203,6 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
         Ok(boolean(if node.int("nulltesttype")? == 0 { Expr::IsNull(arg) } else { Expr::IsNotNull(arg) }))
     }
 
-    /// `ROW(…) IS [NOT] NULL`: every field is (not) NULL.
-    fn row_null_test(&mut self, node: &Node) -> Result<Typed, LowerError> {
-        let row = node.child("arg")?;
-        if row.label != "ROWEXPR" {
-            return unsupported("IS NULL of a row");
-        }
-        let is_null = node.int("nulltesttype")? == 0;
-        let fields = self.exprs(row.list("args")?)?.into_iter().map(|field| Box::new(field.expr));
-        let tests: Vec<Expr> =
-            fields.map(|field| if is_null { Expr::IsNull(field) } else { Expr::IsNotNull(field) }).collect();
-        Ok(boolean(Expr::conjunction(tests).unwrap_or(Expr::Const(Value::Bool(true)))))
-    }
-
     fn boolean_test(&mut self, node: &Node) -> Result<Typed, LowerError> {
         let arg = Box::new(self.expr(node.child("arg")?)?.expr);
         let test = match node.int("booltesttype")? {
@@ -299,7 +287,6 @@ fn system_column(attribute: i64) -> &'static str {
 fn construct_name(label: &str) -> String {
     match label {
         "ROWEXPR" => "row constructor".into(),
-        "ROWCOMPAREEXPR" => "row comparison".into(),
         "FIELDSELECT" | "FIELDSTORE" => "field of a composite value".into(),
         "ARRAYCOERCEEXPR" => "cast of an array".into(),
         "CONVERTROWTYPEEXPR" => "cast of a row".into(),

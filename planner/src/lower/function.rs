@@ -55,11 +55,23 @@ impl<'c> Lowering<'c> {
         if matches!(found.symbol, "jsonb_lt" | "jsonb_le" | "jsonb_gt" | "jsonb_ge") {
             self.check_type_order("comparison", &ColumnType::new(oid::JSONB))?;
         }
-        if !self.uses.functions.contains(&found) {
-            self.uses.functions.push(found);
-        }
-        self.uses.settings = self.uses.settings.union(found.settings);
+        self.used(found);
         Ok(found)
+    }
+
+    /// The plan calls it.
+    pub(super) fn used(&mut self, function: &'static Function) {
+        if !self.uses.functions.contains(&function) {
+            self.uses.functions.push(function);
+        }
+        self.uses.settings = self.uses.settings.union(function.settings);
+    }
+
+    /// The function of an operator, under the collation it is called with.
+    pub(super) fn operator(&mut self, operator: u32, collation: u32) -> Result<&'static Function, LowerError> {
+        let entry = self.catalog.operators.get(&operator);
+        let entry = entry.ok_or(LowerError::Missing { kind: "operator", oid: operator })?;
+        self.function(entry.function, collation)
     }
 
     /// `name(type,type)` with type names as in `pg_type.typname`.

@@ -27,6 +27,7 @@ mod order;
 mod ordered_set;
 mod parts;
 mod relation;
+mod row;
 mod scalar;
 mod select;
 mod set_operation;

@@ -1,4 +1,5 @@
-//! Relations in FROM: tables and stream tables are scanned, partitioned ones leaf by leaf, ordinary views expanded.
+//! Relations in FROM: tables and stream tables are scanned, partitioned ones leaf by leaf, heirs beside whom they inherit from,
+//! ordinary views expanded.
 
 use super::error::{LowerError, Unsupported};
 use super::expr::{Columns, ExprLowerer, Frame};
@@ -23,7 +24,9 @@ impl<'c> Lowering<'c> {
         match &entry.kind {
             RelationKind::Table | RelationKind::StreamTable { .. } => self.scan(oid, entry, varno),
             RelationKind::Partitioned { .. } if !with_children => unsupported("ONLY of a partitioned table"),
-            RelationKind::Partitioned { leaves } => self.leaves(leaves, entry, varno),
+            RelationKind::Partitioned { leaves } => self.union(leaves, "partition", entry, varno),
+            RelationKind::Parent { .. } if !with_children => self.scan(oid, entry, varno),
+            RelationKind::Parent { tables } => self.union(tables, "heir", entry, varno),
             RelationKind::View { tree } => {
                 let tree = parse(tree)?;
                 let Expanded { tree, functions } = expand(&tree, self.catalog);
@@ -40,6 +43,13 @@ impl<'c> Lowering<'c> {
                 Err(Unsupported::because(reason.clone(), format!("{}.{}", entry.schema, entry.name)).into())
             }
         }
+    }
+
+    /// Its rows are those of several tables: the key of the first is unique in that one alone, which Postgres disregards where
+    /// columns are said to depend on it.
+    pub(super) fn has_heirs(&self, entry: &RangeEntry<'_>) -> bool {
+        let RangeKind::Relation { oid, with_children: true, .. } = entry.kind else { return false };
+        matches!(self.catalog.relations.get(&oid), Some(RelationEntry { kind: RelationKind::Parent { .. }, .. }))
     }
 
     /// A view sees nothing of the query it is used in.
@@ -62,30 +72,36 @@ impl<'c> Lowering<'c> {
         Ok((self.with_generated(plan, entry)?, columns))
     }
 
-    /// Every leaf is a table of its own, with its own order of columns and its own generated ones.
-    fn leaves(&mut self, leaves: &[u32], root: &RelationEntry, varno: usize) -> Result<(Plan, Columns), LowerError> {
+    /// Every one of `tables` is a table of its own, with its own order of columns and its own generated ones. `what` each is of the
+    /// `root`.
+    fn union(
+        &mut self,
+        tables: &[u32],
+        what: &str,
+        root: &RelationEntry,
+        varno: usize,
+    ) -> Result<(Plan, Columns), LowerError> {
         let (mut columns, mut kinds) = (Columns::default(), Vec::with_capacity(root.columns.len()));
         for (position, column) in root.columns.iter().enumerate() {
             columns.insert(varno, i64::from(column.number), position);
             kinds.push(self.kind(column.type_oid, column.typmod, column.collation)?);
         }
-        let mut inputs = Vec::with_capacity(leaves.len());
-        for &oid in leaves {
-            let leaf = self.catalog.relations.get(&oid).ok_or(LowerError::Missing { kind: "relation", oid })?;
-            if let RelationKind::Other { reason } = &leaf.kind {
-                let name = format!("{}.{}", leaf.schema, leaf.name);
-                return Err(
-                    Unsupported::because("partition that cannot be followed", format!("{reason} {name}")).into()
-                );
+        let mut inputs = Vec::with_capacity(tables.len());
+        for &oid in tables {
+            let table = self.catalog.relations.get(&oid).ok_or(LowerError::Missing { kind: "relation", oid })?;
+            if let RelationKind::Other { reason } = &table.kind {
+                let (cannot, name) =
+                    (format!("{what} that cannot be followed"), format!("{}.{}", table.schema, table.name));
+                return Err(Unsupported::because(cannot, format!("{reason} {name}")).into());
             }
-            let (scan, _) = self.scan(oid, leaf, varno)?;
+            let (scan, _) = self.scan(oid, table, varno)?;
             let mut exprs = Vec::with_capacity(kinds.len());
             for (column, kind) in root.columns.iter().zip(&kinds) {
-                let found = leaf.columns.iter().position(|own| own.name == column.name);
+                let found = table.columns.iter().position(|own| own.name == column.name);
                 match found.filter(|position| scan.columns[*position] == *kind) {
                     Some(position) => exprs.push(Expr::Column(position)),
                     // Read while it was being changed.
-                    None => return unsupported(format!("partition without the column {}", column.name)),
+                    None => return unsupported(format!("{what} without the column {}", column.name)),
                 }
             }
             let same = exprs.len() == scan.columns.len()

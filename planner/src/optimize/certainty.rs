@@ -14,8 +14,10 @@ pub trait Relations {
 
 impl Relations for Catalog {
     fn raised(&self, relation: RelationId) -> Option<Vec<bool>> {
-        let entry = self.relations.get(&relation.0);
-        if entry.is_some_and(|entry| matches!(entry.kind, RelationKind::Table)) { None } else { Some(vec![]) }
+        match self.relations.get(&relation.0).map(|entry| &entry.kind) {
+            Some(RelationKind::Table | RelationKind::Parent { .. }) => None,
+            _ => Some(vec![]),
+        }
     }
 }
 

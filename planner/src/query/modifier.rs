@@ -99,7 +99,10 @@ impl Search<'_> {
 fn definition(catalog: &Catalog, relation: u32) -> Option<&str> {
     match &catalog.relations.get(&relation)?.kind {
         RelationKind::View { tree } | RelationKind::StreamTable { tree } => Some(tree),
-        RelationKind::Table | RelationKind::Partitioned { .. } | RelationKind::Other { .. } => None,
+        RelationKind::Table
+        | RelationKind::Partitioned { .. }
+        | RelationKind::Parent { .. }
+        | RelationKind::Other { .. } => None,
     }
 }
 

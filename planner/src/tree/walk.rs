@@ -26,12 +26,14 @@ fn visit(tree: &Tree, found: &mut References) {
         Tree::Node(node) if is_rule_entry(node) => {}
         Tree::Node(node) => {
             for (field, value) in &node.fields {
-                if let Tree::Word(word) = value
-                    && let Some(set) = found.set_for(field)
-                    && let Ok(oid) = word.parse::<u32>()
-                    && oid != 0
-                {
-                    set.insert(oid);
+                if let Some(set) = found.set_for(field) {
+                    match value {
+                        Tree::Word(word) => set.extend(word.parse::<u32>().ok().filter(|oid| *oid != 0)),
+                        Tree::Numbers(numbers) => set.extend(
+                            numbers.iter().filter_map(|number| u32::try_from(*number).ok()).filter(|oid| *oid != 0),
+                        ),
+                        _ => {}
+                    }
                 }
                 visit(value, found);
             }
@@ -63,10 +65,12 @@ impl References {
         Some(match field {
             "relid" => &mut self.relations,
             "funcid" | "opfuncid" | "aggfnoid" | "winfnoid" => &mut self.functions,
-            "opno" | "eqop" | "sortop" => &mut self.operators,
+            "opno" | "opnos" | "eqop" | "sortop" => &mut self.operators,
             "vartype" | "consttype" | "paramtype" | "funcresulttype" | "resulttype" | "casetype" | "coalescetype"
             | "minmaxtype" | "aggtype" | "wintype" | "opresulttype" | "element_typeid" => &mut self.types,
-            "inputcollid" | "varcollid" | "constcollid" | "resultcollid" | "collOid" => &mut self.collations,
+            "inputcollid" | "inputcollids" | "varcollid" | "constcollid" | "resultcollid" | "collOid" => {
+                &mut self.collations
+            }
             _ => return None,
         })
     }

@@ -26,6 +26,7 @@ const ZONES: &[&str] = &["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathm
 const ELSEWHERE: &[&str] = &[
     "text_concat",
     "text_concat_ws",
+    "text_format",
     "textanycat(text,anynonarray)",
     "anytextcat(anynonarray,text)",
     "pg_num_nulls",

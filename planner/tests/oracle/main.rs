@@ -5,6 +5,7 @@
 mod aggregates;
 mod equality;
 mod expressions;
+mod formats;
 mod functions;
 mod generate;
 mod images;

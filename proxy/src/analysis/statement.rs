@@ -196,7 +196,7 @@ fn stream_tables(tree: &Tree, session: &AnalysisSession) -> Result<Vec<RelationI
                 Ok(tree) => open.extend(below(&tree)),
                 Err(error) => return Err(Failure::unsupported("unknown tree", error.to_string())),
             },
-            RelationKind::Table | RelationKind::Partitioned { .. } => {
+            RelationKind::Table | RelationKind::Partitioned { .. } | RelationKind::Parent { .. } => {
                 return Err(Failure::unsupported("reads a base table", format!("{}.{}", entry.schema, entry.name)));
             }
             RelationKind::Other { reason } => {

@@ -28,7 +28,7 @@ pub struct PlannedView {
 /// Relations a view reads, ordinary views followed, each once. What functions read inside is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
-    /// Tables whose changes are captured; of a partitioned one, its leaves.
+    /// Tables whose changes are captured; of a partitioned one, its leaves; with one that others inherit from, its heirs.
     pub base_tables: Vec<RelationId>,
     pub stream_tables: Vec<RelationId>,
     /// Everything else, with why it cannot be followed ("foreign table").
@@ -104,13 +104,15 @@ fn collect(catalog: &SystemCatalog, tree: &Tree, found: &mut Sources, seen: &mut
         let id = RelationId(oid);
         match catalog.planner().relations.get(&oid).map(|entry| &entry.kind) {
             Some(RelationKind::Table) => found.base_tables.push(id),
-            Some(RelationKind::Partitioned { leaves }) => {
-                let new = leaves.iter().filter(|leaf| seen.insert(**leaf));
-                for &leaf in new {
-                    match catalog.planner().relations.get(&leaf).map(|entry| &entry.kind) {
-                        Some(RelationKind::Table) => found.base_tables.push(RelationId(leaf)),
-                        Some(RelationKind::Other { reason }) => found.others.push((RelationId(leaf), reason.clone())),
-                        _ => found.others.push((RelationId(leaf), "partition that is gone".into())),
+            Some(RelationKind::Partitioned { leaves: tables } | RelationKind::Parent { tables }) => {
+                let new = tables.iter().filter(|table| **table == oid || seen.insert(**table));
+                for &table in new {
+                    match catalog.planner().relations.get(&table).map(|entry| &entry.kind) {
+                        Some(RelationKind::Table | RelationKind::Parent { .. }) => {
+                            found.base_tables.push(RelationId(table))
+                        }
+                        Some(RelationKind::Other { reason }) => found.others.push((RelationId(table), reason.clone())),
+                        _ => found.others.push((RelationId(table), "table that is gone".into())),
                     }
                 }
             }

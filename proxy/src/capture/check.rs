@@ -132,9 +132,6 @@ impl TableState {
             "p" => return Some("it is partitioned: its leaves are captured, not it".into()),
             _ => return Some("it is not an ordinary table".into()),
         }
-        if self.has_children {
-            return Some("it has inheritance children".into());
-        }
         let problem = match method {
             Method::Wal => self.missing_in_the_wal(),
             Method::Trigger => self.missed_by_triggers(),
@@ -164,6 +161,8 @@ impl TableState {
     fn missed_by_triggers(&self) -> Option<&'static str> {
         if self.has_parent && !self.is_partition {
             Some("it inherits from a table: writes through that one do not fire its statement triggers")
+        } else if self.has_children {
+            Some("it has inheritance children: what is written through it does not fire their statement triggers")
         } else if self.subscribed {
             Some("a subscription writes it, which fires no statement triggers")
         } else if self.triggers != TRIGGERS {

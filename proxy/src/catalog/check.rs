@@ -232,7 +232,7 @@ async fn installation(client: &Client, method: Method) -> Result<Vec<Finding>, t
 /// partitions, which are copied one by one. What Postgres evaluates is read as the view it is.
 async fn unreadable(client: &Client) -> Result<Vec<Finding>, tokio_postgres::Error> {
     let unreadable = "WITH needed (relid, root) AS ( \
-             SELECT l, d.source_relid FROM pgtrickle.pgt_dependencies d CROSS JOIN LATERAL pgtrickle.leaves(d.source_relid) l \
+             SELECT l, d.source_relid FROM pgtrickle.pgt_dependencies d CROSS JOIN LATERAL pgtrickle.tables_shown(d.source_relid) l \
              WHERE d.source_type <> 'STREAM_TABLE' \
              UNION SELECT s.pgt_relid, s.pgt_relid FROM pgtrickle.pgt_stream_tables s) \
          SELECT n.root::regclass::text, n.relid::regclass::text, n.relid = n.root, quote_ident(s.nspname), \

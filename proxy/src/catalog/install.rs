@@ -5,12 +5,13 @@ use std::hash::{Hash, Hasher};
 use tokio_postgres::Client;
 
 /// The installed SQL in the order it must run. Each file says what is in it.
-pub const PARTS: [(&str, &str); 22] = [
+pub const PARTS: [(&str, &str); 23] = [
     ("tables", include_str!("sql/10_tables.sql")),
     ("capture mode", include_str!("sql/15_capture_mode.sql")),
     ("partitions", include_str!("sql/16_partitions.sql")),
     ("row triggers", include_str!("sql/16_row_triggers.sql")),
     ("triggers", include_str!("sql/17_triggers.sql")),
+    ("heirs", include_str!("sql/18_heirs.sql")),
     ("watch", include_str!("sql/20_watch.sql")),
     ("ask", include_str!("sql/30_ask.sql")),
     ("schedule", include_str!("sql/35_schedule.sql")),

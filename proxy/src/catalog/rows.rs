@@ -79,11 +79,9 @@ const LOAD: &str = "WITH RECURSIVE functions AS MATERIALIZED (SELECT function, r
          LEFT JOIN functions f ON d.refclassid = 'pg_proc'::regclass AND f.function = d.refobjid \
          WHERE d.refclassid = 'pg_class'::regclass OR f.relid IS NOT NULL), \
      parts (root, relid) AS ( \
-         SELECT DISTINCT b.relid, i.inhrelid FROM below b JOIN pg_class c ON c.oid = b.relid AND c.relkind = 'p' \
-         JOIN pg_inherits i ON i.inhparent = b.relid AND NOT i.inhdetachpending \
-         UNION ALL \
-         SELECT p.root, i.inhrelid FROM parts p JOIN pg_class c ON c.oid = p.relid AND c.relkind = 'p' \
-         JOIN pg_inherits i ON i.inhparent = p.relid AND NOT i.inhdetachpending), \
+         SELECT DISTINCT b.relid, i.inhrelid FROM below b JOIN pg_inherits i ON i.inhparent = b.relid AND NOT i.inhdetachpending \
+         UNION \
+         SELECT p.root, i.inhrelid FROM parts p JOIN pg_inherits i ON i.inhparent = p.relid AND NOT i.inhdetachpending), \
      whole (pgt_id, relid) AS ( \
          SELECT pgt_id, relid FROM below UNION SELECT b.pgt_id, p.relid FROM below b JOIN parts p ON p.root = b.relid), \
      enums (print) AS MATERIALIZED (SELECT md5(string_agg(concat_ws(':', oid, enumtypid, enumsortorder, enumlabel), ',' ORDER BY oid)) \
@@ -93,7 +91,8 @@ const LOAD: &str = "WITH RECURSIVE functions AS MATERIALIZED (SELECT function, r
          FROM pg_proc WHERE prosqlbody IS NOT NULL AND oid >= 16384), \
      prints (relid, print, secured, labelled) AS MATERIALIZED ( \
          SELECT c.oid, concat_ws('|', c.oid, c.relkind, c.relpersistence, c.relrowsecurity, \
-             CASE WHEN c.relkind <> 'v' THEN c.relnatts END, CASE WHEN c.relispartition THEN pgtrickle.membership(c.oid) END, \
+             CASE WHEN c.relkind <> 'v' THEN c.relnatts END, CASE WHEN c.relispartition THEN pgtrickle.membership(c.oid) \
+                 ELSE (SELECT string_agg(i.inhparent::text, ' ' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid) END, \
              (SELECT md5(r.ev_action::text) FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN'), \
              (SELECT string_agg(concat_ws(':', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated, \
                      a.attcollation, CASE WHEN c.relkind = 'v' THEN NULL ELSE a.xmin END), ',' ORDER BY a.attnum) \
@@ -235,12 +234,12 @@ pub async fn base_tables(client: &Client, ids: &[RelationId]) -> Result<Vec<Base
     Ok(found)
 }
 
-/// These relations; in the place of a partitioned table, its leaves.
-pub async fn leaves(client: &Client, ids: &[RelationId]) -> Result<Vec<RelationId>, tokio_postgres::Error> {
+/// The tables whose rows these relations show: leaves in the place of a partitioned table, heirs beside a table.
+pub async fn tables_shown(client: &Client, ids: &[RelationId]) -> Result<Vec<RelationId>, tokio_postgres::Error> {
     let oids: Vec<u32> = ids.iter().map(|id| id.0).collect();
-    let leaves =
-        "SELECT DISTINCT l::oid FROM unnest($1::oid[]) AS t CROSS JOIN LATERAL pgtrickle.leaves(t::regclass) l";
-    Ok(client.query(leaves, &[&oids]).await?.iter().map(|row| RelationId(row.get(0))).collect())
+    let shown =
+        "SELECT DISTINCT s::oid FROM unnest($1::oid[]) AS t CROSS JOIN LATERAL pgtrickle.tables_shown(t::regclass) s";
+    Ok(client.query(shown, &[&oids]).await?.iter().map(|row| RelationId(row.get(0))).collect())
 }
 
 /// Live columns by attribute number.

@@ -139,7 +139,7 @@ impl Keeper {
             return Ok(Decision::out("reads a table that is not in memory", Some(reason)));
         }
         let named = self.named_tables(row);
-        let below = rows::leaves(&self.client, &named).await?;
+        let below = rows::tables_shown(&self.client, &named).await?;
         let bases = self.capture_tables(&named, &below).await?;
         let is_followed = |base: &&BaseTable| base.watched && !base.is_partitioned;
         let followed: Vec<RelationId> = bases.iter().filter(is_followed).map(|base| base.spec.id).collect();

@@ -10,7 +10,8 @@ const SCHEMA: &str = "
     CREATE TABLE guarded (id int); ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
     CREATE TABLE part (id int) PARTITION BY RANGE (id);
     CREATE TABLE odd (id int) PARTITION BY RANGE (id); CREATE UNLOGGED TABLE odd_leaf PARTITION OF odd DEFAULT;
-    CREATE TABLE mother (id int); CREATE TABLE child () INHERITS (mother);
+    CREATE TABLE mother (id int); CREATE UNLOGGED TABLE child () INHERITS (mother);
+    CREATE TABLE aunt (id int PRIMARY KEY, n int); CREATE TABLE niece () INHERITS (aunt);
     CREATE MATERIALIZED VIEW mat AS SELECT 1 AS id;
     CREATE FUNCTION mine(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
     CREATE FUNCTION two(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2; SELECT $1';
@@ -101,6 +102,8 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT json_object_agg(b, t ORDER BY id) AS s FROM t", "whole-row reference"),
     ("SELECT t AS whole FROM t", "whole-row reference"),
     ("SELECT t IS NULL AS r FROM t", "IS NULL of a row"),
+    ("SELECT id FROM t WHERE (1, 2) < (1, 3)", "row comparison without columns"),
+    ("SELECT format('%s', c::float8) AS f FROM t", "concatenation with a value of type double precision"),
     ("SELECT ARRAY[arr, arr] AS x FROM t", "ARRAY[…] of several dimensions"),
     ("SELECT DISTINCT int4multirange(int4range(1, a)) AS x FROM t", "function int4multirange(int4range)"),
     ("SELECT j['a'] AS x FROM t", "subscript of type jsonb"),
@@ -119,7 +122,8 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT id FROM guarded", "table with row-level security"),
     ("SELECT id FROM ONLY part", "ONLY of a partitioned table"),
     ("SELECT id FROM odd", "partition that cannot be followed: unlogged table public.odd_leaf"),
-    ("SELECT id FROM mother", "table that others inherit from"),
+    ("SELECT id FROM mother", "heir that cannot be followed: unlogged table public.child"),
+    ("SELECT id, n FROM aunt GROUP BY id", "a column that depends on the key of a table that others inherit from"),
     ("SELECT id FROM mat", "materialized view"),
     ("SELECT oid FROM pg_class", "system relation"),
 ];

@@ -53,7 +53,8 @@ impl Scope {
                 format!("greatest({}, {})", self.simple(kind, rng), self.simple(kind, rng))
             }
             _ => match kind {
-                Kind::Int4 => match rng.random_range(0..9) {
+                Kind::Int4 => match rng.random_range(0..10) {
+                    9 => format!("({} << 2 >> 1)", self.simple(kind, rng)),
                     7 => {
                         let (text, list) = (self.simple(Kind::Text, rng), self.simple(Kind::List, rng));
                         format!("num_nulls({}, {text}, {list})", self.simple(kind, rng))
@@ -132,7 +133,8 @@ impl Scope {
 
     fn word(&self, rng: &mut StdRng) -> String {
         let text = self.simple(Kind::Text, rng);
-        match rng.random_range(0..6) {
+        match rng.random_range(0..7) {
+            6 => format!("format('%s|%-6L|%2$s %1$*2$s', {text}, {})", self.simple(Kind::Int4, rng)),
             0 => format!("md5({text})"),
             1 => format!("initcap({text})"),
             2 => format!("quote_literal({text})"),
@@ -166,7 +168,18 @@ impl Scope {
             };
         }
         let operator = *["=", "<>", "<", "<=", ">", ">="].choose(rng).expect("not empty");
-        match rng.random_range(0..11) {
+        match rng.random_range(0..12) {
+            11 => {
+                let Some((other, second)) = self.plain_column(rng) else { return "true".into() };
+                let mut values = format!("{}, {}", self.simple(kind, rng), self.simple(second, rng));
+                let mut columns = format!("{column}, {other}");
+                if rng.random_bool(0.3) {
+                    columns += &format!(", {}", self.simple(Kind::Int4, rng));
+                    // Fails where it is 3, and is asked for only where the pairs before are equal.
+                    values += &format!(", (12 / ({} - 3))", self.simple(Kind::Int4, rng));
+                }
+                format!("({columns}) {operator} ({values})")
+            }
             10 => {
                 let not = ["", "NOT "].choose(rng).expect("not empty");
                 format!("({column}, {}) IS {not}NULL", self.simple(kind, rng))

@@ -28,10 +28,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT relid FROM below
 $body$;
 
--- Tables that must be watched for `relation` to be maintained; partitioned ones as such.
+-- Tables that must be watched for `relation` to be maintained; partitioned ones as such, heirs by themselves.
 CREATE OR REPLACE FUNCTION pgtrickle.base_tables(relation regclass) RETURNS SETOF regclass
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $body$
     SELECT c.oid::regclass FROM pgtrickle.relations_below(relation) b JOIN pg_class c ON c.oid = b WHERE c.relkind <> 'v'
+    UNION
+    SELECT t FROM pgtrickle.relations_below(relation) b JOIN pg_class c ON c.oid = b
+    CROSS JOIN LATERAL pgtrickle.tables_shown(c.oid) t WHERE c.relkind NOT IN ('v', 'p') AND c.relhassubclass
 $body$;
 
 -- A leaf to come of this partitioned table, published with it, would refuse UPDATE and DELETE.
@@ -85,8 +88,9 @@ BEGIN
         RETURN 'it is a system table';
     END IF;
     IF rel.relrowsecurity THEN RETURN 'it has row-level security'; END IF;
-    IF rel.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = relation) THEN
-        RETURN 'other tables inherit from it';
+    IF rel.relkind = 'r' THEN
+        other := pgtrickle.heirs_obstacle(relation);
+        IF other IS NOT NULL THEN RETURN other; END IF;
     END IF;
     IF rel.relkind = 'p' THEN
         FOR leaf IN SELECT l FROM pgtrickle.leaves(relation) l LOOP

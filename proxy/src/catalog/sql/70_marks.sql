@@ -16,7 +16,9 @@ BEGIN
         IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() WHERE NOT is_temporary) THEN
             PERFORM pgtrickle.mark('ddl:' || tg_tag);
         END IF;
-    ELSIF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE schema_name IS DISTINCT FROM 'pg_temp') THEN
+    -- (A temporary table may inherit from one that is not.)
+    ELSIF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() d WHERE d.schema_name IS DISTINCT FROM 'pg_temp'
+            OR d.classid = 'pg_class'::regclass AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = d.objid)) THEN
         -- A new leaf of a watched partitioned table does not inherit REPLICA IDENTITY FULL; without it its UPDATEs would fail.
         -- (What cannot be done must not make the command fail: Weir finds out, and gives the table up.)
         FOR leaf IN

@@ -106,7 +106,9 @@ impl SystemCatalog {
                     RelationKind::View { tree } => below.push(parse(tree)?),
                     // Not expanded, but what its columns may be is of interest (`modifiers_may_change`).
                     RelationKind::StreamTable { tree } => below.extend(parse(tree).ok()),
-                    RelationKind::Partitioned { leaves } => of_columns.relations.extend(leaves),
+                    RelationKind::Partitioned { leaves: tables } | RelationKind::Parent { tables } => {
+                        of_columns.relations.extend(tables)
+                    }
                     RelationKind::Table | RelationKind::Other { .. } => {}
                 }
                 self.catalog.relations.insert(oid, entry);

@@ -7,14 +7,14 @@ use std::collections::{HashMap, HashSet};
 use tokio_postgres::{Client, Row};
 use weir_planner::catalog::{ColumnEntry, RelationEntry, RelationKind};
 
-// Leaves by pg_inherits itself: pg_partition_tree locks every one of them, and would wait for whoever truncates one.
+// Leaves, and heirs with whom they inherit from, by pg_inherits itself: pg_partition_tree locks every one of them, and would wait for
+// whoever truncates one.
 const RELATIONS: &str = "
     SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text, c.relrowsecurity,
-           EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
-           CASE WHEN c.relkind = 'p' THEN ARRAY(
+           CASE WHEN EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) THEN ARRAY(
                WITH RECURSIVE tree (relid) AS (
-                   SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = c.oid AND NOT i.inhdetachpending
-                   UNION ALL
+                   SELECT c.oid
+                   UNION
                    SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.relid AND NOT i.inhdetachpending)
                SELECT l.oid FROM tree t JOIN pg_class l ON l.oid = t.relid WHERE l.relkind <> 'p' ORDER BY l.oid) END,
            (SELECT r.ev_action::text FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN')
@@ -98,7 +98,7 @@ fn kind(row: &Row) -> Result<RelationKind, tokio_postgres::Error> {
     let schema: String = row.try_get(1)?;
     let persistence: String = row.try_get(4)?;
     let row_security: bool = row.try_get(5)?;
-    let has_children: bool = row.try_get(6)?;
+    let below: Option<Vec<u32>> = row.try_get(6)?;
     let kind = letter(row, 3)?;
     let other = |reason: &str| Ok(RelationKind::Other { reason: reason.to_owned() });
     match kind {
@@ -106,15 +106,14 @@ fn kind(row: &Row) -> Result<RelationKind, tokio_postgres::Error> {
             other("system relation")
         }
         _ if persistence == "t" => other("temporary relation"),
-        'v' => match row.try_get(8)? {
+        'v' => match row.try_get(7)? {
             Some(tree) => Ok(RelationKind::View { tree }),
             None => other("view without a stored query"),
         },
         _ if row_security => other("table with row-level security"),
         'r' if persistence == "u" => other("unlogged table"),
-        'r' if has_children => other("table that others inherit from"),
-        'r' => Ok(RelationKind::Table),
-        'p' => Ok(RelationKind::Partitioned { leaves: row.try_get::<_, Option<Vec<u32>>>(7)?.unwrap_or_default() }),
+        'r' => Ok(below.map_or(RelationKind::Table, |tables| RelationKind::Parent { tables })),
+        'p' => Ok(RelationKind::Partitioned { leaves: below.unwrap_or_default() }),
         'm' => other("materialized view"),
         'f' => other("foreign table"),
         'S' => other("sequence"),
