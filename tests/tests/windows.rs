@@ -72,3 +72,64 @@ fn copies_are_numbered_as_postgres_numbers_them() {
         }
     }
 }
+
+/// Lists and sums of intervals, in each of these frames.
+const FRAMES: [&str; 7] = [
+    "",
+    "ROWS BETWEEN 2 PRECEDING AND CURRENT ROW",
+    "ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING EXCLUDE CURRENT ROW",
+    "GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE TIES",
+    "RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING EXCLUDE GROUP",
+    "ROWS BETWEEN 3 FOLLOWING AND 4 FOLLOWING",
+    "RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+];
+
+const LISTS: &str = "string_agg(s, s || '-') OVER w AS a, array_agg(v) OVER w AS b, json_agg(s) OVER w AS c, jsonb_agg(i) OVER w AS d, \
+    json_object_agg(g, v) OVER w AS e, jsonb_object_agg(v % 3, id) FILTER (WHERE v IS NOT NULL) OVER w AS f, sum(i) OVER w AS h, avg(i) OVER w AS j, \
+    regr_count(v, id) OVER w AS k, string_agg(s, ',') FILTER (WHERE v > 1) OVER w AS l";
+
+#[test]
+fn lists_and_intervals_over_frames() {
+    let mut random = rng::seeded("lists over frames");
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut through = RawClient::superuser(&weir.address());
+    let mut direct = RawClient::superuser(&server.address());
+    direct.execute("CREATE TABLE t (id int PRIMARY KEY, g int NOT NULL, v int, s text, i interval)");
+    // By a key, and by what leaves rows tied: where those differ, Postgres answers.
+    let query = |at: usize, order: &str| {
+        format!("SELECT id, g, v, s, i, {LISTS} FROM t WINDOW w AS (PARTITION BY g ORDER BY {order} {})", FRAMES[at])
+    };
+    let mut queries: Vec<(String, bool)> =
+        (0..FRAMES.len()).map(|at| (query(at, "v DESC NULLS LAST, id"), true)).collect();
+    queries.extend((0..FRAMES.len()).map(|at| (query(at, "v"), false)));
+    for (at, (query, _)) in queries.iter().enumerate() {
+        through.execute(&format!(
+            "SELECT pgtrickle.create_stream_table('lists{at}', $q$ {query} $q$, '1s', 'DIFFERENTIAL')"
+        ));
+    }
+    through.execute("SELECT pgtrickle.create_stream_table('plain', 'SELECT * FROM t', '1s', 'DIFFERENTIAL')");
+    through.execute("SET weir.consistency = 'latest'");
+    for _ in 0..rng::rounds(6, 150) {
+        for _ in 0..random.random_range(1..8) {
+            let (id, g, v) = (random.random_range(0..20), random.random_range(0..2), random.random_range(0..5));
+            let s = ["'a'", "'b'", "''", "NULL", "'é'"][random.random_range(0..5)];
+            direct.execute(&match random.random_range(0..4) {
+                0 => format!("DELETE FROM t WHERE id = {id}"),
+                _ => format!(
+                    "INSERT INTO t VALUES ({id}, {g}, nullif({v}, 4), {s}, nullif({v}, 2) * interval '1 day 2 h') \
+                     ON CONFLICT (id) DO UPDATE SET v = excluded.v, s = excluded.s"
+                ),
+            });
+        }
+        for (at, (query, is_total)) in queries.iter().enumerate() {
+            for sql in [format!("SELECT * FROM lists{at}"), query.replace("FROM t", "FROM plain")] {
+                if *is_total {
+                    settled(&mut through, &mut direct, &sql);
+                } else {
+                    compare(&mut through, &mut direct, &sql, Order::Any).unwrap();
+                }
+            }
+        }
+    }
+}

@@ -5,8 +5,9 @@ use super::range_frame::Frame;
 use crate::aggregate::Accumulator;
 use std::ops::Range;
 use weir_planner::eval::{EvalContext, Tuple};
-use weir_planner::plan::{AggregateCall, Exclusion, WindowCall, WindowKind};
-use weir_planner::{EvalError, Value};
+use weir_planner::plan::{AggregateCall, AggregateKind, Exclusion, SortKey, WindowCall, WindowKind};
+use weir_planner::types::oid;
+use weir_planner::{ColumnType, EvalError, Value};
 
 /// A call with what does not depend on the rows worked out.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ impl PreparedCall {
                 args: call.args.clone(),
                 distinct: false,
                 filter: call.filter.clone(),
-                order: vec![],
+                order: listed_order(kind, call),
                 input: call.input.clone(),
                 output: call.output.clone(),
             }),
@@ -41,6 +42,19 @@ impl PreparedCall {
     pub(super) fn frame(&self) -> &Frame {
         &self.frame
     }
+}
+
+/// In which order a list takes the rows of a frame: the window's. Members that jsonb sorts itself come by their keys first, so that only
+/// of equal keys it matters which comes last.
+fn listed_order(kind: AggregateKind, call: &WindowCall) -> Vec<SortKey> {
+    let key = call.args.first().filter(|_| kind == AggregateKind::JsonbObjectAgg).map(|key| SortKey {
+        expr: key.clone(),
+        kind: ColumnType::new(oid::TEXT),
+        descending: false,
+        nulls_first: false,
+    });
+    let order = call.order.iter().filter(|_| kind.is_listed()).cloned();
+    key.into_iter().chain(order).collect()
 }
 
 /// States of an aggregate whose frame grows from the first row to the current one.

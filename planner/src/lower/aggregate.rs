@@ -9,6 +9,7 @@ use super::kinds::has_extremes;
 use super::parts::{Reference, ScalarPart};
 use super::select::{SelectList, project};
 use super::{Level, Lowering, unsupported};
+use crate::catalog::FunctionEntry;
 use crate::expr::Expr;
 use crate::functions::{JsonRole, json_image};
 use crate::plan::{AggregateCall, AggregateKind, Join, JoinKind, Node as PlanNode, Plan, SortKey};
@@ -55,12 +56,6 @@ impl ExprLowerer<'_, '_> {
             }
             args.push(fraction);
         }
-        // `regr_count` (`int8inc_float8_float8`) counts the rows that have both.
-        if let ("regr_count", [y, x]) = (entry.name.as_str(), &args[..]) {
-            let missing = (Expr::IsNull(Box::new(y.expr.clone())), Expr::Const(Value::Null));
-            let pair = Expr::Case { branches: vec![missing], otherwise: Box::new(x.expr.clone()) };
-            args = vec![Typed { expr: pair, ..x.clone() }];
-        }
         let collation = node.oid("inputcollid")?;
         if let (AggregateKind::Min | AggregateKind::Max, Some(input)) = (kind, &input) {
             if !has_extremes(input.oid) && input.collation != Collation::Labels {
@@ -88,12 +83,9 @@ impl ExprLowerer<'_, '_> {
         if order.is_empty() && targets.iter().any(hidden) {
             return unsupported(format!("ORDER BY in {signature}"));
         }
-        self.json_arguments(kind, &signature, &mut args)?;
         let filter = node.optional("aggfilter")?.map(|filter| self.expr(filter)).transpose()?;
         let result = self.typed(Expr::Const(Value::Null), node.oid("aggtype")?, node.oid("aggcollid")?)?;
-        if kind == AggregateKind::ArrayAgg && element_type(result.kind.oid).is_none() {
-            return unsupported(signature);
-        }
+        self.aggregate_arguments(kind, entry, &signature, &mut args, &result.kind)?;
         let of_enum = input.clone().filter(|input| input.collation == Collation::Labels);
         let mut call = AggregateCall {
             kind,
@@ -157,6 +149,27 @@ impl ExprLowerer<'_, '_> {
         self.lowering.check_equality(signature, &key.kind, key.collation)?;
         let (expr, kind) = (key.expr.clone(), key.kind.clone());
         Ok(vec![SortKey { expr, kind, descending: false, nulls_first: false }])
+    }
+
+    /// Puts what is aggregated in the place of the arguments as they are written.
+    pub(super) fn aggregate_arguments(
+        &mut self,
+        kind: AggregateKind,
+        entry: &FunctionEntry,
+        signature: &str,
+        args: &mut Vec<Typed>,
+        output: &ColumnType,
+    ) -> Result<(), LowerError> {
+        if kind == AggregateKind::ArrayAgg && element_type(output.oid).is_none() {
+            return unsupported(signature.to_owned());
+        }
+        // `regr_count` (`int8inc_float8_float8`) counts the rows that have both.
+        if let ("regr_count", [y, x]) = (entry.name.as_str(), &args[..]) {
+            let missing = (Expr::IsNull(Box::new(y.expr.clone())), Expr::Const(Value::Null));
+            let pair = Expr::Case { branches: vec![missing], otherwise: Box::new(x.expr.clone()) };
+            *args = vec![Typed { expr: pair, ..x.clone() }];
+        }
+        self.json_arguments(kind, signature, args)
     }
 
     /// Puts JSON in the place of the arguments of JSON aggregates.

@@ -54,16 +54,23 @@ fn window_kind(name: &str) -> Option<WindowKind> {
 impl ExprLowerer<'_, '_> {
     pub(super) fn window_function(&mut self, node: &Node) -> Result<Typed, LowerError> {
         let entry = self.lowering.function_entry(node.oid("winfnoid")?)?;
-        let args = self.exprs(node.list("args")?)?;
+        if let Some(found) = self.interval_sum_in_window(node, entry)? {
+            return Ok(found);
+        }
+        let mut args = self.exprs(node.list("args")?)?;
         let input = args.first().map(|arg| arg.kind.clone());
         let kind = self.window_kind(entry, input.as_ref(), node)?;
+        let result = self.typed(Expr::Const(Value::Null), node.oid("wintype")?, node.oid("wincollid")?)?;
+        if let WindowKind::Aggregate(kind) = kind {
+            let signature = self.signature_in_window(entry);
+            self.aggregate_arguments(kind, entry, &signature, &mut args, &result.kind)?;
+        }
         let args: Vec<Expr> = args.into_iter().map(|arg| arg.expr).collect();
         if kind == WindowKind::Ntile && args.iter().any(|arg| !arg.columns().is_empty()) {
             return unsupported("ntile of a number that differs from row to row");
         }
         let filter = node.optional("aggfilter")?.map(|filter| self.expr(filter)).transpose()?;
         let filter = filter.map(|filter| filter.expr);
-        let result = self.typed(Expr::Const(Value::Null), node.oid("wintype")?, node.oid("wincollid")?)?;
         let clause = node.index("winref")?;
         let part = WindowPart { kind, args, filter, clause, input, output: result.kind.clone() };
         Ok(Typed { expr: self.parts.window(part), ..result })
@@ -76,9 +83,12 @@ impl ExprLowerer<'_, '_> {
         node: &Node,
     ) -> Result<WindowKind, LowerError> {
         if entry.kind == 'a' {
-            let what = format!("aggregate {} as a window function", self.lowering.signature(entry));
-            let kind = aggregate_kind(entry, input).filter(|kind| !kind.is_listed() && entry.name != "regr_count");
-            let Some(kind) = kind else { return unsupported(what) };
+            let what = self.signature_in_window(entry);
+            let Some(kind) = aggregate_kind(entry, input) else { return unsupported(what) };
+            // The rows of a frame come in the window's order.
+            if kind.is_listed() && kind != AggregateKind::JsonbObjectAgg && self.has_no_order(node.index("winref")?) {
+                return unsupported(format!("{what} without ORDER BY"));
+            }
             if let (AggregateKind::Min | AggregateKind::Max, Some(input)) = (kind, input) {
                 // An enum's order is not that of its labels, which is all a window compares.
                 if !has_extremes(input.oid) {
@@ -92,6 +102,17 @@ impl ExprLowerer<'_, '_> {
             ("pg_catalog", Some(kind)) => Ok(kind),
             _ => unsupported(format!("window function {}", entry.name)),
         }
+    }
+}
+
+impl ExprLowerer<'_, '_> {
+    fn signature_in_window(&self, entry: &FunctionEntry) -> String {
+        format!("aggregate {} as a window function", self.lowering.signature(entry))
+    }
+
+    fn has_no_order(&self, clause: usize) -> bool {
+        let windows = self.frames.first().map_or(&[][..], |frame| &frame.level.query.windows);
+        windows.iter().any(|window| window.reference == clause && window.order.is_empty())
     }
 }
 

@@ -33,8 +33,8 @@ const CASES: &[(&str, &str)] = &[
     ("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT n FROM r", "WITH RECURSIVE"),
     ("SELECT ntile(a) OVER (ORDER BY id) AS n FROM t", "ntile of a number that differs from row to row"),
     (
-        "SELECT string_agg(b, ',') OVER (ORDER BY id) AS s FROM t",
-        "aggregate string_agg(text,text) as a window function",
+        "SELECT string_agg(b, ',') OVER (PARTITION BY a) AS s FROM t",
+        "aggregate string_agg(text,text) as a window function without ORDER BY",
     ),
     (
         "SELECT sum(a) OVER (ORDER BY id RANGE BETWEEN (SELECT 1) PRECEDING AND CURRENT ROW) AS s FROM t",

@@ -249,6 +249,24 @@ impl Scope {
         (format!("array_agg({distinct}{column} ORDER BY {by})"), Kind::Other)
     }
 
+    /// A list of a frame's rows, in the window's order.
+    fn listed_in_window(&self, column: &str, kind: Kind, rng: &mut StdRng) -> (String, Kind) {
+        let call = match rng.random_range(0..5) {
+            0 => format!("json_agg({column})"),
+            1 => format!("jsonb_agg({column})"),
+            2 => {
+                let Some((key, _)) = self.plain_column(rng) else { return ("count(*)".into(), Kind::Int8) };
+                let name = ["json_object_agg", "jsonb_object_agg"][rng.random_range(0..2)];
+                return (format!("{name}({key}, {column}) FILTER (WHERE {key} IS NOT NULL)"), Kind::Other);
+            }
+            _ if kind == Kind::Text => {
+                return (self.filtered(format!("string_agg({column}, {column} || '-')"), rng), Kind::Text);
+            }
+            _ => format!("array_agg({column})"),
+        };
+        (self.filtered(call, rng), Kind::Other)
+    }
+
     /// A JSON object; NULL keys, which are errors, are sometimes left out.
     fn members(&self, column: &str, rng: &mut StdRng) -> (String, Kind) {
         let Some((key, _)) = self.plain_column(rng) else { return ("count(*)".into(), Kind::Int8) };
@@ -302,6 +320,9 @@ impl Scope {
             let (call, result) = self.listed(&column, kind, rng);
             return (self.filtered(call, rng), result);
         }
+        if window && !matches!(kind, Kind::Oid | Kind::Other) && rng.random_bool(0.2) {
+            return self.listed_in_window(&column, kind, rng);
+        }
         let distinct = if !window && kind.is_plain() && rng.random_bool(0.2) { "DISTINCT " } else { "" };
         let (call, result) = match (rng.random_range(0..10), kind) {
             (0, _) => ("count(*)".to_owned(), Kind::Int8),
@@ -310,16 +331,14 @@ impl Scope {
             (1..3, Kind::Int2 | Kind::Int4) => (format!("sum({distinct}{column})"), Kind::Int8),
             (1..3, Kind::Int8) => (format!("sum({distinct}{column})"), Kind::Loose),
             (1..3, Kind::Fixed | Kind::Loose) => (format!("sum({distinct}{column})"), Kind::Loose),
-            (1..4, Kind::Timestamp) if !window => {
+            (1..4, Kind::Timestamp) => {
                 let name = ["sum", "avg"].choose(rng).expect("not empty");
                 (format!("{name}({column} - {})", kind.literal(rng)), Kind::Other)
             }
             (1, Kind::Bool) => (format!("bool_and({column})"), Kind::Bool),
             (2, Kind::Bool) => (format!("every({distinct}{column})"), Kind::Bool),
             (3, Kind::Bool) => (format!("bool_or({column})"), Kind::Bool),
-            (6, Kind::Float) if !window => {
-                (format!("regr_count({column}, {})", self.simple(Kind::Int4, rng)), Kind::Int8)
-            }
+            (6, Kind::Float) => (format!("regr_count({column}, {})", self.simple(Kind::Int4, rng)), Kind::Int8),
             (7, kind) if kind.is_integer() => {
                 let name = ["bit_and", "bit_or", "bit_xor"][rng.random_range(0..3)];
                 (format!("{name}({distinct}{column})"), kind)
