@@ -21,6 +21,21 @@ fn resident(process: u32) -> usize {
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).expect("a number") * 1024
 }
 
+/// Once what it does at its start is done: the same for half a second.
+fn resident_at_rest(process: u32) -> usize {
+    let (mut last, mut same) = (resident(process), 0);
+    for _ in 0..100 {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = resident(process);
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+        if same == 10 {
+            break;
+        }
+    }
+    last
+}
+
 fn connect(address: &str) -> std::io::Result<RawClient> {
     RawClient::connect(address, &[("user", "postgres"), ("database", "postgres")], "postgres")
 }
@@ -140,7 +155,7 @@ fn a_slow_reader_slows_postgres_and_fills_no_memory() {
     let server = TestServer::start();
     let weir = TestWeir::start(&server);
     let mut client = RawClient::superuser(&weir.address());
-    let before = resident(weir.process_id());
+    let before = resident_at_rest(weir.process_id());
     let mut query = bytes::BytesMut::new();
     let text = "SELECT repeat('x', 1000000) FROM generate_series(1, 200)";
     postgres_protocol::message::frontend::query(text, &mut query).expect("no zero byte");

@@ -3,12 +3,14 @@
 //! A simple query and a portal are described from the plan (`ExecCleanTypeFromTL`), a statement from its analysis. The
 //! planner may put a branch of CASE or COALESCE in the whole's place once constants decide (`eval_const_expressions`), also
 //! constants that come out of a view below; if the branches' modifiers differ, the description then changes, from none
-//! (-1) to the branch's own. Every other rewriting keeps modifiers. So what is looked for, anywhere in the statement and in
-//! what it reads: branches of different modifiers that constants could decide between.
+//! (-1) to the branch's own; and so with the arms of a UNION, of which one may be all that is left. Every other rewriting keeps
+//! modifiers. So what is looked for, anywhere in the statement and in what it reads: branches of different modifiers that
+//! constants could decide between.
 
 mod constancy;
 mod of_body;
 mod of_expression;
+mod of_union;
 
 use crate::catalog::{Catalog, RelationKind};
 use crate::expand::subquery;
@@ -16,17 +18,20 @@ use crate::tree::{Node, Tree, parse};
 use constancy::{Scope, conditions};
 use of_body::{body_may_differ, column_may_differ};
 use of_expression::modifier;
+use of_union::{has_conditions, may_be_empty};
 
 /// True when the plan's description may differ; false is certain. Views and stream tables are followed as far as `catalog`
 /// knows them; a column of an unknown one may be a constant.
 pub fn modifiers_may_change(tree: &Tree, catalog: &Catalog) -> bool {
-    Search { catalog, open: vec![] }.inside(tree, &Scope::none())
+    Search { catalog, open: vec![], conditioned: false }.inside(tree, &Scope::none())
 }
 
 struct Search<'c> {
     catalog: &'c Catalog,
     /// Views being followed. A cycle cannot be (Postgres refuses), this bounds the depth all the same.
     open: Vec<u32>,
+    /// A query around has conditions.
+    conditioned: bool,
 }
 
 impl Search<'_> {
@@ -35,7 +40,11 @@ impl Search<'_> {
             Tree::List(items) => items.iter().any(|item| self.inside(item, scope)),
             Tree::Node(node) if node.label == "QUERY" => {
                 let scope = scope.enter(node);
-                node.fields.iter().any(|(_, value)| self.inside(value, &scope))
+                let around = self.conditioned;
+                self.conditioned |= has_conditions(node);
+                let found = node.fields.iter().any(|(_, value)| self.inside(value, &scope));
+                self.conditioned = around;
+                found
             }
             Tree::Node(node) => {
                 self.is_open(node, scope) || node.fields.iter().any(|(_, value)| self.inside(value, scope))
@@ -64,8 +73,13 @@ impl Search<'_> {
             // From 18 on the left side's modifier alone is the result's.
             "SETOPERATIONSTMT" => {
                 let union = matches!(node.int("op"), Ok(0 | 1));
-                let sides = ["larg", "rarg"].map(|side| node.find(side).and_then(|side| scope.modifiers(side)));
-                !union && (sides[0].is_none() || sides[0] != sides[1])
+                let sides = ["larg", "rarg"].map(|side| node.find(side));
+                let modifiers = sides.map(|side| side.and_then(|side| scope.modifiers(side)));
+                let may_be_empty =
+                    |side: Option<&Tree>| side.is_none_or(|side| may_be_empty(side, scope, self.catalog));
+                // What is asked of the whole is asked of each arm.
+                (modifiers[0].is_none() || modifiers[0] != modifiers[1])
+                    && (!union || self.conditioned || sides.into_iter().any(may_be_empty))
             }
             "RANGETBLENTRY" => self.view(node) || self.table_function(node, scope),
             "FUNCEXPR" | "OPEXPR" => body_may_differ(node, self.catalog),

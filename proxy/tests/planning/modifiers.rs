@@ -28,6 +28,10 @@ const CHANGING: &[&str] = &[
     "SELECT CASE WHEN id > 1 AND false THEN cost ELSE price END AS x FROM t",
     "SELECT CASE WHEN id > NULL::int THEN cost ELSE price END AS x FROM t",
     "SELECT CASE WHEN false THEN 'other'::varchar ELSE code END AS x FROM t",
+    "SELECT price AS x FROM t UNION ALL SELECT cost FROM t WHERE false",
+    "SELECT price AS x FROM t UNION ALL SELECT cost FROM t WHERE id = 1 AND 2 = 3",
+    "SELECT price AS x FROM t UNION ALL SELECT t.cost FROM t JOIN constant c ON c.id = t.id AND c.b IS NOT NULL",
+    "SELECT x FROM (SELECT 'a' AS k, price AS x FROM t UNION ALL SELECT 'b', cost FROM t) u WHERE k = 'a'",
     "SELECT y.x FROM (SELECT coalesce(0.5::numeric(8,2), cost) AS x FROM t) y",
 ];
 
@@ -46,11 +50,22 @@ const STABLE: &[&str] = &[
     "SELECT greatest(price, cost) AS x FROM t",
     "SELECT price::numeric(6,1) AS x FROM t",
     "SELECT price FROM t UNION ALL SELECT cost FROM t",
+    "SELECT price FROM t WHERE id > 5 UNION ALL SELECT cost FROM t WHERE code LIKE 'a%'",
+    "SELECT price FROM t WHERE id = 5 AND id = 6 UNION ALL SELECT price FROM t",
+    "SELECT price AS x FROM t UNION ALL SELECT cost FROM t WHERE id < 1",
+    "SELECT x FROM (SELECT price AS x FROM t UNION SELECT price FROM t) u WHERE x > 5",
     "SELECT price FROM t EXCEPT SELECT price FROM t",
     "SELECT coalesce(y.s, 0) AS x FROM t LEFT JOIN (SELECT id, sum(price) AS s FROM t GROUP BY id) y USING (id)",
     "SELECT coalesce(y.a, price) AS x FROM t LEFT JOIN (SELECT id, coalesce(round(avg(price), 2), 0) AS a FROM t GROUP BY id) y USING (id)",
     // Its body is put in its place with the function's type.
     "SELECT halved(price) AS x FROM t",
+];
+
+/// They differ on some majors (17 finds in time that no row can pass), or could.
+const OPEN: &[&str] = &[
+    "SELECT price AS x FROM t UNION ALL SELECT cost FROM t WHERE id = 1 AND id = 2",
+    "SELECT price AS x FROM t UNION ALL SELECT t.cost FROM t JOIN settled s ON s.id = t.id AND s.id = 1 WHERE t.id = 2",
+    "SELECT x FROM (SELECT price AS x FROM t UNION ALL SELECT cost FROM t) u WHERE x < 5 AND x > 6",
 ];
 
 struct Descriptions {
@@ -84,6 +99,11 @@ async fn a_modifier_that_the_plan_changes_is_foreseen() {
             if (found.differ, found.may_differ) != (changing, changing) {
                 wrong.push(format!("{sql}: differs {}, foreseen {}", found.differ, found.may_differ));
             }
+        }
+    }
+    for sql in OPEN {
+        if !describe(&mut rig, sql).await.may_differ {
+            wrong.push(format!("{sql}: not foreseen"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -42,13 +42,18 @@ impl<'t> Scope<'t> {
         self.queries.last()?.find("rtable")?.items().get(number.checked_sub(1)?)?.as_node()
     }
 
+    /// The subquery that the range table entry `number` is.
+    pub fn subquery(&self, number: usize) -> Option<&'t Node> {
+        self.entry(number)?.find("subquery")?.as_node()
+    }
+
     /// Modifiers of the columns of one side of a set operation.
     pub fn modifiers(&self, side: &Tree) -> Option<Vec<i64>> {
         let side = side.as_node()?;
         if side.label == "SETOPERATIONSTMT" {
             return Some(side.numbers("colTypmods").ok()?.to_vec());
         }
-        let query = self.entry(side.index("rtindex").ok()?)?.find("subquery")?.as_node()?;
+        let query = self.subquery(side.index("rtindex").ok()?)?;
         let targets = query.find("targetList")?.items().iter().filter_map(Tree::as_node);
         let shown = targets.filter(|target| target.bool("resjunk") == Ok(false));
         shown.map(|target| target.find("expr").map(modifier)).collect()
