@@ -67,6 +67,9 @@ pub struct TypeEntry {
     /// For a domain, the type below it.
     pub base: u32,
     pub element: u32,
+    /// A domain's own constraints: that it is not NULL, and CHECK by name with `pg_constraint.conbin`, in the order of names.
+    pub not_null: bool,
+    pub checks: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

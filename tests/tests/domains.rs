@@ -112,3 +112,78 @@ fn domains_as_postgres_has_them() {
         compare_from_memory(&mut pair.through, &mut pair.direct, "SELECT * FROM of_extra", Order::Any).unwrap();
     }
 }
+
+/// Casts to domains: what a constraint does not take is an error in every row that asks for it, and heals; constraints come and go.
+#[test]
+fn casts_are_checked() {
+    let server = TestServer::start();
+    let weir = TestWeir::start(&server);
+    let mut pair = Pair::superuser(&server, &weir);
+    pair.direct.execute(
+        "CREATE TYPE size AS ENUM ('small', 'large'); \
+         CREATE DOMAIN positive AS int CHECK (VALUE > 0); CREATE DOMAIN even AS positive CONSTRAINT of_two CHECK (VALUE % 2 = 0); \
+         CREATE DOMAIN code AS varchar(5) CHECK (VALUE ~ '^[a-z]+$' AND length(VALUE) > 1); CREATE DOMAIN present AS int NOT NULL; \
+         CREATE DOMAIN price AS numeric(8,2) CHECK (VALUE BETWEEN 0 AND 1000); CREATE DOMAIN any_text AS text; \
+         CREATE DOMAIN fit AS size CHECK (VALUE >= 'small'); \
+         CREATE TABLE raw (id int PRIMARY KEY, n int, t text, p numeric, f size); \
+         INSERT INTO raw SELECT i, i * 2, repeat('ab', i), i * 1.005, 'large' FROM generate_series(1, 3) i",
+    );
+    let definitions = [
+        "SELECT id, n::even AS e, (n + 1)::positive AS p FROM raw",
+        "SELECT id, t::code AS c, t::any_text || '!' AS a, length(t::code) AS l FROM raw",
+        "SELECT id, CASE WHEN n > 0 THEN n::even ELSE -1 END AS guarded, p::price AS p, p::price * 2 AS q, f::fit AS f FROM raw",
+        "SELECT n::present AS n, count(*) AS c FROM raw GROUP BY 1",
+        "SELECT id FROM raw WHERE (n::positive)::text LIKE '%4%'",
+    ];
+    pair.stream("kept", "SELECT * FROM raw");
+    for (at, definition) in definitions.iter().enumerate() {
+        pair.stream(&format!("cast{at}"), definition);
+    }
+    pair.through.execute("SET weir.consistency = 'latest'");
+    let reads: Vec<String> = (0..definitions.len())
+        .map(|at| format!("SELECT * FROM cast{at}"))
+        .chain(definitions.iter().map(|definition| definition.replace("FROM raw", "FROM kept")))
+        .chain(["SELECT id, $1::int::even FROM kept".replace("$1", "6")])
+        .collect();
+    let check = |pair: &mut Pair, what: &str| {
+        for read in &reads {
+            // With an error, Postgres answers; where there is none, memory.
+            let (through, direct) = (pair.through.query(read), pair.direct.query(read));
+            assert_eq!(
+                through.error.as_ref().map(|error| (&error.code, &error.message)),
+                direct.error.as_ref().map(|error| (&error.code, &error.message)),
+                "{what}: {read}"
+            );
+            if direct.error.is_none() {
+                pair.settled(read);
+            }
+        }
+    };
+    check(&mut pair, "at the start");
+    for change in [
+        "INSERT INTO raw VALUES (4, 3, 'abc', 5, 'small')",
+        "UPDATE raw SET n = -4 WHERE id = 4",
+        "UPDATE raw SET n = NULL, t = 'A1' WHERE id = 4",
+        "UPDATE raw SET n = 8, t = NULL, p = 1000.004 WHERE id = 4",
+        "UPDATE raw SET p = 1000.005, f = NULL WHERE id = 4",
+        "DELETE FROM raw WHERE id = 4",
+        "ALTER DOMAIN positive ADD CONSTRAINT little CHECK (VALUE < 6) NOT VALID",
+        "ALTER DOMAIN positive DROP CONSTRAINT little",
+        "ALTER DOMAIN even DROP CONSTRAINT of_two; ALTER DOMAIN even ADD CONSTRAINT of_four CHECK (VALUE % 4 = 0) NOT VALID",
+        "ALTER DOMAIN even DROP CONSTRAINT of_four",
+        "ALTER DOMAIN code SET NOT NULL; UPDATE raw SET t = NULL WHERE id = 1",
+        "ALTER DOMAIN code DROP NOT NULL",
+    ] {
+        // Also through Weir, that its own session knows of it.
+        let through = change.starts_with("ALTER");
+        if through {
+            pair.through.execute(change)
+        } else {
+            pair.direct.execute(change)
+        };
+        if !through && change.starts_with("CREATE") {
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+        check(&mut pair, change);
+    }
+}

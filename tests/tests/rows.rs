@@ -83,9 +83,9 @@ fn rows_are_ordered_as_postgres_orders_them() {
     pair.through.execute("SET weir.consistency = 'latest'");
     let mut random = rng::seeded("rows");
     for round in 0..rng::rounds(3, 30) {
-        for at in 0..queries.len() {
+        for (at, query) in queries.iter().enumerate() {
             pair.settled(&format!("SELECT * FROM rows{at}"));
-            pair.settled(&queries[at].replace("things", "kept"));
+            pair.settled(&query.replace("things", "kept"));
         }
         let (id, from) = (random.random_range(0..10), random.random_range(0..10));
         let column = COLUMNS[random.random_range(0..COLUMNS.len())].0;

@@ -18,6 +18,7 @@ mod compare_dates;
 mod concat;
 mod date;
 mod digest;
+mod domains;
 mod enums;
 mod extract;
 mod float;
@@ -201,6 +202,11 @@ pub fn body_of_strict_call() -> &'static Function {
 /// Where a row lies beside another in an order: no function of Postgres'.
 pub fn place_in_order() -> &'static Function {
     &order::PLACE
+}
+
+/// What a value raises that a domain does not take: no function of Postgres'.
+pub(crate) fn domain_violation() -> &'static Function {
+    &domains::VIOLATION
 }
 
 /// A field of an interval: no function of Postgres'.

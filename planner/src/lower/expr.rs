@@ -58,6 +58,8 @@ pub(super) struct ExprLowerer<'l, 'c> {
     pub frames: Vec<Frame<'l>>,
     /// What a `CaseTestExpr` stands for at the moment.
     pub case_test: Option<Typed>,
+    /// What is cast to a domain, in its constraints.
+    pub domain_value: Option<Typed>,
     /// Output columns of the subquery of `x IN (SELECT …)`.
     pub sublink_columns: Vec<Typed>,
     /// Bodies of functions around the expression, innermost last: whose parameters it mentions.
@@ -71,6 +73,7 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
             lowering,
             frames,
             case_test: None,
+            domain_value: None,
             sublink_columns: vec![],
             bodies: vec![],
             parts: Parts::default(),
@@ -105,9 +108,11 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
             "MINMAXEXPR" => self.min_max(node),
             "RELABELTYPE" => self.relabel(node),
             "COERCEVIAIO" => self.via_text(node),
-            // What is stored has been checked.
-            "COERCETODOMAIN" if self.lowering.stored_values => self.relabel(node),
-            "COERCETODOMAIN" => unsupported("cast to a domain"),
+            "COERCETODOMAIN" => self.domain_cast(node),
+            "COERCETODOMAINVALUE" => match &self.domain_value {
+                Some(value) => Ok(value.clone()),
+                None => unsupported("a domain's value outside its constraint"),
+            },
             "COLLATEEXPR" => self.collate(node),
             "AGGREF" => self.aggregate(node),
             "WINDOWFUNC" => self.window_function(node),

@@ -11,6 +11,7 @@ mod cast;
 mod constant;
 mod constant_json;
 mod domain;
+mod domain_cast;
 mod enums;
 mod error;
 mod expr;

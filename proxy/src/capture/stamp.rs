@@ -64,6 +64,8 @@ const STAMP: &str = "SELECT pg_current_wal_insert_lsn()::text, (
   + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin), 11)::numeric), 0) FROM pg_publication_rel)
   + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin), 13)::numeric), 0)
       FROM pg_trigger WHERE starts_with(tgname::text, 'weir_capture_') OR starts_with(tgname::text, 'weir_partition_'))
+  + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', t.oid, t.xmin, k.oid, k.xmin), 16)::numeric), 0)
+      FROM pg_type t LEFT JOIN pg_constraint k ON k.contypid = t.oid WHERE t.typtype = 'd' AND t.oid >= 16384)
   + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, xmin), 15)::numeric), 0) FROM pg_enum)
   + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', srsubid, srrelid), 14)::numeric), 0) FROM pg_subscription_rel)
   + (SELECT coalesce(sum(hashtextextended(concat_ws(' ', oid, nspname, nspowner, nspacl), 12)::numeric), 0)

@@ -86,6 +86,8 @@ const LOAD: &str = "WITH RECURSIVE functions AS MATERIALIZED (SELECT function, r
          SELECT pgt_id, relid FROM below UNION SELECT b.pgt_id, p.relid FROM below b JOIN parts p ON p.root = b.relid), \
      enums (print) AS MATERIALIZED (SELECT md5(string_agg(concat_ws(':', oid, enumtypid, enumsortorder, enumlabel), ',' ORDER BY oid)) \
          FROM pg_enum), \
+     domains (print) AS MATERIALIZED (SELECT md5(string_agg(concat_ws(':', t.oid, t.typnotnull, k.conname, k.conbin::text), ',' ORDER BY t.oid, k.oid)) \
+         FROM pg_type t LEFT JOIN pg_constraint k ON k.contypid = t.oid WHERE t.typtype = 'd' AND t.oid >= 16384), \
      bodies (print) AS MATERIALIZED (SELECT md5(string_agg(concat_ws(':', oid, proname, prorettype, proargtypes, proisstrict, \
              provolatile, prosecdef, proconfig, prosqlbody), ',' ORDER BY oid)) \
          FROM pg_proc WHERE prosqlbody IS NOT NULL AND oid >= 16384), \
@@ -103,9 +105,10 @@ const LOAD: &str = "WITH RECURSIVE functions AS MATERIALIZED (SELECT function, r
               JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_proc'::regclass \
               JOIN pg_proc p ON p.oid = d.refobjid WHERE r.ev_class = c.oid), \
              CASE WHEN EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \
-                     AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) AND d.refobjid >= 16384 \
+                     AND (d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) AND d.refobjid >= 16384 \
+                         OR d.refclassid = 'pg_type'::regclass) \
                      WHERE r.ev_class = c.oid) \
-                 THEN (SELECT print FROM bodies) END), \
+                 THEN concat_ws(':', (SELECT print FROM bodies), (SELECT print FROM domains)) END), \
              c.relrowsecurity, \
              EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.atttypid >= 16384) \
                  OR EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid \

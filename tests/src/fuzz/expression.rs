@@ -53,7 +53,8 @@ impl Scope {
                 format!("greatest({}, {})", self.simple(kind, rng), self.simple(kind, rng))
             }
             _ => match kind {
-                Kind::Int4 => match rng.random_range(0..10) {
+                Kind::Int4 => match rng.random_range(0..11) {
+                    10 => format!("({}::key + 1)", self.simple(kind, rng)),
                     9 => format!("({} << 2 >> 1)", self.simple(kind, rng)),
                     7 => {
                         let (text, list) = (self.simple(Kind::Text, rng), self.simple(Kind::List, rng));

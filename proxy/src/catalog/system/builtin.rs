@@ -125,10 +125,16 @@ async fn read_types(
     filter: &(dyn ToSql + Sync),
 ) -> Result<(), CatalogError> {
     let sql = format!(
-        "SELECT t.oid, n.nspname::text, t.typname::text, t.typlen, t.typtype::text, t.typbasetype, t.typelem
+        "SELECT t.oid, n.nspname::text, t.typname::text, t.typlen, t.typtype::text, t.typbasetype, t.typelem, t.typnotnull,
+             CASE WHEN t.typtype = 'd' THEN ARRAY(SELECT k.conname::text FROM pg_constraint k
+                 WHERE k.contypid = t.oid AND k.contype = 'c' ORDER BY k.conname) END,
+             CASE WHEN t.typtype = 'd' THEN ARRAY(SELECT k.conbin::text FROM pg_constraint k
+                 WHERE k.contypid = t.oid AND k.contype = 'c' ORDER BY k.conname) END
          FROM (SELECT * FROM pg_type WHERE {condition}) t JOIN pg_namespace n ON n.oid = t.typnamespace"
     );
     for row in client.query(&sql, &[filter]).await? {
+        let names: Option<Vec<String>> = row.try_get(8)?;
+        let trees: Option<Vec<String>> = row.try_get(9)?;
         let entry = TypeEntry {
             schema: row.try_get(1)?,
             name: row.try_get(2)?,
@@ -136,6 +142,8 @@ async fn read_types(
             kind: letter(&row, 4)?,
             base: row.try_get(5)?,
             element: row.try_get(6)?,
+            not_null: row.try_get(7)?,
+            checks: names.unwrap_or_default().into_iter().zip(trees.unwrap_or_default()).collect(),
         };
         let oid: u32 = row.try_get(0)?;
         if entry.kind == 'e' {

@@ -144,15 +144,15 @@ impl SystemCatalog {
         }
     }
 
-    /// Reads these objects, and what the bodies of functions among them name.
+    /// Reads these objects, and what the bodies of functions and the constraints of domains among them name.
     async fn require_objects(&mut self, client: &Client, named: &References) -> Result<(), CatalogError> {
         let mut named = named.clone();
         loop {
             let read = self.read_objects(client, &named).await?;
             named = References::default();
-            for body in read.iter().filter_map(|oid| self.catalog.functions.get(oid)?.body.as_ref()) {
+            for tree in &read {
                 // What cannot be read is not lowered either.
-                if let Ok(tree) = parse(body) {
+                if let Ok(tree) = parse(tree) {
                     named.extend(references(&tree));
                 }
             }
@@ -162,8 +162,8 @@ impl SystemCatalog {
         }
     }
 
-    /// The functions that were not known before.
-    async fn read_objects(&mut self, client: &Client, named: &References) -> Result<Vec<u32>, CatalogError> {
+    /// Bodies and constraints that were not known before.
+    async fn read_objects(&mut self, client: &Client, named: &References) -> Result<Vec<String>, CatalogError> {
         let unknown = |set: &BTreeSet<u32>, known: &dyn Fn(&u32) -> bool| -> Vec<u32> {
             set.iter().copied().filter(|oid| *oid >= FIRST_USER_OID && !known(oid)).collect()
         };
@@ -178,8 +178,12 @@ impl SystemCatalog {
             }
         }
         let mut types = unknown(&types, &|oid| self.catalog.types.contains_key(oid));
+        let mut trees = Vec::new();
         while !types.is_empty() {
             builtin::types(client, &mut self.catalog, &types).await?;
+            let constraints =
+                types.iter().filter_map(|oid| self.catalog.types.get(oid)).flat_map(|entry| &entry.checks);
+            trees.extend(constraints.map(|(_, tree)| tree.clone()));
             // Below domains.
             let below = types.iter().filter_map(|oid| Some(self.catalog.types.get(oid)?.base)).collect();
             types = unknown(&below, &|oid| self.catalog.types.contains_key(oid));
@@ -188,6 +192,7 @@ impl SystemCatalog {
         let collations = unknown(&named.collations, &|oid| self.catalog.collations.contains_key(oid));
         builtin::collations(client, &mut self.catalog, &collations).await?;
         letters::require(client, &mut self.catalog, named).await?;
-        Ok(functions)
+        trees.extend(functions.iter().filter_map(|oid| self.catalog.functions.get(oid)?.body.clone()));
+        Ok(trees)
     }
 }
