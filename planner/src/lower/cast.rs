@@ -77,7 +77,7 @@ impl ExprLowerer<'_, '_> {
             }
             "CONST" if node.bool("constisnull")? => Ok(Some(Expr::Const(Value::Null))),
             // Each element under another name: they are held alike.
-            "VAR" | "FUNCEXPR" | "OPEXPR" | "COALESCEEXPR" | "CASEEXPR" => {
+            "VAR" | "FUNCEXPR" | "OPEXPR" | "COALESCEEXPR" | "CASEEXPR" | "SUBLINK" => {
                 let array = self.expr(node)?;
                 if element_type(array.kind.oid).is_none() {
                     let name = self.lowering.type_name(array.kind.oid);
@@ -175,7 +175,6 @@ impl ExprLowerer<'_, '_> {
                 Ok(converted)
             }
             "PARAM" => unsupported("ANY or ALL over a cast array parameter"),
-            "SUBLINK" => unsupported("ANY or ALL over an array from a subquery"),
             _ => unsupported("ANY or ALL over a computed array"),
         }
     }

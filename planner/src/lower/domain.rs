@@ -4,6 +4,7 @@
 
 use super::error::LowerError;
 use super::expr::{Columns, Frame};
+use super::order::OrderedRows;
 use super::select::project;
 use super::{Level, Lowering, unsupported};
 use crate::expr::Expr;
@@ -112,6 +113,17 @@ impl Lowering<'_> {
         Ok(Dependent { plan, exprs: domain.exprs.clone() })
     }
 
+    /// As [`Self::dependent`], with what the rows are sorted by, and what the domain's columns are.
+    pub(super) fn ordered_over_domain(
+        &mut self,
+        node: &Node,
+        frames: &[Frame<'_>],
+    ) -> Result<(OrderedRows, Vec<Expr>), LowerError> {
+        let domain = self.domain(&[node], frames)?;
+        let rows = self.carrying_ordered(node, frames[0].level, domain.outer.clone(), domain.rows())?;
+        Ok((rows, domain.exprs))
+    }
+
     /// A query whose FROM begins with `carried`, and which keeps the columns of that in front of its own. `outer` says
     /// where the columns of the queries around it stand in `carried`.
     pub(super) fn carrying(
@@ -121,10 +133,27 @@ impl Lowering<'_> {
         outer: Vec<Columns>,
         carried: Plan,
     ) -> Result<Plan, LowerError> {
+        Ok(super::without_order(self.carrying_ordered(node, parent, outer, carried)?.shown().plan))
+    }
+
+    fn carrying_ordered(
+        &mut self,
+        node: &Node,
+        parent: &Level<'_>,
+        outer: Vec<Columns>,
+        carried: Plan,
+    ) -> Result<OrderedRows, LowerError> {
         self.nested(|lowering| {
             let query = Query::read(node)?;
-            let level = Level { query: &query, parent: Some(parent), outer, carried: Some(carried) };
-            Ok(super::without_order(lowering.select(&level)?.plan))
+            lowering.ordered_select(&Level { query: &query, parent: Some(parent), outer, carried: Some(carried) })
+        })
+    }
+
+    /// The rows of a query that mentions nothing of the queries around it.
+    pub(super) fn ordered_rows(&mut self, node: &Node, parent: &Level<'_>) -> Result<OrderedRows, LowerError> {
+        self.nested(|lowering| {
+            let query = Query::read(node)?;
+            lowering.ordered_select(&Level::new(&query, Some(parent)))
         })
     }
 

@@ -7,6 +7,7 @@
 mod aggregate;
 mod aggregate_kind;
 mod arguments;
+mod array_subquery;
 mod cast;
 mod constant;
 mod constant_json;

@@ -13,6 +13,31 @@ use crate::tree::Node;
 use crate::types::{ColumnType, oid};
 use crate::value::Value;
 
+/// The rows of a query, and what they are sorted by.
+pub(super) struct OrderedRows {
+    /// Columns that are carried, columns that are shown, and columns that only the keys mention.
+    pub plan: Plan,
+    pub keys: Vec<SortKey>,
+    /// How many columns are carried.
+    pub carried: usize,
+    /// Of the shown columns.
+    pub names: Vec<String>,
+}
+
+impl OrderedRows {
+    /// Without the columns that only the keys mention.
+    pub fn shown(self) -> LoweredQuery {
+        let OrderedRows { mut plan, carried, names, .. } = self;
+        let width = carried + names.len();
+        if plan.columns.len() > width {
+            let kept = plan.columns[..width].iter().cloned().enumerate();
+            let kept = kept.map(|(i, kind)| (Expr::Column(i), kind)).collect();
+            plan = project(plan, kept);
+        }
+        LoweredQuery { plan, names }
+    }
+}
+
 impl Lowering<'_> {
     /// `targets` are the lowered select list over `plan`, hidden targets included.
     pub(super) fn finish(
@@ -20,7 +45,7 @@ impl Lowering<'_> {
         plan: Plan,
         targets: Vec<Typed>,
         level: &Level<'_>,
-    ) -> Result<LoweredQuery, LowerError> {
+    ) -> Result<OrderedRows, LowerError> {
         let query = level.query;
         let visible: Vec<usize> = (0..targets.len()).filter(|i| !query.targets[*i].junk).collect();
         let names = visible.iter().map(|i| query.targets[*i].name.unwrap_or("?column?").to_owned()).collect();
@@ -48,19 +73,14 @@ impl Lowering<'_> {
             return unsupported("LIMIT without ORDER BY");
         }
         if query.with_ties {
-            plan = self.first_with_ties(plan, carried.len(), keys, limit, offset)?;
+            plan = self.first_with_ties(plan, carried.len(), keys.clone(), limit, offset)?;
         } else if level.carried.is_some() {
-            plan = first_of_all(plan, carried.len(), keys, limit, offset)?;
+            plan = first_of_all(plan, carried.len(), keys.clone(), limit, offset)?;
         } else if !keys.is_empty() || limit.is_some() || offset.is_some() {
             let columns = plan.columns.clone();
-            plan = Plan { node: PlanNode::Sort { input: Box::new(plan), keys, limit, offset }, columns };
+            plan = Plan { node: PlanNode::Sort { input: Box::new(plan), keys: keys.clone(), limit, offset }, columns };
         }
-        if shown.len() > visible.len() {
-            let kept = plan.columns[..carried.len() + visible.len()].iter().cloned().enumerate();
-            let kept = kept.map(|(i, kind)| (Expr::Column(i), kind)).collect();
-            plan = project(plan, kept);
-        }
-        Ok(LoweredQuery { plan, names })
+        Ok(OrderedRows { plan, keys, carried: carried.len(), names })
     }
 
     /// DISTINCT ON: the first row, by ORDER BY, of each group of rows that agree in its expressions. Which of several

@@ -30,7 +30,7 @@ impl ExprLowerer<'_, '_> {
             4 => "scalar subquery",
             EXISTS | ALL | ANY => return self.mark(node),
             3 => return unsupported("row comparison with a subquery"),
-            6 => return unsupported("ARRAY(subquery)"),
+            6 => return self.array_subquery(node),
             _ => return unsupported("subquery of this kind"),
         };
         let query = node.child("subselect")?;

@@ -2,6 +2,7 @@
 
 use super::error::LowerError;
 use super::expr::{Columns, ExprLowerer, Typed};
+use super::order::OrderedRows;
 use super::parts::{Parts, ScalarPart, WindowPart};
 use super::set_returning::target_sets;
 use super::{Level, LoweredQuery, Lowering, unsupported};
@@ -39,6 +40,10 @@ impl SelectList {
 
 impl Lowering<'_> {
     pub(super) fn select(&mut self, level: &Level<'_>) -> Result<LoweredQuery, LowerError> {
+        Ok(self.ordered_select(level)?.shown())
+    }
+
+    pub(super) fn ordered_select(&mut self, level: &Level<'_>) -> Result<OrderedRows, LowerError> {
         let query = level.query;
         if let Some(clause) = query.unsupported {
             return unsupported(clause);

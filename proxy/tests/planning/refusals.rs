@@ -70,7 +70,6 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT j FROM t EXCEPT ALL SELECT j FROM t", "EXCEPT ALL on type jsonb"),
     ("SELECT id, (SELECT t_id FROM u WHERE u.id = t.id LIMIT 1) AS x FROM t", "LIMIT without ORDER BY"),
     ("SELECT id, (SELECT max(u.id) FROM u WHERE arr = '{1}') AS x FROM t", "correlation by an array"),
-    ("SELECT id, ARRAY(SELECT u.id FROM u) AS x FROM t", "ARRAY(subquery)"),
     (
         "SELECT t.id FROM t LEFT JOIN u ON EXISTS (SELECT 1 FROM u v WHERE v.id = t.a + u.t_id)",
         "subquery in a join condition that depends on both sides",
@@ -102,6 +101,8 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT json_object_agg(b, t ORDER BY id) AS s FROM t", "whole-row reference"),
     ("SELECT t AS whole FROM t", "whole-row reference"),
     ("SELECT t IS NULL AS r FROM t", "IS NULL of a row"),
+    ("SELECT ARRAY(SELECT t_id FROM u) AS a FROM t", "ARRAY(subquery) without ORDER BY"),
+    ("SELECT ARRAY(SELECT arr FROM t ORDER BY id) AS a FROM u", "ARRAY(subquery) of type integer[]"),
     ("SELECT id FROM t WHERE (1, 2) < (1, 3)", "row comparison without columns"),
     ("SELECT format('%s', c::float8) AS f FROM t", "concatenation with a value of type double precision"),
     ("SELECT ARRAY[arr, arr] AS x FROM t", "ARRAY[…] of several dimensions"),

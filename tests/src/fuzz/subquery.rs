@@ -90,7 +90,11 @@ pub(super) fn scalar(scope: &Scope, rng: &mut StdRng) -> (String, Kind) {
         && rng.random_bool(0.3)
     {
         let from = format!("FROM {} s WHERE {theirs} <= {mine}", relation.name);
-        return match rng.random_range(0..3) {
+        return match rng.random_range(0..4) {
+            3 => {
+                let limit = ["", "", " LIMIT 2"][rng.random_range(0..3)];
+                (format!("ARRAY(SELECT {theirs} {from} ORDER BY {theirs} DESC{limit})"), Kind::Other)
+            }
             0 => (format!("(SELECT {call} {from})"), kind),
             1 => (format!("(SELECT {theirs} {from} ORDER BY {theirs} DESC NULLS LAST LIMIT 1)"), of),
             _ => (format!("(SELECT count(*) FROM (SELECT DISTINCT {theirs} {from}) d)"), Kind::Int8),
