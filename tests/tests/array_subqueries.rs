@@ -6,7 +6,7 @@ use weir_tests::postgres::TestServer;
 use weir_tests::rng;
 use weir_tests::weir::TestWeir;
 
-const VIEWS: [&str; 9] = [
+const VIEWS: [&str; 10] = [
     "SELECT p.id, ARRAY(SELECT t.tag FROM tags t WHERE t.post = p.id ORDER BY t.tag, t.id) AS tags FROM posts p",
     "SELECT p.id, ARRAY(SELECT t.tag FROM tags t WHERE t.post = p.id ORDER BY t.n DESC NULLS LAST, t.id LIMIT 2) AS most FROM posts p",
     "SELECT id, ARRAY(SELECT DISTINCT n FROM tags ORDER BY n) AS ns FROM posts",
@@ -14,6 +14,7 @@ const VIEWS: [&str; 9] = [
     "SELECT p.id, ARRAY(SELECT count(*) FROM tags t WHERE t.post = p.id GROUP BY t.tag ORDER BY count(*) DESC) AS counts FROM posts p",
     "SELECT p.id, array_to_string(ARRAY(SELECT t.tag FROM tags t WHERE t.post = p.id ORDER BY t.tag), '+', '*') AS shown FROM posts p \
      WHERE 'a' = ANY (ARRAY(SELECT t.tag FROM tags t WHERE t.post = p.id ORDER BY t.tag)) OR p.id > 3",
+    "SELECT p.id FROM posts p WHERE p.id = ANY (ARRAY(SELECT t.n FROM tags t)) AND p.title <> ALL (ARRAY(SELECT t.tag FROM tags t WHERE t.n = p.id))",
     "SELECT l.title, ARRAY(SELECT t.m FROM tags t WHERE t.post = l.last ORDER BY t.m DESC, t.id) AS moods \
      FROM (SELECT title, max(id) AS last FROM posts GROUP BY title) l",
     "SELECT ARRAY(SELECT t.d FROM tags t ORDER BY t.id OFFSET 1 LIMIT 3) AS few, ARRAY(SELECT t.tag FROM tags t WHERE false ORDER BY 1) AS none",

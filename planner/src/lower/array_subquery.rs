@@ -6,16 +6,23 @@ use super::order::OrderedRows;
 use super::parts::ScalarPart;
 use super::select::project;
 use super::sublink::reaches_out;
-use super::unsupported;
+use super::{has_order, unsupported};
 use crate::expand::type_of;
 use crate::expr::Expr;
-use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan};
+use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan, SortKey};
 use crate::tree::{Node, Tree};
-use crate::types::{ColumnType, oid};
+use crate::types::{Collation, ColumnType, oid};
 use crate::value::{Array, Value, array_type};
 
+/// Whether the order of a list can be seen, or is as good as any other (`= ANY`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ListOrder {
+    Matters,
+    Any,
+}
+
 impl ExprLowerer<'_, '_> {
-    pub(super) fn array_subquery(&mut self, node: &Node) -> Result<Typed, LowerError> {
+    pub(super) fn array_subquery(&mut self, node: &Node, order: ListOrder) -> Result<Typed, LowerError> {
         let query = node.child("subselect")?;
         let frames = self.frames.clone();
         let Some(frame) = frames.first().copied() else { return unsupported("ARRAY(subquery)") };
@@ -25,10 +32,7 @@ impl ExprLowerer<'_, '_> {
         } else {
             (self.lowering.ordered_rows(query, frame.level)?, None)
         };
-        let OrderedRows { plan, keys: order, carried, .. } = rows;
-        if order.is_empty() {
-            return unsupported("ARRAY(subquery) without ORDER BY");
-        }
+        let OrderedRows { plan, mut keys, carried, .. } = rows;
         // Rows that the list puts in order need not come in it.
         let plan = match plan.node {
             PlanNode::Sort { input, limit: None, offset: None, .. } => *input,
@@ -39,6 +43,13 @@ impl ExprLowerer<'_, '_> {
         let (Some(array), true) = (array_type(input.oid), first_type(query) == Some(input.oid)) else {
             return unsupported(format!("ARRAY(subquery) of type {}", self.lowering.type_name(input.oid)));
         };
+        if keys.is_empty() {
+            if order == ListOrder::Matters || !has_order(input.oid) {
+                return unsupported("ARRAY(subquery) without ORDER BY");
+            }
+            let kind = ColumnType { collation: Collation::Bytes, ..input.clone() };
+            keys.push(SortKey { expr: Expr::Column(carried), kind, descending: false, nulls_first: false });
+        }
         let output = ColumnType { oid: array, ..input.clone() };
         let element = input.oid;
         let call = AggregateCall {
@@ -46,13 +57,13 @@ impl ExprLowerer<'_, '_> {
             args: vec![Expr::Column(carried)],
             distinct: false,
             filter: None,
-            order,
+            order: keys,
             input: Some(input),
             output: output.clone(),
         };
         let columns: Vec<ColumnType> = plan.columns[..carried].iter().cloned().chain([output.clone()]).collect();
-        let keys: Vec<Expr> = (0..carried).map(Expr::Column).collect();
-        let node = PlanNode::Aggregate { input: Box::new(plan), keys, aggregates: vec![call] };
+        let groups = (0..carried).map(Expr::Column).collect();
+        let node = PlanNode::Aggregate { input: Box::new(plan), keys: groups, aggregates: vec![call] };
         let lists = Plan { node, columns: columns.clone() };
         // Of a group there is a list; of nothing at all, and beside a row without a group, there is the empty one.
         let empty = Expr::Const(Value::Array(Array::list(element, vec![]).into()));

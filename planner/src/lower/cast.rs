@@ -1,9 +1,11 @@
 //! Casts that are not function calls: relabelling, through text, COLLATE; and the elements of array operands.
 
+use super::array_subquery::ListOrder;
 use super::constant::decode_array;
 use super::error::LowerError;
 use super::expr::{ExprLowerer, Typed};
 use super::kinds::{Representation, representation};
+use super::sublink::ARRAY;
 use super::unsupported;
 use crate::expr::Expr;
 use crate::functions::{array_slice, array_subscript};
@@ -78,7 +80,8 @@ impl ExprLowerer<'_, '_> {
             "CONST" if node.bool("constisnull")? => Ok(Some(Expr::Const(Value::Null))),
             // Each element under another name: they are held alike.
             "VAR" | "FUNCEXPR" | "OPEXPR" | "COALESCEEXPR" | "CASEEXPR" | "SUBLINK" => {
-                let array = self.expr(node)?;
+                let is_list = node.label == "SUBLINK" && node.int("subLinkType")? == ARRAY;
+                let array = if is_list { self.array_subquery(node, ListOrder::Any)? } else { self.expr(node)? };
                 if element_type(array.kind.oid).is_none() {
                     let name = self.lowering.type_name(array.kind.oid);
                     return unsupported(format!("ANY or ALL over an array of type {name}"));

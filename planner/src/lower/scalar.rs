@@ -2,12 +2,13 @@
 //! grouped by what it is compared with there, and looked up by the row's own values.
 
 use super::aggregate::of_no_rows;
+use super::array_subquery::ListOrder;
 use super::domain::Dependent;
 use super::error::LowerError;
 use super::expr::{ExprLowerer, Frame, Typed};
 use super::parts::{Reference, ScalarPart};
 use super::select::{filter, project};
-use super::sublink::{ALL, ANY, EXISTS, conjuncts, reaches_out};
+use super::sublink::{ALL, ANY, ARRAY, EXISTS, conjuncts, reaches_out};
 use super::{Level, unsupported};
 use crate::Collation;
 use crate::eval::{EvalContext, Tuple};
@@ -30,7 +31,7 @@ impl ExprLowerer<'_, '_> {
             4 => "scalar subquery",
             EXISTS | ALL | ANY => return self.mark(node),
             3 => return unsupported("row comparison with a subquery"),
-            6 => return self.array_subquery(node),
+            ARRAY => return self.array_subquery(node, ListOrder::Matters),
             _ => return unsupported("subquery of this kind"),
         };
         let query = node.child("subselect")?;

@@ -18,6 +18,7 @@ use crate::value::Value;
 pub(super) const EXISTS: i64 = 0;
 pub(super) const ALL: i64 = 1;
 pub(super) const ANY: i64 = 2;
+pub(super) const ARRAY: i64 = 6;
 
 impl Lowering<'_> {
     /// WHERE: plain conditions first, then the joins that subqueries became.
