@@ -255,10 +255,9 @@ impl Generator {
     }
 }
 
-/// Rows by SQL equality, in some order of their own.
+/// Rows as they look, in some order of their own.
 fn bag(rows: &[Vec<Value>]) -> Vec<String> {
-    let mut rows: Vec<String> =
-        rows.iter().map(|row| format!("{:?}", row.iter().map(Value::canonical).collect::<Vec<_>>())).collect();
+    let mut rows: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
     rows.sort();
     rows
 }
