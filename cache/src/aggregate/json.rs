@@ -4,8 +4,9 @@ use super::listed::ListedValues;
 use std::collections::BTreeMap;
 use weir_planner::plan::AggregateCall;
 use weir_planner::render::json::encode_json_string;
+use weir_planner::types::oid;
 use weir_planner::value::element_type;
-use weir_planner::{EvalError, Value};
+use weir_planner::{ColumnType, EvalError, Value};
 
 /// The text of an argument; NULL is JSON's.
 fn part(value: &Value) -> &[u8] {
@@ -18,8 +19,9 @@ fn part(value: &Value) -> &[u8] {
 
 /// An array of the first arguments; NULL without rows.
 pub(super) fn json_array(listed: &ListedValues, call: &AggregateCall, binary: bool) -> Result<Value, EvalError> {
-    // `json_agg_transfn` begins a line for each array but the first.
-    let in_lines = !binary && call.input.as_ref().is_some_and(|kind| element_type(kind.oid).is_some());
+    // `json_agg_transfn` begins a line for each array and row but the first.
+    let is_long = |kind: &ColumnType| kind.oid == oid::RECORD || element_type(kind.oid).is_some();
+    let in_lines = !binary && call.input.as_ref().is_some_and(is_long);
     let mut out: Vec<u8> = Vec::new();
     listed.for_each(call.distinct, |arguments| {
         out.extend_from_slice(if out.is_empty() { b"[" } else { b", " });

@@ -17,6 +17,8 @@ pub enum JsonParts {
     /// Keys, each with its value.
     JsonObject,
     JsonbObject,
+    /// The same as a json made of a row, without blanks (`composite_to_json`).
+    JsonRow,
 }
 
 /// The function that puts the parts together.
@@ -26,6 +28,7 @@ pub fn json_of_parts(parts: JsonParts) -> &'static Function {
         JsonParts::JsonbArray => &JSONB_ARRAY,
         JsonParts::JsonObject => &JSON_OBJECT,
         JsonParts::JsonbObject => &JSONB_OBJECT,
+        JsonParts::JsonRow => &JSON_ROW,
     }
 }
 
@@ -47,7 +50,14 @@ static JSON_OBJECT: Function = Function {
     symbol: "json of members",
     strict: false,
     settings: SettingSet::NONE,
-    eval: |args, _| Ok(Opaque(object(members(args)?.into_iter(), b" : ").into())),
+    eval: |args, _| Ok(Opaque(object(members(args)?.into_iter(), b", ", b" : ").into())),
+};
+
+static JSON_ROW: Function = Function {
+    symbol: "json of a row",
+    strict: false,
+    settings: SettingSet::NONE,
+    eval: |args, _| Ok(Opaque(object(members(args)?.into_iter(), b",", b":").into())),
 };
 
 /// Members by the length of their keys, then bytes, each with its last value.
@@ -58,7 +68,7 @@ static JSONB_OBJECT: Function = Function {
     eval: |args, _| {
         let sorted: BTreeMap<(usize, &[u8]), &[u8]> =
             members(args)?.into_iter().map(|(key, value)| ((key.len(), key), value)).collect();
-        jsonb(object(sorted.into_iter().map(|((_, key), value)| (key, value)), b": "))
+        jsonb(object(sorted.into_iter().map(|((_, key), value)| (key, value)), b", ", b": "))
     },
 };
 
@@ -93,10 +103,10 @@ fn members<'a>(args: &[&'a Value]) -> Result<Vec<Member<'a>>, EvalError> {
     args.chunks(2).map(member).collect()
 }
 
-fn object<'a>(members: impl Iterator<Item = (&'a [u8], &'a [u8])>, colon: &[u8]) -> Vec<u8> {
+fn object<'a>(members: impl Iterator<Item = (&'a [u8], &'a [u8])>, comma: &[u8], colon: &[u8]) -> Vec<u8> {
     let mut out = vec![b'{'];
     for (key, value) in members {
-        out.extend_from_slice(if out.len() > 1 { b", " } else { b"" });
+        out.extend_from_slice(if out.len() > 1 { comma } else { b"" });
         encode_json_string(key, &mut out);
         out.extend_from_slice(colon);
         out.extend_from_slice(value);

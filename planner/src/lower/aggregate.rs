@@ -33,10 +33,10 @@ impl ExprLowerer<'_, '_> {
         }
         // Hidden targets are there to be sorted by.
         let mut targets = Vec::new();
-        for target in node.nodes("args")? {
+        for (at, target) in node.nodes("args")?.into_iter().enumerate() {
             targets.push((
                 target.index("ressortgroupref")?,
-                self.expr(target.child("expr")?)?,
+                self.aggregated(entry, at, target.child("expr")?)?,
                 target.bool("resjunk")?,
             ));
         }
@@ -110,6 +110,19 @@ impl ExprLowerer<'_, '_> {
         Ok(Typed { expr, ..result })
     }
 
+    /// The argument number `at`; a value of which JSON is made may be a row as a whole.
+    pub(super) fn aggregated(&mut self, entry: &FunctionEntry, at: usize, node: &Node) -> Result<Typed, LowerError> {
+        let role = match (entry.name.as_str(), at) {
+            ("json_agg", 0) | ("json_object_agg", 1) => JsonRole::Json,
+            ("jsonb_agg", 0) | ("jsonb_object_agg", 1) => JsonRole::Jsonb,
+            _ => return self.expr(node),
+        };
+        match self.row_as_json(node, role)? {
+            Some(expr) => Ok(Typed { expr, kind: ColumnType::new(oid::RECORD), collation: 0 }),
+            None => self.expr(node),
+        }
+    }
+
     /// In which order an aggregate takes its rows: ORDER BY, or with DISTINCT the order of its arguments.
     fn aggregate_order(
         &mut self,
@@ -181,7 +194,8 @@ impl ExprLowerer<'_, '_> {
             AggregateKind::JsonbObjectAgg => &[JsonRole::Key, JsonRole::Jsonb],
             _ => return Ok(()),
         };
-        for (arg, role) in args.iter_mut().zip(roles) {
+        // (A row as a whole is JSON already.)
+        for (arg, role) in args.iter_mut().zip(roles).filter(|(arg, _)| arg.kind.oid != oid::RECORD) {
             let Some(function) = json_image(arg.kind.oid, *role) else {
                 let kind = self.lowering.type_name(arg.kind.oid);
                 return unsupported(format!("{signature} of type {kind}"));

@@ -4,7 +4,7 @@ use super::error::LowerError;
 use super::expr::{ExprLowerer, Typed};
 use super::unsupported;
 use crate::expr::Expr;
-use crate::functions::{JsonParts, JsonRole, json_image, json_of_parts};
+use crate::functions::{JsonParts, JsonRole, json_of_parts};
 use crate::tree::Tree;
 
 impl ExprLowerer<'_, '_> {
@@ -22,6 +22,7 @@ impl ExprLowerer<'_, '_> {
         use JsonParts::*;
         let (parts, roles): (_, &[JsonRole]) = match entry.prosrc.as_str() {
             "to_json" => (None, &[JsonRole::Json]),
+            "row_to_json" if is_whole_row(args) => (None, &[JsonRole::Json]),
             "to_jsonb" => (None, &[JsonRole::Jsonb]),
             "json_build_array" | "json_build_array_noargs" => (Some(JsonArray), &[JsonRole::Json]),
             "jsonb_build_array" | "jsonb_build_array_noargs" => (Some(JsonbArray), &[JsonRole::Jsonb]),
@@ -35,19 +36,13 @@ impl ExprLowerer<'_, '_> {
         if self.lowering.immutable_bodies > 0 {
             return unsupported(format!("{signature}: not immutable"));
         }
-        let args = self.exprs(args)?;
         if args.len() % roles.len() != 0 {
             return unsupported(format!("{signature} of keys and values that are no pairs"));
         }
         let mut images = Vec::with_capacity(args.len());
-        for (arg, role) in args.into_iter().zip(roles.iter().cycle()) {
-            let Some(function) = json_image(arg.kind.oid, *role) else {
-                let kind = self.lowering.type_name(arg.kind.oid);
-                return unsupported(format!("{signature} of type {kind}"));
-            };
-            let uses = &mut self.lowering.uses;
-            uses.settings = uses.settings.union(function.settings);
-            images.push(Expr::Call { function, args: vec![arg.expr] });
+        for (arg, role) in args.iter().zip(roles.iter().cycle()) {
+            let Some(arg) = arg.as_node() else { return unsupported(signature) };
+            images.push(self.json_operand(arg, *role, &signature)?);
         }
         let expr = match (parts, images.pop()) {
             (None, Some(image)) => image,
@@ -59,4 +54,10 @@ impl ExprLowerer<'_, '_> {
         };
         self.typed(expr, result, 0).map(Some)
     }
+}
+
+/// The one argument is a row of FROM as a whole.
+fn is_whole_row(args: &[Tree]) -> bool {
+    let [arg] = args else { return false };
+    arg.as_node().is_some_and(|arg| arg.label == "VAR" && arg.int("varattno") == Ok(0))
 }

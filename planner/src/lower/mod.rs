@@ -36,6 +36,7 @@ mod set_operation;
 mod set_returning;
 mod sublink;
 mod ties;
+mod whole_row;
 mod window;
 
 pub use constant::{DatumError, decode as decode_datum};

@@ -127,6 +127,7 @@ impl<'c> Lowering<'c> {
             targets: vec![],
             range: vec![RangeEntry {
                 name: &entry.name,
+                columns: &[],
                 kind: RangeKind::Relation { oid: 0, with_children: true, sampled: false },
                 lateral: false,
             }],

@@ -57,7 +57,9 @@ impl ExprLowerer<'_, '_> {
         if let Some(found) = self.interval_sum_in_window(node, entry)? {
             return Ok(found);
         }
-        let mut args = self.exprs(node.list("args")?)?;
+        let args = node.nodes("args")?.into_iter().enumerate();
+        let mut args =
+            args.map(|(at, arg)| self.aggregated(entry, at, arg)).collect::<Result<Vec<Typed>, LowerError>>()?;
         let input = args.first().map(|arg| arg.kind.clone());
         let kind = self.window_kind(entry, input.as_ref(), node)?;
         let result = self.typed(Expr::Const(Value::Null), node.oid("wintype")?, node.oid("wincollid")?)?;

@@ -6,6 +6,8 @@ use crate::tree::{AccessError, Node, Tree};
 pub struct RangeEntry<'t> {
     /// Alias or name as the query knows it, for messages.
     pub name: &'t str,
+    /// What its columns are called there; of a relation also those that are dropped, by an empty name.
+    pub columns: &'t [Tree],
     pub kind: RangeKind<'t>,
     pub lateral: bool,
 }
@@ -74,7 +76,9 @@ impl<'t> RangeEntry<'t> {
             9 => RangeKind::Group { columns: node.list("groupexprs")? },
             _ => RangeKind::Other("unknown range table entry"),
         };
-        let name = node.optional("eref")?.map(|alias| alias.word("aliasname")).transpose()?.flatten().unwrap_or("");
-        Ok(RangeEntry { name, kind, lateral: node.bool("lateral")? })
+        let alias = node.optional("eref")?;
+        let name = alias.map(|alias| alias.word("aliasname")).transpose()?.flatten().unwrap_or("");
+        let columns = alias.map(|alias| alias.list("colnames")).transpose()?.unwrap_or_default();
+        Ok(RangeEntry { name, columns, kind, lateral: node.bool("lateral")? })
     }
 }

@@ -98,7 +98,11 @@ const CASES: &[(&str, &str)] = &[
     ),
     ("SELECT json_agg(a) AS s FROM t", "aggregate json_agg(anyelement) without ORDER BY"),
     ("SELECT jsonb_object_agg(1, m) AS s FROM moods", "aggregate jsonb_object_agg(any,any) of type public.mood"),
-    ("SELECT json_object_agg(b, t ORDER BY id) AS s FROM t", "whole-row reference"),
+    ("SELECT array_agg(t ORDER BY id) AS s FROM t", "whole-row reference"),
+    (
+        "SELECT to_jsonb(t) AS j FROM u LEFT JOIN (SELECT id, b FROM t) t USING (id)",
+        "a whole row that an outer join may add",
+    ),
     ("SELECT t AS whole FROM t", "whole-row reference"),
     ("SELECT t IS NULL AS r FROM t", "IS NULL of a row"),
     ("SELECT ARRAY(SELECT t_id FROM u) AS a FROM t", "ARRAY(subquery) without ORDER BY"),
