@@ -106,7 +106,7 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT t AS whole FROM t", "whole-row reference"),
     ("SELECT t IS NULL AS r FROM t", "IS NULL of a row"),
     ("SELECT ARRAY(SELECT t_id FROM u) AS a FROM t", "ARRAY(subquery) without ORDER BY"),
-    ("SELECT ARRAY(SELECT arr FROM t ORDER BY id) AS a FROM u", "ARRAY(subquery) of type integer[]"),
+    ("SELECT ARRAY(SELECT arr FROM t ORDER BY id) AS a FROM u", "ARRAY(subquery) of type _int4"),
     ("SELECT id FROM t WHERE (1, 2) < (1, 3)", "row comparison without columns"),
     ("SELECT format('%s', c::float8) AS f FROM t", "concatenation with a value of type double precision"),
     ("SELECT ARRAY[arr, arr] AS x FROM t", "ARRAY[…] of several dimensions"),
