@@ -36,7 +36,7 @@ impl ExprLowerer<'_, '_> {
         if self.lowering.immutable_bodies > 0 {
             return unsupported(format!("{signature}: not immutable"));
         }
-        if args.len() % roles.len() != 0 {
+        if !args.len().is_multiple_of(roles.len()) {
             return unsupported(format!("{signature} of keys and values that are no pairs"));
         }
         let mut images = Vec::with_capacity(args.len());
