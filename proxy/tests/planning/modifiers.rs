@@ -32,6 +32,9 @@ const CHANGING: &[&str] = &[
     "SELECT price AS x FROM t UNION ALL SELECT cost FROM t WHERE id = 1 AND 2 = 3",
     "SELECT price AS x FROM t UNION ALL SELECT t.cost FROM t JOIN constant c ON c.id = t.id AND c.b IS NOT NULL",
     "SELECT x FROM (SELECT 'a' AS k, price AS x FROM t UNION ALL SELECT 'b', cost FROM t) u WHERE k = 'a'",
+    "SELECT price AS x FROM t UNION ALL SELECT cost FROM t WHERE EXISTS (SELECT FROM settled s WHERE s.id = t.id AND 1 = 2)",
+    "SELECT price AS x FROM t UNION ALL SELECT cost FROM t WHERE id IN (SELECT id FROM constant WHERE a IS NULL)",
+    "WITH none AS (SELECT cost FROM t WHERE false) SELECT price AS x FROM t UNION ALL SELECT cost FROM none",
     "SELECT y.x FROM (SELECT coalesce(0.5::numeric(8,2), cost) AS x FROM t) y",
 ];
 

@@ -47,6 +47,9 @@ impl Found {
         for entry in query.find("rtable").map_or(&[][..], Tree::items).iter().filter_map(Tree::as_node) {
             if let Some(subquery) = entry.find("subquery").and_then(Tree::as_node) {
                 self.query(subquery, &scope, catalog);
+            } else if entry.find("ctename").is_some() {
+                // What WITH names is put in its place, wherever it stands.
+                self.may_be_constant = true;
             } else if let Ok(relation) = entry.oid("relid")
                 && let Some(text) = definition(catalog, relation)
                 && self.views.insert(relation)
@@ -71,6 +74,10 @@ impl Found {
     fn condition(&mut self, condition: &Tree, scope: &Scope<'_>, catalog: &Catalog) {
         self.may_be_constant |= scope.state(condition, catalog).may_be_constant;
         let Some(node) = condition.as_node() else { return };
+        // A subquery becomes a join, which is empty when it is.
+        if let Some(subquery) = node.find("subselect").and_then(Tree::as_node) {
+            self.query(subquery, scope, catalog);
+        }
         let args = node.find("args").map_or(&[][..], Tree::items);
         match node.label.as_str() {
             "BOOLEXPR" => args.iter().for_each(|arg| self.condition(arg, scope, catalog)),
