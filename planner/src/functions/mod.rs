@@ -44,8 +44,8 @@ mod ranges;
 mod regex;
 mod sets;
 mod slices;
-mod template;
 mod text;
+mod text_format;
 mod time_unit;
 mod timestamp;
 mod trim;
@@ -131,7 +131,7 @@ static GROUPS: &[&[Function]] = &[
     timestamp::FUNCTIONS,
     trim::FUNCTIONS,
     truncate::FUNCTIONS,
-    template::FUNCTIONS,
+    text_format::FUNCTIONS,
     words::FUNCTIONS,
     zone::FUNCTIONS,
 ];

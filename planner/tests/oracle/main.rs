@@ -5,7 +5,6 @@
 mod aggregates;
 mod equality;
 mod expressions;
-mod formats;
 mod functions;
 mod generate;
 mod images;
@@ -13,3 +12,4 @@ mod input;
 mod patterns;
 mod server;
 mod templates;
+mod text_format;

@@ -196,10 +196,7 @@ fn a_restart_finds_what_happened_meanwhile() {
         }
         stage.direct.execute(meanwhile);
         stage.direct.execute("INSERT INTO p VALUES (25, 2, 100)");
-        stage.weir.start_again();
-        stage.app = RawClient::superuser(&stage.weir.address());
-        stage.reader = RawClient::superuser(&stage.weir.address());
-        stage.reader.execute("SET weir.consistency = 'latest'");
+        stage.start_again();
         stage.live();
         stage.run("UPDATE p SET v = v + 1, k = k + 1 WHERE k = 25");
     }
@@ -224,16 +221,8 @@ fn unwatching_restores_the_leaves() {
     if !by_triggers() {
         assert_eq!(stage.direct.execute(found).scalar(), "p_0 f, p_1 f, p_2 f, p_3 f, p_4 f, p_5 f");
     }
-    stage.weir.stop();
-    let output = std::process::Command::new(weir_tests::weir::binary())
-        .args(["unwatch", "--upstream", &stage.server.url(), "--all"])
-        .output()
-        .expect("weir runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    stage.unwatch();
     assert_eq!(stage.direct.execute(found).scalar(), "p_0 d, p_1 n, p_2 i, p_3 f, p_4 d, p_5 d");
-    let left = "SELECT (SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'weir!_%' ESCAPE '!') \
-         + (SELECT count(*) FROM pg_publication_rel)";
-    assert_eq!(stage.direct.execute(left).scalar(), "0");
     stage.direct.execute("INSERT INTO p VALUES (1, 1, 1); UPDATE p SET v = 2; DELETE FROM p");
 }
 

@@ -1,5 +1,6 @@
 //! The tables of the random test that inherit, its stream tables, and random statements over them.
 
+use crate::shape::write_keyed;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -77,16 +78,7 @@ pub fn write(rng: &mut StdRng, merge: bool) -> String {
         6 | 7 => format!("UPDATE {table} SET v = v + {v}, note = 'changed {note}', g = {g} WHERE k % 5 = {}", k % 5),
         8 => format!("UPDATE {table} SET k = (k + {}) % 100 WHERE k % 7 = {}", rng.random_range(1..60), k % 7),
         9 => format!("DELETE FROM {table} WHERE k % 6 = {} AND v % 2 = {}", k % 6, n % 2),
-        10 => format!(
-            "INSERT INTO keyed VALUES ({k}, {v}), ({}, {v}) ON CONFLICT (id) DO UPDATE SET v = keyed.v + excluded.v",
-            k + 1
-        ),
-        11 if merge => format!(
-            "MERGE INTO keyed d USING (SELECT {k} + i AS id FROM generate_series(0, {n}) i) s ON d.id = s.id \
-             WHEN MATCHED AND d.v < 0 THEN DELETE WHEN MATCHED THEN UPDATE SET v = d.v - 3 \
-             WHEN NOT MATCHED THEN INSERT (id, v) VALUES (s.id, {v})"
-        ),
-        11 => format!("DELETE FROM keyed WHERE id BETWEEN {k} AND {k} + {n}"),
+        10 | 11 => write_keyed(rng, k, v, n, merge),
         12 => format!("INSERT INTO keyless (id, v) VALUES ({k}, {v}), ({k}, {v})"),
         _ => format!("UPDATE names SET name = name || '{note}' WHERE g = {g}"),
     }

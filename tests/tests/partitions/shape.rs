@@ -64,18 +64,25 @@ pub fn write(rng: &mut StdRng, merge: bool) -> String {
         7 => format!("UPDATE deep SET g = {g}, v = v + 1 WHERE v % 3 = {}", k % 3),
         8 => format!("UPDATE {table} SET v = v + {v}, note = 'changed {note}' WHERE k % 5 = {}", k % 5),
         9 => format!("DELETE FROM {table} WHERE k % 6 = {} AND v % 2 = {}", k % 6, n % 2),
-        10 => format!(
+        10 | 11 => write_keyed(rng, k, v, n, merge),
+        12 => format!("UPDATE keyed SET id = id + 1000 * {} WHERE id % 11 = {}", n - 3, k % 11),
+        _ => format!("UPDATE names SET name = name || '{note}' WHERE g = {g}"),
+    }
+}
+
+/// A statement that writes some rows of `keyed`, in one of three ways.
+pub fn write_keyed(rng: &mut StdRng, k: i32, v: i32, n: i32, merge: bool) -> String {
+    match rng.random_range(0..2) {
+        0 => format!(
             "INSERT INTO keyed VALUES ({k}, {v}), ({}, {v}) ON CONFLICT (id) DO UPDATE SET v = keyed.v + excluded.v",
             k + 1
         ),
-        11 if merge => format!(
+        _ if merge => format!(
             "MERGE INTO keyed d USING (SELECT {k} + i AS id FROM generate_series(0, {n}) i) s ON d.id = s.id \
              WHEN MATCHED AND d.v < 0 THEN DELETE WHEN MATCHED THEN UPDATE SET v = d.v - 3 \
              WHEN NOT MATCHED THEN INSERT (id, v) VALUES (s.id, {v})"
         ),
-        11 => format!("DELETE FROM keyed WHERE id BETWEEN {k} AND {k} + {n}"),
-        12 => format!("UPDATE keyed SET id = id + 1000 * {} WHERE id % 11 = {}", n - 3, k % 11),
-        _ => format!("UPDATE names SET name = name || '{note}' WHERE g = {g}"),
+        _ => format!("DELETE FROM keyed WHERE id BETWEEN {k} AND {k} + {n}"),
     }
 }
 

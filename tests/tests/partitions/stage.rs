@@ -102,4 +102,25 @@ impl Stage {
         self.check();
         self.live();
     }
+
+    /// Weir, which was stopped, and the sessions through it.
+    pub fn start_again(&mut self) {
+        self.weir.start_again();
+        self.app = RawClient::superuser(&self.weir.address());
+        self.reader = RawClient::superuser(&self.weir.address());
+        self.reader.execute("SET weir.consistency = 'latest'");
+    }
+
+    /// `weir unwatch --all`, of a Weir that is stopped first. Nothing of it is left at the tables.
+    pub fn unwatch(&mut self) {
+        self.weir.stop();
+        let output = std::process::Command::new(weir_tests::weir::binary())
+            .args(["unwatch", "--upstream", &self.server.url(), "--all"])
+            .output()
+            .expect("weir runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let left = "SELECT (SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'weir!_%' ESCAPE '!') \
+             + (SELECT count(*) FROM pg_publication_rel)";
+        assert_eq!(self.direct.execute(left).scalar(), "0");
+    }
 }

@@ -92,9 +92,7 @@ fn a_new_leaf_without_a_key_takes_updates() {
             stage.check();
         }
     }
-    stage.weir.start_again();
-    stage.reader = RawClient::superuser(&stage.weir.address());
-    stage.reader.execute("SET weir.consistency = 'latest'");
+    stage.start_again();
     stage.live();
 }
 
