@@ -218,6 +218,10 @@ pub enum AggregateKind {
     BitXor,
     /// `var_pop`, `var_samp`, `stddev_pop`, `stddev_samp` and their other names, of an integer type or numeric.
     Spread(Spread),
+    /// The same of float4 or float8.
+    FloatSpread(Spread),
+    /// `covar_…`, `corr`, `regr_…` of two float8, the dependent variable (y) first.
+    FloatPairs(PairStatistic),
     /// `string_agg` of text or bytea.
     StringAgg,
     /// `array_agg` of an element type whose arrays are known.
@@ -236,6 +240,22 @@ pub enum AggregateKind {
     Mode,
     /// The value of the only row, NULL without rows, error 21000 with more: a scalar subquery. Not SQL's own.
     Single,
+}
+
+/// Statistics of pairs (`float8_covar_pop` and those behind it in float.c). S is a sum of products of differences from the mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PairStatistic {
+    CovarPop,
+    CovarSamp,
+    Corr,
+    AvgX,
+    AvgY,
+    Sxx,
+    Syy,
+    Sxy,
+    Slope,
+    Intercept,
+    R2,
 }
 
 impl AggregateKind {

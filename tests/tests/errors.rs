@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 use weir_tests::pair::Pair;
-use weir_tests::postgres::TestServer;
+use weir_tests::postgres::{SUPERUSER, TestServer};
 use weir_tests::weir::{TestWeir, binary};
 use weir_tests::wire::{RawClient, ServerError};
 
@@ -168,6 +168,26 @@ fn what_the_server_lacks_is_named_with_its_remedy() {
     let found = error(&mut client, &create("'x', 'SELECT id FROM item', '1s'"));
     assert_eq!(found.code, "55000");
     assert!(format!("{:?}", found.fields).contains("wal_level"), "{:?}", found.fields);
+}
+
+/// What counts characters or bytes would answer wrongly.
+#[test]
+fn databases_in_other_encodings_are_postgres_own() {
+    let server = TestServer::start();
+    RawClient::superuser(&server.address())
+        .execute("CREATE DATABASE other ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    let url = server.url();
+    let url = format!("{}/other", url.rsplit_once('/').expect("a URL with a database").0);
+    let check = Command::new(binary()).args(["check", "--upstream", &url]).output().expect("weir runs");
+    let said = String::from_utf8_lossy(&check.stdout);
+    assert!(!check.status.success() && said.contains("encoding is SQL_ASCII"), "{said}");
+    let weir = TestWeir::start_as(&server, &url, &[]);
+    let parameters = [("user", SUPERUSER), ("database", "other"), ("client_encoding", "UTF8")];
+    let mut client = RawClient::connect(&weir.address(), &parameters, SUPERUSER).expect("a session");
+    client.execute("CREATE TABLE item (id int PRIMARY KEY, t text); INSERT INTO item VALUES (1, 'é')");
+    let found = error(&mut client, &create("'x', 'SELECT id, t FROM item', '1s'"));
+    assert!(format!("{found:?} {:?}", found.fields).contains("encoding is SQL_ASCII"), "{found:?} {:?}", found.fields);
+    assert_eq!(client.execute("SELECT length(t) FROM item").scalar(), "2");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! One aggregate call's state over one group.
 
 use super::distinct::DistinctValues;
-use super::float_sum::FloatSum;
+use super::float_spread::{FloatPairs, FloatSpread};
+use super::float_sum::{FloatSum, Precision};
 use super::listed::ListedValues;
 use super::mode::ModeValues;
 use super::ordered::OrderedValues;
@@ -42,6 +43,8 @@ enum State {
         count: i64,
         sum: Box<FloatSum>,
     },
+    FloatSpread(Box<FloatSpread>),
+    FloatPairs(Box<FloatPairs>),
     Ordered(Box<OrderedValues>),
     Bool {
         trues: i64,
@@ -111,10 +114,13 @@ impl Accumulator {
                 Err(error) => self.fail(error, weight),
             };
         }
-        match call.args.first() {
-            None => self.add_row(weight),
-            Some(Expr::Column(index)) => self.add(row.get(*index), weight),
-            Some(arg) => self.add(&arg.eval(row, context), weight),
+        match &call.args[..] {
+            [] => self.add_row(weight),
+            [y, x] if let State::FloatPairs(_) = &self.state => {
+                self.add_pair(&y.eval(row, context), &x.eval(row, context), weight);
+            }
+            [Expr::Column(index), ..] => self.add(row.get(*index), weight),
+            [arg, ..] => self.add(&arg.eval(row, context), weight),
         }
     }
 
@@ -129,6 +135,16 @@ impl Accumulator {
             }
             Value::Error(error) => self.fail(error.clone(), weight),
             _ => self.add_value(value, weight),
+        }
+    }
+
+    /// Adds both arguments of a statistic over pairs.
+    fn add_pair(&mut self, y: &Value, x: &Value, weight: i64) {
+        match (y, x, &mut self.state) {
+            (Value::Error(error), ..) | (_, Value::Error(error), _) => self.fail(error.clone(), weight),
+            (Value::Null, ..) | (_, Value::Null, _) => {}
+            (Value::Float8(y), Value::Float8(x), State::FloatPairs(pairs)) => pairs.add(*y, *x, weight),
+            _ => self.unexpected(y, weight),
         }
     }
 
@@ -178,15 +194,17 @@ impl Accumulator {
                     None => self.unexpected(value, weight),
                 },
             },
-            State::Float { count, sum } => {
-                let float = match value {
-                    Value::Float8(float) => *float,
-                    Value::Float4(float) => f64::from(*float),
-                    _ => return self.unexpected(value, weight),
-                };
-                *count += weight;
-                sum.add(float, weight);
-            }
+            State::Float { count, sum } => match float(value) {
+                Some(float) => {
+                    *count += weight;
+                    sum.add(float, weight);
+                }
+                None => self.unexpected(value, weight),
+            },
+            State::FloatSpread(spread) => match float(value) {
+                Some(float) => spread.add(float, weight),
+                None => self.unexpected(value, weight),
+            },
             State::Ordered(values) => values.add(value, weight),
             State::Ranked(values) => values.add(value, weight),
             State::Mode(values) => values.add(value, weight),
@@ -200,8 +218,8 @@ impl Accumulator {
                 }
                 None => self.unexpected(value, weight),
             },
-            // Rows come by `update`, keys and all.
-            State::Listed(_) => self.unexpected(value, weight),
+            // Rows come by `update`, with all their arguments and keys.
+            State::Listed(_) | State::FloatPairs(_) => self.unexpected(value, weight),
             State::Bool { trues, falses } => match value {
                 Value::Bool(true) => *trues += weight,
                 Value::Bool(false) => *falses += weight,
@@ -256,6 +274,14 @@ impl Accumulator {
                 AggregateKind::Spread(spread) => numeric_result(state.value(spread)),
                 _ => Value::Null,
             },
+            State::FloatSpread(state) => match call.kind {
+                AggregateKind::FloatSpread(spread) => state.value(spread),
+                _ => Value::Null,
+            },
+            State::FloatPairs(state) => match call.kind {
+                AggregateKind::FloatPairs(statistic) => state.value(statistic),
+                _ => Value::Null,
+            },
             State::Float { count: 0, .. } => Value::Null,
             State::Float { count, sum } => float_result(sum, *count, call),
             State::Ordered(values) => {
@@ -299,7 +325,7 @@ impl Accumulator {
                 | AvgFloat
                 | BoolAnd
                 | BoolOr
-        ) || matches!(kind, Spread(_))
+        ) || matches!(kind, Spread(_) | FloatSpread(_) | FloatPairs(_))
     }
 
     /// A copy, of [small](Accumulator::is_small) states.
@@ -310,6 +336,8 @@ impl Accumulator {
             State::Numeric(sum) => State::Numeric(sum.clone()),
             State::Spread(spread) => State::Spread(spread.clone()),
             State::Float { count, sum } => State::Float { count: *count, sum: sum.clone() },
+            State::FloatSpread(spread) => State::FloatSpread(spread.clone()),
+            State::FloatPairs(pairs) => State::FloatPairs(pairs.clone()),
             State::Bool { trues, falses } => State::Bool { trues: *trues, falses: *falses },
             _ => return None,
         };
@@ -325,6 +353,8 @@ impl Accumulator {
             State::Numeric(sum) => size_of::<NumericSum>() + sum.heap_size(),
             State::Float { sum, .. } => size_of::<FloatSum>() + sum.bytes(),
             State::Spread(spread) => size_of::<NumericSpread>() + spread.heap_size(),
+            State::FloatSpread(spread) => size_of::<FloatSpread>() + spread.bytes(),
+            State::FloatPairs(pairs) => size_of::<FloatPairs>() + pairs.bytes(),
             State::Ordered(values) => values.bytes(),
             State::Single(single) => size_of::<SingleValue>() + single.bytes(),
             State::Listed(listed) => size_of::<ListedValues>() + listed.bytes(),
@@ -347,6 +377,8 @@ impl State {
             AggregateKind::SumFloat | AggregateKind::AvgFloat => State::Float { count: 0, sum: Box::default() },
             AggregateKind::Min | AggregateKind::Max => State::Ordered(Box::default()),
             AggregateKind::Spread(_) => State::Spread(Box::default()),
+            AggregateKind::FloatSpread(_) => State::FloatSpread(Box::default()),
+            AggregateKind::FloatPairs(_) => State::FloatPairs(Box::default()),
             AggregateKind::Single => State::Single(Box::default()),
             AggregateKind::BitAnd | AggregateKind::BitOr | AggregateKind::BitXor => {
                 State::Bits { count: 0, ones: Box::new([0; 64]) }
@@ -392,18 +424,28 @@ fn integer(value: &Value) -> Option<i64> {
     }
 }
 
+fn float(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float8(float) => Some(*float),
+        Value::Float4(float) => Some(f64::from(*float)),
+        _ => None,
+    }
+}
+
 /// `float8_avg`, `float8pl`, `float4pl`: a finite input that overflows is an error, an infinite one is not.
 fn float_result(sum: &FloatSum, count: i64, call: &AggregateCall) -> Value {
-    let overflow = || EvalError::new("22003", "value out of range: overflow").into();
-    let Some(total) = sum.value() else { return overflow() };
-    if call.kind == AggregateKind::AvgFloat {
-        return Value::Float8(total / count as f64);
-    }
-    // `float8pl` begins with the first value; `float8_accum`, for averages, with 0.
-    let total = if sum.negative_zeros() == count { -0.0 } else { total };
-    if call.output.oid != oid::FLOAT4 {
-        return Value::Float8(total);
-    }
-    let narrow = total as f32;
-    if narrow.is_infinite() && total.is_finite() { overflow() } else { Value::Float4(narrow) }
+    let value = if call.kind == AggregateKind::AvgFloat {
+        sum.average(count).map(Value::Float8)
+    } else if call.output.oid == oid::FLOAT4 {
+        sum.value(Precision::Single).and_then(narrow).map(Value::Float4)
+    } else {
+        sum.value(Precision::Double).map(Value::Float8)
+    };
+    value.into()
+}
+
+fn narrow(sum: f64) -> Result<f32, EvalError> {
+    let narrow = sum as f32;
+    let overflows = narrow.is_infinite() && sum.is_finite();
+    if overflows { Err(EvalError::out_of_range("value out of range: overflow")) } else { Ok(narrow) }
 }

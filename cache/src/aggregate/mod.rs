@@ -6,6 +6,8 @@
 
 mod accumulator;
 mod distinct;
+mod expansion;
+mod float_spread;
 mod float_sum;
 mod json;
 mod listed;
@@ -15,5 +17,4 @@ mod ranked;
 mod single;
 
 pub use accumulator::Accumulator;
-pub use float_sum::FloatSum;
 pub(crate) use ordered::image_order;

@@ -1,6 +1,6 @@
 //! Aggregates, GROUP BY and HAVING.
 
-use super::aggregate_kind::{aggregate_kind, ordered_set_kind, refusal};
+use super::aggregate_kind::{aggregate_kind, ordered_set_kind};
 use super::domain::same;
 use super::error::{LowerError, Unsupported};
 use super::expr::{ExprLowerer, Typed};
@@ -43,12 +43,15 @@ impl ExprLowerer<'_, '_> {
         let mut args: Vec<Typed> = targets.iter().filter(|(.., junk)| !junk).map(|(_, arg, _)| arg.clone()).collect();
         let input = args.first().map(|arg| arg.kind.clone());
         let direct = node.nodes("aggdirectargs")?;
+        let is_ordinary = node.word("aggkind")? == Some("n");
         let kind = match node.word("aggkind")? {
             Some("n") if direct.is_empty() => aggregate_kind(entry, input.as_ref()),
             Some("o") => ordered_set_kind(entry, input.as_ref()),
             _ => None,
         };
-        let Some(kind) = kind else { return unsupported(refusal(entry, &signature, node)?) };
+        let Some(kind) = kind else {
+            return unsupported(if is_ordinary { signature } else { format!("ordered-set {signature}") });
+        };
         for fraction in direct {
             let fraction = self.expr(fraction)?;
             if !fraction.expr.columns().is_empty() {
@@ -64,7 +67,7 @@ impl ExprLowerer<'_, '_> {
             self.lowering.check_order(&signature, collation)?;
         }
         let distinct = !node.list("aggdistinct")?.is_empty();
-        if distinct && entry.name == "regr_count" {
+        if distinct && (entry.name == "regr_count" || matches!(kind, AggregateKind::FloatPairs(_))) {
             return unsupported(format!("DISTINCT in {signature}"));
         }
         if let (true, Some(arg)) = (distinct, args.first()) {

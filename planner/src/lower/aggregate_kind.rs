@@ -1,10 +1,8 @@
 //! Which aggregates are known, and why others are not.
 
-use super::error::LowerError;
 use super::kinds::{Representation, representation};
 use crate::catalog::FunctionEntry;
-use crate::plan::AggregateKind;
-use crate::tree::Node;
+use crate::plan::{AggregateKind, PairStatistic};
 use crate::types::{ColumnType, oid};
 use crate::value::{self, array_type};
 
@@ -20,7 +18,10 @@ pub(super) fn aggregate_kind(entry: &FunctionEntry, input: Option<&ColumnType>) 
     let integer = matches!(input, Representation::Int2 | Representation::Int4 | Representation::Int8);
     let float = matches!(input, Representation::Float4 | Representation::Float8);
     let numeric = input == Representation::Numeric;
-    let spread = |deviation, sample| (integer || numeric).then_some(Spread(value::Spread { deviation, sample }));
+    let spread = |deviation, sample| {
+        let spread = value::Spread { deviation, sample };
+        if float { Some(FloatSpread(spread)) } else { (integer || numeric).then_some(Spread(spread)) }
+    };
     match entry.name.as_str() {
         "count" | "regr_count" => Some(Count),
         "sum" if input == Representation::Int8 => Some(SumInt8),
@@ -41,6 +42,7 @@ pub(super) fn aggregate_kind(entry: &FunctionEntry, input: Option<&ColumnType>) 
         "var_samp" | "variance" => spread(false, true),
         "stddev_pop" => spread(true, false),
         "stddev_samp" | "stddev" => spread(true, true),
+        name if entry.argument_types == [oid::FLOAT8; 2] => pair_statistic(name).map(FloatPairs),
         "string_agg" if matches!(input, Representation::Text | Representation::Bytea) => Some(StringAgg),
         "array_agg" if array_type(element).is_some() => Some(ArrayAgg),
         "json_agg" => Some(JsonAgg),
@@ -49,6 +51,23 @@ pub(super) fn aggregate_kind(entry: &FunctionEntry, input: Option<&ColumnType>) 
         "jsonb_object_agg" => Some(JsonbObjectAgg),
         _ => None,
     }
+}
+
+fn pair_statistic(name: &str) -> Option<PairStatistic> {
+    Some(match name {
+        "covar_pop" => PairStatistic::CovarPop,
+        "covar_samp" => PairStatistic::CovarSamp,
+        "corr" => PairStatistic::Corr,
+        "regr_avgx" => PairStatistic::AvgX,
+        "regr_avgy" => PairStatistic::AvgY,
+        "regr_sxx" => PairStatistic::Sxx,
+        "regr_syy" => PairStatistic::Syy,
+        "regr_sxy" => PairStatistic::Sxy,
+        "regr_slope" => PairStatistic::Slope,
+        "regr_intercept" => PairStatistic::Intercept,
+        "regr_r2" => PairStatistic::R2,
+        _ => return None,
+    })
 }
 
 /// Aggregates with WITHIN GROUP (orderedsetaggs.c); their order is checked as such.
@@ -71,36 +90,3 @@ pub(super) fn ordered_set_kind_of(name: &str, input: &ColumnType) -> Option<Aggr
         _ => None,
     }
 }
-
-/// Why an aggregate is left to Postgres.
-pub(super) fn refusal(entry: &FunctionEntry, signature: &str, node: &Node) -> Result<String, LowerError> {
-    if node.word("aggkind")? != Some("n") {
-        return Ok(format!("ordered-set {signature}"));
-    }
-    if entry.schema == "pg_catalog" && FLOATING.contains(&entry.name.as_str()) {
-        return Ok(format!("{signature}: its result depends on the order of rows"));
-    }
-    Ok(signature.to_owned())
-}
-
-/// Postgres updates the state of these row by row in floating point (Youngs and Cramer; float.c): another order of rows
-/// gives another last digit.
-const FLOATING: [&str; 17] = [
-    "var_pop",
-    "var_samp",
-    "variance",
-    "stddev_pop",
-    "stddev_samp",
-    "stddev",
-    "covar_pop",
-    "covar_samp",
-    "corr",
-    "regr_avgx",
-    "regr_avgy",
-    "regr_intercept",
-    "regr_r2",
-    "regr_slope",
-    "regr_sxx",
-    "regr_sxy",
-    "regr_syy",
-];

@@ -32,7 +32,8 @@ const OLDEST_MAJOR: i32 = 14;
 pub async fn check(client: &Client, preference: Preference) -> Result<Vec<Finding>, tokio_postgres::Error> {
     let preference = capture::requested(client).await?.unwrap_or(preference);
     let method = preference.resolve(client).await?;
-    let mut findings = settings(client, method).await?;
+    let mut findings: Vec<Finding> = encoding(client).await?.into_iter().collect();
+    findings.extend(settings(client, method).await?);
     findings.extend(privileges(client, method).await?);
     findings.extend(installation(client, method).await?);
     if preference == Preference::Auto && method == Method::Trigger {
@@ -93,6 +94,20 @@ pub fn script(findings: &[Finding]) -> String {
         format!("-- {weight}: {}\n{}\n", finding.problem, finding.remedy)
     };
     findings.iter().map(line).collect()
+}
+
+/// Memory counts characters and compares texts in UTF8. In most other encodings Weir's SQL could not be installed anyway.
+async fn encoding(client: &Client) -> Result<Option<Finding>, tokio_postgres::Error> {
+    let encoding = "SELECT pg_catalog.pg_encoding_to_char(encoding)::text FROM pg_catalog.pg_database \
+         WHERE datname = current_database()";
+    let encoding: String = client.query_one(encoding, &[]).await?.get(0);
+    Ok((encoding != "UTF8").then(|| {
+        let problem = format!("the database's encoding is {encoding}, not UTF8: Weir forwards everything");
+        Finding::fatal(
+            problem,
+            "-- dump it and restore it into a database made with ENCODING 'UTF8' TEMPLATE template0",
+        )
+    }))
 }
 
 async fn settings(client: &Client, method: Method) -> Result<Vec<Finding>, tokio_postgres::Error> {

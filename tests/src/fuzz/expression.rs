@@ -324,6 +324,10 @@ impl Scope {
         if window && !matches!(kind, Kind::Oid | Kind::Other) && rng.random_bool(0.2) {
             return self.listed_in_window(&column, kind, rng);
         }
+        if !window && kind.is_number() && rng.random_bool(if kind == Kind::Float { 0.6 } else { 0.06 }) {
+            let call = self.float_statistic(&column, rng);
+            return (rounded(&self.filtered(call, rng)), Kind::Float);
+        }
         let distinct = if !window && kind.is_plain() && rng.random_bool(0.2) { "DISTINCT " } else { "" };
         let (call, result) = match (rng.random_range(0..10), kind) {
             (0, _) => ("count(*)".to_owned(), Kind::Int8),
@@ -357,4 +361,22 @@ impl Scope {
         };
         (self.filtered(call, rng), result)
     }
+
+    fn float_statistic(&self, column: &str, rng: &mut StdRng) -> String {
+        if rng.random_bool(0.4) {
+            let name = ["variance", "var_pop", "stddev", "stddev_pop"].choose(rng).expect("not empty");
+            let distinct = if rng.random_bool(0.2) { "DISTINCT " } else { "" };
+            return format!("{name}({distinct}{column}::float8)");
+        }
+        let name =
+            ["corr", "covar_pop", "covar_samp", "regr_sxx", "regr_slope", "regr_intercept", "regr_r2", "regr_avgx"];
+        let name = name.choose(rng).expect("not empty");
+        let other = self.simple([Kind::Int4, Kind::Float][rng.random_range(0..2)], rng);
+        format!("{name}({column}::float8, {other}::float8)")
+    }
+}
+
+/// Without the last digits, which depend on the order of rows. What is added is no multiple of what values are.
+fn rounded(statistic: &str) -> String {
+    format!("floor({statistic} * 1024 + 0.37171717)")
 }

@@ -124,6 +124,10 @@ impl Kind {
         matches!(self, Kind::Int2 | Kind::Int4 | Kind::Int8)
     }
 
+    pub fn is_number(self) -> bool {
+        self.is_integer() || matches!(self, Kind::Fixed | Kind::Loose | Kind::Float)
+    }
+
     /// A constant, without NULLs.
     pub fn literal(self, rng: &mut StdRng) -> String {
         let small = rng.random_range(-1..5);

@@ -123,7 +123,7 @@ pub fn aggregate_call(kind: AggregateKind, arg: Option<usize>, input: &Plan) -> 
         AggregateKind::CountRows | AggregateKind::Count | AggregateKind::SumInt => oid::INT8,
         AggregateKind::BitAnd | AggregateKind::BitOr | AggregateKind::BitXor => oid::INT8,
         AggregateKind::StringAgg => oid::TEXT,
-        AggregateKind::SumFloat | AggregateKind::AvgFloat => oid::FLOAT8,
+        AggregateKind::SumFloat | AggregateKind::AvgFloat | AggregateKind::FloatSpread(_) => oid::FLOAT8,
         AggregateKind::Min | AggregateKind::Max | AggregateKind::Mode | AggregateKind::PercentileDisc => {
             input.as_ref().map_or(oid::INT8, |input| input.oid)
         }

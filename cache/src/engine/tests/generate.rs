@@ -12,6 +12,7 @@ use weir_planner::value::Spread;
 use weir_planner::{ColumnType, Expr, Plan, Row, Value};
 
 const DEVIATION: AggregateKind = AggregateKind::Spread(Spread { deviation: true, sample: true });
+const FLOAT_VARIANCE: AggregateKind = AggregateKind::FloatSpread(Spread { deviation: false, sample: false });
 
 /// Columns of every random base table: a small integer, an integer that is rarely zero, a numeric with several images
 /// of the same number, a text, a float.
@@ -383,7 +384,7 @@ impl Plans<'_> {
             let kinds: &[AggregateKind] = match input.columns[index].oid {
                 oid::INT8 => &[Count, SumInt, SumInt8, AvgInt, Min, Max, BitAnd, BitOr, BitXor, DEVIATION],
                 oid::NUMERIC => &[Count, SumNumeric, Min, Max, DEVIATION],
-                oid::FLOAT8 => &[Count, SumFloat, AvgFloat, Min, Max],
+                oid::FLOAT8 => &[Count, SumFloat, AvgFloat, Min, Max, FLOAT_VARIANCE],
                 oid::BOOL => &[Count, BoolAnd, BoolOr],
                 _ => &[Count, Min, Max],
             };

@@ -1,5 +1,6 @@
 //! The meaning of a plan: nested loops over bags, from scratch, nothing shared with the engine but expressions.
 
+use crate::aggregate::Accumulator;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use weir_planner::eval::{EvalContext, Tuple, set_rows};
@@ -314,6 +315,12 @@ fn aggregate(call: &AggregateCall, rows: &[Row]) -> Value {
                 Some(value) => Value::Numeric(value.expect("small test values do not overflow")),
                 None => Value::Null,
             }
+        }
+        // (What it computes is tested where it is; here, that rows come and go.)
+        AggregateKind::FloatSpread(_) => {
+            let mut state = Accumulator::new(call);
+            values.iter().for_each(|value| state.add(value, 1));
+            state.result(call, &context)
         }
         AggregateKind::Mode | AggregateKind::PercentileDisc => {
             let key = &call.order[0];

@@ -129,10 +129,15 @@ BEGIN
 END
 $body$;
 
--- Can changes be captured the way that is in force at all?
+-- Can changes be captured the way that is in force at all? (Another encoding can only come here where its characters allow it.)
 CREATE OR REPLACE FUNCTION pgtrickle.check_capture() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $body$
 BEGIN
+    IF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = 'stream tables need a database in UTF8',
+            DETAIL = format('The database''s encoding is %s.', current_setting('server_encoding')),
+            HINT = 'Dump it and restore it into a database made with ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
     IF pgtrickle.capture_method() = 'wal' AND current_setting('wal_level') <> 'logical' THEN
         RAISE EXCEPTION USING ERRCODE = '55000', MESSAGE = 'stream tables need wal_level = logical, or capture by triggers',
             DETAIL = format('wal_level is %s.', current_setting('wal_level')),
