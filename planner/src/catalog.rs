@@ -39,6 +39,8 @@ pub struct FunctionEntry {
     pub kind: char,
     /// SECURITY DEFINER, or with settings of its own.
     pub shielded: bool,
+    /// `pg_proc.procost`, in halves of an operator, up to a thousand million.
+    pub cost: i32,
     /// The analysed body of a user's function in SQL: `pg_proc.prosqlbody` where Postgres keeps one (RETURN, BEGIN ATOMIC); of
     /// one that it keeps as text (`prosrc`), what the session means by it for which a statement or a view is planned.
     pub body: Option<String>,

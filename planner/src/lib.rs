@@ -2,6 +2,7 @@
 //! plans out. Pure and total: no sockets, no clock, no storage; errors are values.
 
 pub mod catalog;
+pub mod cost;
 pub mod datetime;
 pub mod eval;
 pub mod expand;

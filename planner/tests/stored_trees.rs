@@ -26,6 +26,7 @@ fn function(name: &str, prosrc: &str, kind: char) -> FunctionEntry {
         volatility: 'i',
         kind,
         shielded: false,
+        cost: 2,
         columns: vec![],
         body: None,
     }

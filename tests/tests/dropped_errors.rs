@@ -8,7 +8,7 @@ use weir_tests::weir::TestWeir;
 use weir_tests::wire::RawClient;
 
 /// Over `plain (id, b, t)`, of which row 2500 gets `b = 0`, and `others (id, x)`, which has the first ids.
-const QUERIES: [&str; 146] = [
+const QUERIES: [&str; 152] = [
     "SELECT count(*) FROM plain WHERE id < 10 AND 10 / b > 0",
     "SELECT max(10 / b) FILTER (WHERE id < 10) FROM plain",
     "SELECT o.id, (SELECT max(10 / p.b) FROM plain p WHERE p.id = o.id) FROM others o",
@@ -155,6 +155,12 @@ const QUERIES: [&str; 146] = [
     "SELECT id, b FROM plain ORDER BY id DESC",
     "SELECT id FROM (SELECT id, lag(10 / b) OVER (ORDER BY id) r FROM plain) s WHERE id = 3",
     "SELECT id FROM (SELECT id, count(*) OVER (PARTITION BY 10 / b) r FROM plain) s WHERE id = 3",
+    "SELECT id FROM plain WHERE abs(id + 1 - 1) < 0 AND (id, id) > (id, 10 / b)",
+    "SELECT id FROM plain WHERE abs(id + 1) < 0 AND (id, id) > (id, 10 / b)",
+    "SELECT id FROM plain WHERE above(id, 9999) AND 10 / b > 0",
+    "SELECT id FROM plain WHERE NOT plainly_above(9999, id) AND 10 / b > 0",
+    "SELECT id FROM plain WHERE dearly_above(id, 9999) AND (above(id, 0) OR 10 / b > 0)",
+    "SELECT id FROM plain WHERE among(id, 9999) AND (10 / b > 0 OR 10 / b < 0)",
 ];
 
 /// What is waited for comes within this time, or never.
@@ -184,6 +190,10 @@ fn errors_are_raised_where_postgres_raises_them() {
     through.execute(
         "CREATE TABLE plain (id int, b int, t text); INSERT INTO plain SELECT i, i, 't' || i % 1000 FROM generate_series(1, 3000) i;
          CREATE TABLE others (id int, x int); INSERT INTO others SELECT i, i FROM generate_series(1, 20) i;
+         CREATE FUNCTION above (n int, low int) RETURNS bool STABLE STRICT RETURN coalesce(n, 0) > low;
+         CREATE FUNCTION plainly_above (n int, low int) RETURNS bool STABLE STRICT RETURN n > low;
+         CREATE FUNCTION dearly_above (n int, low int) RETURNS bool STABLE STRICT COST 1000 RETURN coalesce(n, 0) > low;
+         CREATE FUNCTION among (n int, other int) RETURNS bool STABLE STRICT RETURN n IN (1, 2, other);
          ANALYZE; SET weir.consistency = 'latest'",
     );
     let mut reads: Vec<String> = Vec::new();

@@ -1,5 +1,5 @@
-//! Calls of users' functions of which only the body is evaluated: no functions of Postgres'. The first argument is the body,
-//! the others are the call's own, an error of which is one of the whole.
+//! What stands around the body of a user's function, and around what else is written otherwise than in Postgres: no functions of
+//! Postgres'. The first argument is the value.
 
 use super::Function;
 use crate::settings::SettingSet;
@@ -11,6 +11,7 @@ fn without_body() -> EvalError {
     EvalError::unsupported("a call without a body")
 }
 
+/// The others are the call's own arguments, an error of which is one of the whole.
 pub(super) static BODY: Function = Function {
     symbol: "body",
     strict: false,
@@ -19,6 +20,7 @@ pub(super) static BODY: Function = Function {
 };
 
 /// NULL when an argument is.
+/// The same, NULL when an argument is.
 pub(super) static STRICT_BODY: Function = Function {
     symbol: "body of a strict function",
     strict: false,
@@ -28,4 +30,12 @@ pub(super) static STRICT_BODY: Function = Function {
         [body, ..] => Ok(Value::clone(body)),
         [] => Err(without_body()),
     },
+};
+
+/// The second is what it costs in Postgres ([`crate::cost`]).
+pub(super) static COSTING: Function = Function {
+    symbol: "what costs",
+    strict: false,
+    settings: SettingSet::NONE,
+    eval: |args, _| args.first().map(|value| Value::clone(value)).ok_or_else(without_body),
 };

@@ -32,6 +32,11 @@ pub fn json_of_parts(parts: JsonParts) -> &'static Function {
     }
 }
 
+/// One of those that [`json_of_parts`] gives.
+pub(super) fn is_builder(function: &Function) -> bool {
+    [&JSON_ARRAY, &JSONB_ARRAY, &JSON_OBJECT, &JSONB_OBJECT, &JSON_ROW].contains(&function)
+}
+
 static JSON_ARRAY: Function = Function {
     symbol: "json of elements",
     strict: false,

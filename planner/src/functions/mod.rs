@@ -199,6 +199,16 @@ pub fn body_of_strict_call() -> &'static Function {
     &inline::STRICT_BODY
 }
 
+/// An expression and what it costs in Postgres ([`crate::cost`]): no function of Postgres'.
+pub fn costing() -> &'static Function {
+    &inline::COSTING
+}
+
+/// Whether a call of it is a call in Postgres, too.
+pub fn is_called_in_postgres(function: &Function) -> bool {
+    lookup(function.symbol).is_some() || json_build::is_builder(function)
+}
+
 /// Where a row lies beside another in an order: no function of Postgres'.
 pub fn place_in_order() -> &'static Function {
     &order::PLACE

@@ -4,6 +4,7 @@ use super::error::LowerError;
 use super::expr::{ExprLowerer, Typed};
 use super::unsupported;
 use crate::catalog::TypeEntry;
+use crate::cost::{CALL, at_cost, cost};
 use crate::expr::{BooleanTest, Expr};
 use crate::functions::domain_violation;
 use crate::tree::{Node, parse};
@@ -40,7 +41,9 @@ impl ExprLowerer<'_, '_> {
         if branches.is_empty() {
             return Ok(value);
         }
-        Ok(Typed { expr: Expr::Case { branches, otherwise: Box::new(value.expr.clone()) }, ..value })
+        let cost = CALL + cost(&value.expr);
+        let checked = Expr::Case { branches, otherwise: Box::new(value.expr.clone()) };
+        Ok(Typed { expr: at_cost(checked, cost), ..value })
     }
 
     /// The domain and those it is made of.

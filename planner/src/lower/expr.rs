@@ -4,6 +4,7 @@ use super::error::LowerError;
 use super::inline::Body;
 use super::parts::Parts;
 use super::{Level, Lowering, unsupported};
+use crate::cost::{at_cost, cost};
 use crate::expr::{BooleanTest, Expr};
 use crate::query::RangeKind;
 use crate::tree::{Node, Tree};
@@ -230,7 +231,17 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
             let outer = std::mem::replace(&mut self.case_test, test.clone());
             let condition = self.expr(when.child("expr")?);
             self.case_test = outer;
-            branches.push((condition?.expr, self.expr(when.child("result")?)?.expr));
+            let condition = condition?.expr;
+            // Postgres computes what is tested once.
+            let again = test.as_ref().filter(|_| !branches.is_empty()).map_or(0, |test| cost(&test.expr));
+            let condition = match again {
+                0 => condition,
+                again => {
+                    let others = cost(&condition).saturating_sub(again);
+                    at_cost(condition, others)
+                }
+            };
+            branches.push((condition, self.expr(when.child("result")?)?.expr));
         }
         let otherwise = match node.optional("defresult")? {
             Some(result) => self.expr(result)?.expr,

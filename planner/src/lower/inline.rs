@@ -11,6 +11,7 @@ use super::expr::{ExprLowerer, Typed};
 use super::parts::Reference;
 use super::unsupported;
 use crate::catalog::FunctionEntry;
+use crate::cost::{CALL, at_cost, cost};
 use crate::expr::Expr;
 use crate::functions::{body_of_call, body_of_strict_call};
 use crate::query::statement;
@@ -28,13 +29,14 @@ const LARGEST_BODY: usize = 1000;
 pub(super) struct Body {
     function: u32,
     arguments: Vec<Typed>,
-    used: Vec<bool>,
+    /// How often each is used.
+    uses: Vec<usize>,
 }
 
 impl Body {
     /// The argument of that number.
     pub fn argument(&mut self, index: usize) -> Option<Typed> {
-        *self.used.get_mut(index)? = true;
+        *self.uses.get_mut(index)? += 1;
         self.arguments.get(index).cloned()
     }
 }
@@ -92,14 +94,16 @@ impl ExprLowerer<'_, '_> {
         {
             return refuse("of what a set-returning function returns");
         }
-        let (body, used) = match self.in_place(expr, call.function, entry, arguments.clone()) {
+        let (body, uses) = match self.in_place(expr, call.function, entry, arguments.clone()) {
             Err(LowerError::Unsupported(reason)) => return refuse(&reason.to_string()),
             other => other?,
         };
         if body.kind.oid != entry.return_type {
             return refuse("its body is of another type than its result");
         }
-        let expr = with_all_errors(body.expr, &arguments, used, entry.strict);
+        let cost_in_postgres = cost_of_call(entry, &body.expr, &arguments, &uses);
+        let expr = with_all_errors(body.expr, &arguments, &uses, entry.strict);
+        let expr = if cost(&expr) == cost_in_postgres { expr } else { at_cost(expr, cost_in_postgres) };
         let mut size = 0;
         expr.visit(&mut |_| size += 1);
         if size > LARGEST_BODY {
@@ -143,24 +147,24 @@ impl ExprLowerer<'_, '_> {
         Ok(places.into_iter().collect())
     }
 
-    /// The body over these arguments, and which of them it uses. It sees nothing of what is around its call.
+    /// The body over these arguments, and how often it uses each. It sees nothing of what is around its call.
     fn in_place(
         &mut self,
         expr: &Node,
         function: u32,
         entry: &FunctionEntry,
         arguments: Vec<Typed>,
-    ) -> Result<(Typed, Vec<bool>), LowerError> {
+    ) -> Result<(Typed, Vec<usize>), LowerError> {
         let frames = std::mem::take(&mut self.frames);
         let case_test = self.case_test.take();
         let sublink_columns = std::mem::take(&mut self.sublink_columns);
         let settings = std::mem::take(&mut self.lowering.uses.settings);
         let immutable = entry.volatility == 'i';
         self.lowering.immutable_bodies += usize::from(immutable);
-        let used = vec![false; arguments.len()];
-        self.bodies.push(Body { function, arguments, used });
+        let uses = vec![0; arguments.len()];
+        self.bodies.push(Body { function, arguments, uses });
         let lowered = self.expr(expr);
-        let used = self.bodies.pop().map_or(vec![], |body| body.used);
+        let uses = self.bodies.pop().map_or(vec![], |body| body.uses);
         self.lowering.immutable_bodies -= usize::from(immutable);
         let read = std::mem::replace(&mut self.lowering.uses.settings, settings);
         self.lowering.uses.settings = settings.union(read);
@@ -174,7 +178,7 @@ impl ExprLowerer<'_, '_> {
         if immutable && read != SettingSet::NONE {
             return unsupported("declared IMMUTABLE, which its body is not");
         }
-        Ok((lowered, used))
+        Ok((lowered, uses))
     }
 }
 
@@ -209,9 +213,9 @@ fn only_expression(query: &Node) -> Result<Option<&Node>, AccessError> {
 }
 
 /// The body with every error that Postgres may raise, and the NULL of a strict function.
-fn with_all_errors(body: Expr, arguments: &[Typed], used: Vec<bool>, strict: bool) -> Expr {
-    let evaluates_all = used.iter().all(|used| *used) && is_eager(&body);
-    if evaluates_all && (!strict || is_strict(&body)) {
+fn with_all_errors(body: Expr, arguments: &[Typed], uses: &[usize], strict: bool) -> Expr {
+    let evaluates_all = uses.iter().all(|uses| *uses > 0) && is_eager(&body);
+    if evaluates_all && (!strict || is_strict(&body, arguments)) {
         return body;
     }
     let is_value = |expr: &Expr| matches!(expr, Expr::Const(_) | Expr::Param(_));
@@ -223,6 +227,17 @@ fn with_all_errors(body: Expr, arguments: &[Typed], used: Vec<bool>, strict: boo
         return body;
     }
     Expr::Call { function, args: std::iter::once(body).chain(arguments).collect() }
+}
+
+/// What the call costs in Postgres, which puts the body in its place unless a strict function's is not, or a dear argument would be
+/// evaluated twice.
+fn cost_of_call(entry: &FunctionEntry, body: &Expr, arguments: &[Typed], uses: &[usize]) -> usize {
+    /// From there on an argument is dear.
+    const DEAR: usize = 10 * CALL;
+    let costs = arguments.iter().map(|argument| cost(&argument.expr));
+    let is_twice = costs.clone().zip(uses).any(|(cost, uses)| *uses > 1 && cost > DEAR);
+    let is_called = is_twice || entry.strict && !(uses.iter().all(|uses| *uses > 0) && is_strict(body, arguments));
+    if is_called { usize::try_from(entry.cost).unwrap_or_default() + costs.sum::<usize>() } else { cost(body) }
 }
 
 /// Every part is evaluated, whatever the others are.
@@ -244,12 +259,16 @@ fn is_eager(expr: &Expr) -> bool {
     evaluates_all && expr.children().into_iter().all(is_eager)
 }
 
-/// NULL when any part is.
-fn is_strict(expr: &Expr) -> bool {
+/// NULL when any part is (`contain_nonstrict_functions` of clauses.c).
+fn is_strict(expr: &Expr, arguments: &[Typed]) -> bool {
+    // A list with a parameter in it is an ARRAY[…], whatever stands for the parameter.
+    let is_given = |item: &Expr| arguments.iter().any(|argument| argument.expr == *item);
+    let is_constant = |item: &Expr| matches!(item, Expr::Const(_)) && !is_given(item);
     let own = match expr {
+        Expr::ScalarArray { function, list, .. } => function.strict && !list.is_empty() && list.iter().all(is_constant),
         Expr::Column(_) | Expr::Const(_) | Expr::Param(_) | Expr::ViaText { .. } | Expr::Not(_) => true,
         Expr::Call { function, .. } => function.strict,
         _ => false,
     };
-    own && expr.children().into_iter().all(is_strict)
+    own && expr.children().into_iter().all(|child| is_strict(child, arguments))
 }

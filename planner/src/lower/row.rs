@@ -3,6 +3,7 @@
 use super::error::LowerError;
 use super::expr::{ExprLowerer, Typed, boolean};
 use super::unsupported;
+use crate::cost::{CALL, at_cost, cost};
 use crate::expr::Expr;
 use crate::functions::{Function, lookup_on};
 use crate::tree::Node;
@@ -28,6 +29,7 @@ impl ExprLowerer<'_, '_> {
         let (left, right) = (self.exprs(node.list("largs")?)?, self.exprs(node.list("rargs")?)?);
         let (operators, collations) = (node.numbers("opnos")?, node.numbers("inputcollids")?);
         let oid = |number: i64| u32::try_from(number).unwrap_or_default();
+        let cost = left.iter().chain(&right).map(|field| cost(&field.expr)).sum::<usize>() + CALL * operators.len();
         let pairs = left.into_iter().zip(right).zip(operators.iter().zip(collations));
         let mut decided: Option<Expr> = None;
         for ((left, right), (&operator, &collation)) in pairs.rev() {
@@ -50,7 +52,7 @@ impl ExprLowerer<'_, '_> {
         match decided {
             // Each of its parts is computed by Postgres while it plans, also those that would not be asked for.
             Some(decided) if decided.columns().is_empty() => unsupported("row comparison without columns"),
-            Some(decided) => Ok(boolean(decided)),
+            Some(decided) => Ok(boolean(at_cost(decided, cost))),
             None => unsupported("comparison of empty rows"),
         }
     }

@@ -3,28 +3,9 @@
 
 use super::map_inputs;
 use super::safety::cannot_fail;
+use crate::cost::cost;
 use crate::expr::Expr;
 use crate::plan::{Node, Plan};
-
-/// Elements that an array is taken to have that is not known yet (`estimate_array_length` of selfuncs.c).
-const USUAL_ELEMENTS: usize = 10;
-/// From so many elements on an array is hashed (`MIN_ARRAY_SIZE_FOR_HASHED_SAOP` of clauses.c).
-const HASHED_ELEMENTS: usize = 9;
-
-/// What Postgres takes an expression to cost (`cost_qual_eval_walker` of costsize.c), in halves of an operator.
-fn cost(expr: &Expr) -> usize {
-    let own = match expr {
-        Expr::Call { .. } | Expr::Distinct { .. } | Expr::NullIf { .. } => 2,
-        // Half of the elements are compared until the outcome is known.
-        Expr::ScalarArray { list, .. } if list.len() < HASHED_ELEMENTS => list.len(),
-        Expr::ScalarArray { .. } => 4,
-        Expr::ArrayMember { .. } => USUAL_ELEMENTS,
-        Expr::MinMax { args, .. } => 2 * args.len(),
-        Expr::ViaText { .. } => 4,
-        _ => 0,
-    };
-    own + expr.children().into_iter().map(cost).sum::<usize>()
-}
 
 /// By an operator that merge joins could use, over at least one column.
 fn is_equality(expr: &Expr) -> bool {

@@ -4,6 +4,7 @@ use super::safety::{cannot_fail, cannot_fail_itself};
 use crate::RelationId;
 use crate::catalog::{Catalog, RelationKind};
 use crate::expr::Expr;
+use crate::functions::costing;
 use crate::plan::{AggregateCall, AggregateKind, Join, JoinKind, Node, Plan};
 
 /// What is known of relations: rows of base tables hold no errors, those of stream tables may.
@@ -67,7 +68,9 @@ pub(super) const TOTAL: [&str; 38] = [
 /// only beyond 131,072 digits, and then Postgres' own outcome is that of the order in which it happens to join.
 pub fn is_certain(expr: &Expr) -> bool {
     let is_total = || match expr {
-        Expr::Call { function, .. } => cannot_fail_itself(expr) || TOTAL.contains(&function.symbol),
+        Expr::Call { function, .. } => {
+            cannot_fail_itself(expr) || *function == costing() || TOTAL.contains(&function.symbol)
+        }
         Expr::Case { .. } | Expr::Coalesce(_) => true,
         other => cannot_fail_itself(other),
     };

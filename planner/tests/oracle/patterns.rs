@@ -99,8 +99,8 @@ const ODD: &[&str] = &[
 ];
 
 fn atom(rng: &mut StdRng, depth: usize) -> String {
-    match rng.random_range(0..14) {
-        0 if depth > 0 => format!("({})", pattern_of(rng, depth - 1)),
+    match rng.random_range(0..15) {
+        0 | 14 if depth > 0 => format!("({})", pattern_of(rng, depth - 1)),
         1 | 2 if depth > 0 => format!("(?:{})", pattern_of(rng, depth - 1)),
         3 if rng.random_range(0..4) == 0 => (*ODD.choose(rng).expect("not empty")).to_owned(),
         4 => ["^", "$"][rng.random_range(0..2)].to_owned(),
@@ -120,9 +120,12 @@ fn pattern_of(rng: &mut StdRng, depth: usize) -> String {
                         0 => "*",
                         1 => "+",
                         2 => "?",
-                        3 => ["{2}", "{1,2}", "{0,3}", "{2,}", "{0}", "{3,1}", "*?", "+?", "??", "{1,2}?", "**"]
-                            .choose(rng)
-                            .expect("not empty"),
+                        3 => [
+                            "{2}", "{1,2}", "{0,3}", "{2,}", "{0}", "{3,1}", "*?", "+?", "??", "{1,2}?", "{2}?",
+                            "{1,1}", "{1}?", "{0,2}?", "**",
+                        ]
+                        .choose(rng)
+                        .expect("not empty"),
                         _ => "",
                     };
                     format!("{}{quantifier}", atom(rng, depth))
@@ -131,6 +134,26 @@ fn pattern_of(rng: &mut StdRng, depth: usize) -> String {
         })
         .collect();
     branches.join("|")
+}
+
+/// Parentheses in parentheses, quantified in every way.
+fn captures(rng: &mut StdRng, depth: usize) -> String {
+    let quantifiers =
+        ["", "", "", "*", "+", "?", "*?", "+?", "??", "{2}", "{1,2}", "{0,2}", "{2}?", "{1,3}?", "{0,2}?"];
+    let branch = |rng: &mut StdRng| -> String {
+        (0..rng.random_range(0..4))
+            .map(|_| {
+                let atom = match rng.random_range(0..8) {
+                    0..3 if depth > 0 => format!("({})", captures(rng, depth - 1)),
+                    3 if depth > 0 => format!("(?:{})", captures(rng, depth - 1)),
+                    _ => (*["a", "b", ".", "ab", "[ab]", "(?:a|ab)"].choose(rng).expect("not empty")).to_owned(),
+                };
+                atom + quantifiers.choose(rng).expect("not empty")
+            })
+            .collect()
+    };
+    let branches = [1, 1, 2, 3][rng.random_range(0..4)];
+    (0..branches).map(|_| branch(rng)).collect::<Vec<_>>().join("|")
 }
 
 fn text(rng: &mut StdRng) -> String {
@@ -172,9 +195,19 @@ pub fn tuple(rng: &mut StdRng, symbol: &str) -> Option<Vec<Value>> {
         }
         _ => {}
     }
-    let text = Value::text(&text(rng));
-    let pattern = Value::text(&pattern_of(rng, 2));
-    let by = |rng: &mut StdRng| Value::text(["", "-", "xy", "ä", "\\&"].choose(rng).expect("not empty"));
+    // Where parts of a match are asked for, some patterns have many, over few characters.
+    let (text, pattern) = match rng.random_range(0..2) {
+        0 => (text(rng), pattern_of(rng, 2)),
+        _ => (
+            (0..rng.random_range(0..8)).map(|_| if rng.random_bool(0.6) { 'a' } else { 'b' }).collect(),
+            captures(rng, 3),
+        ),
+    };
+    let (text, pattern) = (Value::text(&text), Value::text(&pattern));
+    let by = |rng: &mut StdRng| {
+        let pieces = ["", "-", "xy", "ä", "\\&", "\\1", "<\\2>", "\\3\\1", "\\\\", "\\x", "\\", "\\0", "\\9"];
+        Value::text(&(0..rng.random_range(1..3)).map(|_| *pieces.choose(rng).expect("not empty")).collect::<String>())
+    };
     Some(match symbol {
         "textregexeq"
         | "textregexne"

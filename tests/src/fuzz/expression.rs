@@ -12,6 +12,10 @@ pub(super) struct Scope {
     pub relations: Vec<Relation>,
 }
 
+/// Patterns, and what stands in the place of their matches.
+const REPLACED: [[&str; 2]; 4] =
+    [["[ab]+|t$", "x"], ["(a)(.)?", "<\\2\\1>"], [".*?(b+)", "\\&\\1"], ["(a|b)+?", "\\1\\\\"]];
+
 impl Scope {
     pub fn any_column(&self, rng: &mut StdRng) -> Option<(String, Kind)> {
         self.columns.choose(rng).cloned()
@@ -88,8 +92,14 @@ impl Scope {
                         let function = if rng.random_bool(0.5) { "shown" } else { "worded" };
                         format!("{function}({}, {})", self.simple(kind, rng), self.simple(Kind::Int4, rng))
                     }
-                    4 => format!("regexp_replace({}, '[ab]+|t$', 'x', 'g')", self.simple(kind, rng)),
-                    5 => format!("substring({} from 'b| .')", self.simple(kind, rng)),
+                    4 => {
+                        let [pattern, by] = REPLACED.choose(rng).expect("not empty");
+                        format!("regexp_replace({}, '{pattern}', '{by}', 'g')", self.simple(kind, rng))
+                    }
+                    5 => {
+                        let pattern = ["b| .", "(a|ab)(b?)", "^(?:.)??(.*?)b", "a(b)?"].choose(rng).expect("not empty");
+                        format!("substring({} from '{pattern}')", self.simple(kind, rng))
+                    }
                     3 => self.by_template(rng),
                     0 => format!("({} || {})", self.simple(kind, rng), self.simple(kind, rng)),
                     1 => format!("upper({})", self.simple(kind, rng)),

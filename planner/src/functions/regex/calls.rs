@@ -1,6 +1,6 @@
 //! The operators and functions that take a pattern (regexp.c).
 
-use super::{Pattern, Reading};
+use super::{Match, Pattern, Reading};
 use crate::functions::define::strict_functions;
 use crate::types::oid;
 use crate::value::Value::{self, *};
@@ -13,32 +13,17 @@ fn matches(text: &str, pattern: &str, flags: Flags) -> Result<bool, EvalError> {
     }
 }
 
-/// What is done with every match of a pattern.
+/// What is done with the matches of a pattern.
 fn with_matches<T>(
     text: &str,
     pattern: &str,
     flags: Flags,
-    use_them: impl FnOnce(&[char], Vec<(usize, usize)>) -> T,
+    use_them: impl FnOnce(&[char], Vec<Match>) -> T,
 ) -> Result<T, EvalError> {
     let pattern = Pattern::of(pattern, flags.reading());
     let pattern = (*pattern).as_ref().map_err(Clone::clone)?;
-    if !pattern.is_greedy {
-        return Err(EvalError::unsupported("a non-greedy quantifier where the match's length counts"));
-    }
-    if pattern.captures && flags.whole {
-        return Err(EvalError::unsupported("a captured part of a match"));
-    }
     let text = pattern.characters(text)?;
-    let (mut found, mut from) = (Vec::new(), 0);
-    while from <= text.len() {
-        let Some((start, end)) = pattern.find(&text, from) else { break };
-        found.push((start, end));
-        if !flags.all {
-            break;
-        }
-        // An empty match would be found again.
-        from = if start == end { end + 1 } else { end };
-    }
+    let found = pattern.matches(&text, flags.all, flags.groups)?;
     Ok(use_them(&text, found))
 }
 
@@ -48,13 +33,13 @@ struct Flags {
     letters: i32,
     fold: bool,
     all: bool,
-    /// The match whole is asked for: parentheses would ask for their part.
-    whole: bool,
+    /// What parentheses captured is asked for.
+    groups: bool,
 }
 
 impl Flags {
     fn none(letters: i32) -> Flags {
-        Flags { letters, fold: false, all: false, whole: false }
+        Flags { letters, fold: false, all: false, groups: false }
     }
 
     fn folded(letters: i32) -> Flags {
@@ -87,19 +72,69 @@ fn case_flags(text: &str, letters: i32) -> Result<Flags, EvalError> {
 }
 
 fn replace(text: &str, pattern: &str, by: &str, flags: Flags) -> Result<Value, EvalError> {
-    if by.contains('\\') {
-        return Err(EvalError::unsupported("a replacement with a backslash"));
-    }
-    with_matches(text, pattern, flags, |text, found| {
+    let pieces = Piece::all(by);
+    let groups = pieces.iter().any(|piece| matches!(piece, Piece::Group(_)));
+    with_matches(text, pattern, Flags { groups, ..flags }, |text, found| {
         let (mut out, mut done) = (String::new(), 0);
-        for (start, end) in found {
-            out.extend(&text[done..start]);
-            out.push_str(by);
-            done = end;
+        for Match { whole, groups } in found {
+            out.extend(&text[done..whole.0]);
+            for piece in &pieces {
+                let captured = match piece {
+                    Piece::Text(text) => {
+                        out.push_str(text);
+                        continue;
+                    }
+                    Piece::Whole => Some(whole),
+                    // Parentheses that are not there have captured nothing, as those that matched nothing.
+                    Piece::Group(number) => groups.get(number - 1).copied().flatten(),
+                };
+                captured.into_iter().for_each(|(start, end)| out.extend(&text[start..end]));
+            }
+            done = whole.1;
         }
         out.extend(&text[done..]);
         Value::text(&out)
     })
+}
+
+/// What stands in a match's place (`appendStringInfoRegexpSubstr` of varlena.c).
+enum Piece<'t> {
+    Text(&'t str),
+    /// `\&`.
+    Whole,
+    /// `\1` to `\\9`.
+    Group(usize),
+}
+
+impl Piece<'_> {
+    fn all(by: &str) -> Vec<Piece<'_>> {
+        let (mut pieces, mut rest) = (Vec::new(), by);
+        while let Some(at) = rest.find('\\') {
+            pieces.push(Piece::Text(&rest[..at]));
+            let taken = match rest[at + 1..].chars().next() {
+                Some(digit @ '1'..='9') => {
+                    pieces.push(Piece::Group(digit as usize - '0' as usize));
+                    2
+                }
+                Some('&') => {
+                    pieces.push(Piece::Whole);
+                    2
+                }
+                Some('\\') => {
+                    pieces.push(Piece::Text("\\"));
+                    2
+                }
+                // Before anything else it is a character like any other.
+                _ => {
+                    pieces.push(Piece::Text("\\"));
+                    1
+                }
+            };
+            rest = &rest[at + taken..];
+        }
+        pieces.push(Piece::Text(rest));
+        pieces
+    }
 }
 
 /// A flag that begins with a digit is a start position, which Postgres warns of.
@@ -107,21 +142,35 @@ fn replace_with_flags(text: &str, pattern: &str, by: &str, options: &str, letter
     replace(text, pattern, by, flags(options, letters)?)
 }
 
-/// The first match; none is NULL.
-fn first(text: &str, pattern: &str, flags: Flags) -> Result<Option<String>, EvalError> {
-    let flags = Flags { whole: true, all: false, ..flags };
+/// `regexp_substr`: the first match; without one NULL.
+fn whole(text: &str, pattern: &str, flags: Flags) -> Result<Value, EvalError> {
     with_matches(text, pattern, flags, |text, found| {
-        found.first().map(|(start, end)| text[*start..*end].iter().collect())
+        found.first().map_or(Null, |found| part_of(text, Some(found.whole)))
     })
 }
 
-fn as_text(found: Option<String>) -> Value {
-    found.map_or(Null, |found| Value::text(&found))
+/// `substring`: what the first parentheses of the first match captured; without parentheses, all of it.
+fn captured(text: &str, pattern: &str, flags: Flags) -> Result<Value, EvalError> {
+    with_matches(text, pattern, Flags { groups: true, ..flags }, |text, found| {
+        found.first().map_or(Null, |found| part_of(text, *found.groups.first().unwrap_or(&Some(found.whole))))
+    })
 }
 
-/// `regexp_match`: a list of the one match.
-fn as_list(found: Option<String>) -> Value {
-    found.map_or(Null, |found| Array(value::Array::list(oid::TEXT, vec![Value::text(&found)]).into()))
+/// `regexp_match`: a list of what the parentheses of the first match captured; without parentheses, of all of it.
+fn all_captured(text: &str, pattern: &str, flags: Flags) -> Result<Value, EvalError> {
+    with_matches(text, pattern, Flags { groups: true, ..flags }, |text, mut found| {
+        if found.is_empty() {
+            return Null;
+        }
+        let Match { whole, groups } = found.swap_remove(0);
+        let parts = if groups.is_empty() { vec![Some(whole)] } else { groups };
+        let parts = parts.into_iter().map(|part| part_of(text, part)).collect();
+        Array(value::Array::list(oid::TEXT, parts).into())
+    })
+}
+
+fn part_of(text: &[char], part: Option<(usize, usize)>) -> Value {
+    part.map_or(Null, |(start, end)| Value::text(&text[start..end].iter().collect::<String>()))
 }
 
 /// `regexp_split_to_array`: empty matches at the ends, and behind another match, do not split.
@@ -129,7 +178,7 @@ fn split(text: &str, pattern: &str, flags: Flags) -> Result<Value, EvalError> {
     let flags = Flags { all: true, ..flags };
     with_matches(text, pattern, flags, |text, found| {
         let (mut pieces, mut done, mut previous) = (Vec::new(), 0, 0);
-        for (start, end) in found {
+        for (start, end) in found.into_iter().map(|found| found.whole) {
             if start < text.len() && end > previous {
                 pieces.push(Value::text(&text[done..start].iter().collect::<String>()));
                 done = end;
@@ -148,8 +197,9 @@ fn count(text: &str, pattern: &str, letters: i32) -> Result<Value, EvalError> {
 
 /// `regexp_instr`: where the first match begins, from 1; 0 without one.
 fn place(text: &str, pattern: &str, letters: i32) -> Result<Value, EvalError> {
-    let flags = Flags { whole: true, ..Flags::none(letters) };
-    with_matches(text, pattern, flags, |_, found| Int4(found.first().map_or(0, |(start, _)| *start as i32 + 1)))
+    with_matches(text, pattern, Flags::none(letters), |_, found| {
+        Int4(found.first().map_or(0, |found| found.whole.0 as i32 + 1))
+    })
 }
 
 /// `similar_escape_internal`: the pattern of SIMILAR TO as a regular expression. Brackets are translated otherwise by
@@ -195,12 +245,12 @@ strict_functions! {
     "textregexreplace_noopt" (Text(a), Text(pattern), Text(by), &Int4(l)) => replace(a, pattern, by, Flags::none(l));
     "textregexreplace" (Text(a), Text(pattern), Text(by), Text(options), &Int4(l)) =>
         replace_with_flags(a, pattern, by, options, l);
-    "textregexsubstr" (Text(a), Text(pattern), &Int4(l)) => first(a, pattern, Flags::none(l)).map(as_text);
-    "regexp_substr_no_start" (Text(a), Text(pattern), &Int4(l)) => first(a, pattern, Flags::none(l)).map(as_text);
+    "textregexsubstr" (Text(a), Text(pattern), &Int4(l)) => captured(a, pattern, Flags::none(l));
+    "regexp_substr_no_start" (Text(a), Text(pattern), &Int4(l)) => whole(a, pattern, Flags::none(l));
     "regexp_instr_no_start" (Text(a), Text(pattern), &Int4(l)) => place(a, pattern, l);
     "regexp_count_no_start" (Text(a), Text(pattern), &Int4(l)) => count(a, pattern, l);
-    "regexp_match_no_flags" (Text(a), Text(pattern), &Int4(l)) => first(a, pattern, Flags::none(l)).map(as_list);
-    "regexp_match" (Text(a), Text(pattern), Text(options), &Int4(l)) => first(a, pattern, case_flags(options, l)?).map(as_list);
+    "regexp_match_no_flags" (Text(a), Text(pattern), &Int4(l)) => all_captured(a, pattern, Flags::none(l));
+    "regexp_match" (Text(a), Text(pattern), Text(options), &Int4(l)) => all_captured(a, pattern, case_flags(options, l)?);
     "regexp_split_to_array_no_flags" (Text(a), Text(pattern), &Int4(l)) => split(a, pattern, Flags::none(l));
     "regexp_split_to_array" (Text(a), Text(pattern), Text(options), &Int4(l)) => split(a, pattern, case_flags(options, l)?);
     "similar_to_escape_1" (Text(pattern)) => similar(pattern, None);

@@ -1,14 +1,16 @@
 //! Regular expressions: the part of Postgres' advanced ones (regcomp.c) that is regular; classes and case are the
 //! collation's ([`super::letters`]).
 //!
-//! A pattern is parsed once and run as a set of states. Whether there is a match is certain for all that is parsed; where
-//! one is, when no quantifier is non-greedy: Postgres then takes the first place and the longest match there. All else
-//! is refused by name: back references, lookaround, options in the pattern, word boundaries, captured parts.
+//! A pattern is parsed once and run as a set of states. Where a match is asked for, it is the first place, and there the longest or
+//! shortest as the pattern's quantifiers prefer; what its parentheses have captured then follows from its parts. All else
+//! is refused by name: back references in a pattern, lookaround, options in the pattern, word boundaries.
 
 mod calls;
 mod parse;
+mod part;
 mod program;
 mod set;
+mod taste;
 
 pub(super) use calls::FUNCTIONS;
 
@@ -20,13 +22,22 @@ use std::rc::Rc;
 /// A pattern ready to be looked for.
 pub(super) struct Pattern {
     program: program::Program,
+    /// The same as it is looked for, unless that would be too large.
+    parts: Result<part::Part, EvalError>,
     /// There is a class, or letters of both cases: a text must have no character that these letters do not know.
     letters: Option<&'static Letters>,
-    /// The place and length of a match are certain.
-    pub is_greedy: bool,
-    /// Parentheses that capture.
-    pub captures: bool,
+    /// How many parentheses capture.
+    pub groups: usize,
 }
+
+/// A match: begin and end of the whole, and of what its parentheses have captured.
+pub(super) struct Match {
+    pub whole: (usize, usize),
+    pub groups: part::Captures,
+}
+
+/// How much is done to find the matches of one text, in states times characters: some hundredths of a second.
+const MOST_WORK: u64 = 20_000_000;
 
 /// What a pattern is read with.
 #[derive(Clone, Copy)]
@@ -71,9 +82,9 @@ impl Pattern {
         let program = program::compile(&parsed.node).map_err(&refuse)?;
         Ok(Pattern {
             program,
+            parts: part::cut(&parsed).map_err(&refuse),
             letters: needs_letters.then_some(letters),
-            is_greedy: !parsed.has_lazy,
-            captures: parsed.has_captures,
+            groups: parsed.groups,
         })
     }
 
@@ -92,8 +103,27 @@ impl Pattern {
         Ok(self.program.is_match(&self.characters(text)?))
     }
 
-    /// The first match from there on, at its longest: where it begins and ends.
-    pub fn find(&self, text: &[char], from: usize) -> Option<(usize, usize)> {
-        (from..=text.len()).find_map(|start| self.program.longest(text, start).map(|end| (start, end)))
+    /// The first match, or with `all` every one that begins behind the one before. What the parentheses captured is found where
+    /// it is asked for.
+    pub fn matches(&self, text: &[char], all: bool, with_groups: bool) -> Result<Vec<Match>, EvalError> {
+        let parts = self.parts.as_ref().map_err(Clone::clone)?;
+        let (mut found, mut from, mut work) = (Vec::new(), 0, MOST_WORK);
+        while from <= text.len() {
+            let Some(end) = parts.end(text, from, &mut work)? else {
+                from += 1;
+                continue;
+            };
+            let mut groups = vec![None; self.groups];
+            if with_groups && self.groups > 0 {
+                parts.capture(text, (from, end), &mut groups, &mut work)?;
+            }
+            found.push(Match { whole: (from, end), groups });
+            if !all {
+                break;
+            }
+            // An empty match would be found again.
+            from = if from == end { end + 1 } else { end };
+        }
+        Ok(found)
     }
 }

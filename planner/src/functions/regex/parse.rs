@@ -1,6 +1,7 @@
 //! Advanced regular expressions read into a tree (regcomp.c, regc_lex.c). What is not certain is an error that names it.
 
 use super::set::{Set, both_cases, range_in_both_cases, shorthand};
+use super::taste::Taste;
 use crate::functions::letters::Letters;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,10 +13,14 @@ pub(super) enum Node {
     End,
     Sequence(Vec<Node>),
     Either(Vec<Node>),
+    /// Parentheses that capture, numbered from 1.
+    Group(usize, Box<Node>),
     Repeat {
         node: Box<Node>,
         least: u32,
         most: Option<u32>,
+        /// None: the node's own, as of `{2}`.
+        taste: Option<Taste>,
     },
 }
 
@@ -23,7 +28,8 @@ pub(super) struct Parsed {
     pub node: Node,
     pub has_classes: bool,
     pub has_lazy: bool,
-    pub has_captures: bool,
+    /// How many parentheses capture.
+    pub groups: usize,
 }
 
 struct Parser<'l> {
@@ -34,7 +40,7 @@ struct Parser<'l> {
     depth: usize,
     has_classes: bool,
     has_lazy: bool,
-    has_captures: bool,
+    groups: usize,
 }
 
 /// Parentheses within parentheses.
@@ -52,14 +58,13 @@ pub(super) fn parse(pattern: &str, fold: bool, letters: &Letters) -> Result<Pars
     if fold && !pattern.iter().all(|c| letters.knows(*c)) {
         return Err("letters of unknown case");
     }
-    let mut parser =
-        Parser { pattern, at: 0, letters, fold, depth: 0, has_classes: false, has_lazy: false, has_captures: false };
+    let mut parser = Parser { pattern, at: 0, letters, fold, depth: 0, has_classes: false, has_lazy: false, groups: 0 };
     let node = parser.alternatives()?;
     if parser.at < parser.pattern.len() {
         return Err("parentheses that do not match");
     }
-    let Parser { has_classes, has_lazy, has_captures, .. } = parser;
-    Ok(Parsed { node, has_classes, has_lazy, has_captures })
+    let Parser { has_classes, has_lazy, groups, .. } = parser;
+    Ok(Parsed { node, has_classes, has_lazy, groups })
 }
 
 impl Parser<'_> {
@@ -135,12 +140,14 @@ impl Parser<'_> {
     }
 
     fn group(&mut self) -> Result<Node, &'static str> {
+        let mut number = None;
         if self.accept('?') {
             if !self.accept(':') {
                 return Err("lookaround or options");
             }
         } else {
-            self.has_captures = true;
+            self.groups += 1;
+            number = Some(self.groups);
         }
         self.depth += 1;
         if self.depth > DEEPEST {
@@ -148,7 +155,13 @@ impl Parser<'_> {
         }
         let node = self.alternatives()?;
         self.depth -= 1;
-        if self.accept(')') { Ok(node) } else { Err("parentheses that do not match") }
+        if !self.accept(')') {
+            return Err("parentheses that do not match");
+        }
+        Ok(match number {
+            Some(number) => Node::Group(number, Box::new(node)),
+            None => node,
+        })
     }
 
     fn escape(&mut self) -> Result<Node, &'static str> {
@@ -176,21 +189,24 @@ impl Parser<'_> {
             Some('{') => (0, None),
             _ => return Ok(atom),
         };
-        let (least, most) = if self.next() == Some('{') { self.bounds()? } else { (least, most) };
-        self.has_lazy |= self.accept('?');
+        let is_short = self.next() != Some('{');
+        let (least, most, has_taste) = if is_short { (least, most, true) } else { self.bounds()? };
+        let taste = if self.accept('?') { Taste::Lazy } else { Taste::Greedy };
+        self.has_lazy |= taste == Taste::Lazy;
         if matches!(self.peek(), Some('*' | '+' | '?' | '{')) {
             return Err("a quantifier of a quantifier");
         }
         if has_anchor(&atom) {
             return Err("a quantified anchor");
         }
-        Ok(Node::Repeat { node: Box::new(atom), least, most })
+        Ok(Node::Repeat { node: Box::new(atom), least, most, taste: has_taste.then_some(taste) })
     }
 
-    /// Behind `{`.
-    fn bounds(&mut self) -> Result<(u32, Option<u32>), &'static str> {
+    /// Behind `{`; the last is whether there is a comma, without which the atom's taste stays.
+    fn bounds(&mut self) -> Result<(u32, Option<u32>, bool), &'static str> {
         let least = self.number()?;
-        let most = match self.accept(',') {
+        let has_comma = self.accept(',');
+        let most = match has_comma {
             false => Some(least),
             true if self.peek() == Some('}') => None,
             true => Some(self.number()?),
@@ -198,7 +214,7 @@ impl Parser<'_> {
         if !self.accept('}') || most.is_some_and(|most| most < least) {
             return Err("bounds that are none");
         }
-        Ok((least, most))
+        Ok((least, most, has_comma))
     }
 
     fn number(&mut self) -> Result<u32, &'static str> {
@@ -295,11 +311,31 @@ impl Parser<'_> {
     }
 }
 
+impl Node {
+    /// What stands behind each other in a branch.
+    pub fn elements(&self) -> &[Node] {
+        match self {
+            Node::Sequence(nodes) => nodes,
+            Node::Empty => &[],
+            one => std::slice::from_ref(one),
+        }
+    }
+
+    /// Nodes in it, itself included.
+    pub fn size(&self) -> usize {
+        match self {
+            Node::Sequence(nodes) | Node::Either(nodes) => 1 + nodes.iter().map(Node::size).sum::<usize>(),
+            Node::Group(_, node) | Node::Repeat { node, .. } => 1 + node.size(),
+            Node::Empty | Node::Set(_) | Node::Start | Node::End => 1,
+        }
+    }
+}
+
 fn has_anchor(node: &Node) -> bool {
     match node {
         Node::Start | Node::End => true,
         Node::Sequence(nodes) | Node::Either(nodes) => nodes.iter().any(has_anchor),
-        Node::Repeat { node, .. } => has_anchor(node),
+        Node::Repeat { node, .. } | Node::Group(_, node) => has_anchor(node),
         Node::Empty | Node::Set(_) => false,
     }
 }

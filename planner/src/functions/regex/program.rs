@@ -2,6 +2,7 @@
 
 use super::parse::Node;
 use super::set::Set;
+use crate::value::EvalError;
 
 enum Step {
     Set(Set),
@@ -68,7 +69,8 @@ impl Program {
                     self.steps[end] = Step::Goto(self.steps.len());
                 }
             }
-            Node::Repeat { node, least, most } => {
+            Node::Group(_, node) => self.add(node, parts)?,
+            Node::Repeat { node, least, most, .. } => {
                 for _ in 0..*least {
                     self.add(node, parts)?;
                 }
@@ -146,23 +148,32 @@ impl Program {
         false
     }
 
-    /// The end of the longest match that begins there.
-    pub fn longest(&self, text: &[char], start: usize) -> Option<usize> {
+    /// Where matches that begin there end, up to a limit, in ascending order. `work` is what may still be done: states times
+    /// characters; error when it is used up.
+    pub fn ends(&self, text: &[char], start: usize, limit: usize, work: &mut u64) -> Result<Vec<usize>, EvalError> {
         let mut states = vec![false; self.steps.len()];
         let mut next = states.clone();
-        let mut end = self.enter(&mut states, 0, start, text.len()).then_some(start);
-        for at in start..text.len() {
+        let mut ends = Vec::new();
+        if self.enter(&mut states, 0, start, text.len()) {
+            ends.push(start);
+        }
+        for at in start..limit {
+            *work = work.checked_sub(self.steps.len() as u64).ok_or_else(too_much)?;
             next.fill(false);
             if self.follow(&states, text, at, &mut next) {
-                end = Some(at + 1);
+                ends.push(at + 1);
             }
             if !next.contains(&true) {
                 break;
             }
             std::mem::swap(&mut states, &mut next);
         }
-        end
+        Ok(ends)
     }
+}
+
+fn too_much() -> EvalError {
+    EvalError::unsupported("a regular expression that takes too long")
 }
 
 #[cfg(test)]

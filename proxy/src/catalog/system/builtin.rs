@@ -68,7 +68,8 @@ async fn read_functions(
                      WHERE a.mode IN ('o', 'b', 't')),
                     (SELECT array_agg(CASE WHEN a.attisdropped THEN 0 ELSE a.atttypid END ORDER BY a.attnum)
                      FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid WHERE t.oid = p.prorettype AND a.attnum > 0),
-                    ARRAY[p.prorettype]) ELSE ARRAY[]::oid[] END
+                    ARRAY[p.prorettype]) ELSE ARRAY[]::oid[] END,
+                (least(p.procost, 5e8) * 2)::int4
          FROM (SELECT * FROM pg_proc WHERE {condition}) p
          JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang"
     );
@@ -87,6 +88,7 @@ async fn read_functions(
             shielded: row.try_get(11)?,
             body: row.try_get(12)?,
             columns: row.try_get(13)?,
+            cost: row.try_get(14)?,
         };
         catalog.functions.insert(row.try_get(0)?, entry);
     }
