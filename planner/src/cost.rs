@@ -18,13 +18,7 @@ pub fn cost(expr: &Expr) -> usize {
             [_, Expr::Const(Value::Int8(cost))] => return usize::try_from(*cost).unwrap_or_default(),
             _ => 0,
         },
-        Expr::Call { function, .. } => {
-            if is_called_in_postgres(function) {
-                CALL
-            } else {
-                0
-            }
-        }
+        Expr::Call { function, .. } if is_called_in_postgres(function) => CALL,
         Expr::Distinct { .. } | Expr::NullIf { .. } | Expr::MinMax { .. } => CALL,
         // Half of the elements are compared until the outcome is known.
         Expr::ScalarArray { list, .. } if list.len() < HASHED_ELEMENTS => list.len(),
