@@ -1,7 +1,7 @@
 //! Letters of both cases and classes of characters under a collation, as the server told them: Weir has no tables of its own, which
 //! would be those of another version. The planner hands functions that need them their number as a last argument.
 
-use super::{case, regex};
+use super::{array_of_set, case, regex};
 use crate::value::EvalError;
 use std::sync::OnceLock;
 
@@ -179,6 +179,7 @@ pub(super) fn numbered(number: i32) -> Result<&'static Letters, EvalError> {
 
 /// Functions that take the number of their collation's letters.
 pub fn takes_letters(symbol: &str) -> bool {
+    let symbol = array_of_set(symbol).unwrap_or(symbol);
     let of_pattern = regex::FUNCTIONS.iter().filter(|function| !function.symbol.starts_with("similar_to_escape"));
     case::FUNCTIONS.iter().chain(of_pattern).any(|function| function.symbol == symbol)
 }

@@ -169,6 +169,19 @@ pub fn lookup_set(symbol: &str) -> Option<&'static Function> {
     all_sets().find(|function| function.symbol == symbol)
 }
 
+/// Set-returning functions that give the elements of the array that another function gives.
+const OF_ELEMENTS: [(&str, &str); 4] = [
+    ("regexp_split_to_table", "regexp_split_to_array"),
+    ("regexp_split_to_table_no_flags", "regexp_split_to_array_no_flags"),
+    ("text_to_table", "text_to_array"),
+    ("text_to_table_null", "text_to_array_null"),
+];
+
+/// The symbol of the function whose elements a set-returning one gives.
+pub fn array_of_set(symbol: &str) -> Option<&'static str> {
+    OF_ELEMENTS.iter().find(|(set, _)| *set == symbol).map(|(_, array)| *array)
+}
+
 /// `array[i]…` as a function of the array and its subscripts: no function of Postgres'.
 pub fn array_subscript() -> &'static Function {
     &arrays::SUBSCRIPT

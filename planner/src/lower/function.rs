@@ -84,7 +84,7 @@ impl<'c> Lowering<'c> {
         format!("{}({})", entry.name, names.join(","))
     }
 
-    fn check_collation(&self, symbol: &str, collation: u32) -> Result<(), LowerError> {
+    pub(super) fn check_collation(&self, symbol: &str, collation: u32) -> Result<(), LowerError> {
         if collation == 0 {
             return Ok(());
         }
@@ -156,7 +156,12 @@ impl ExprLowerer<'_, '_> {
     }
 
     /// The call, with what the function has to be told of its collation.
-    fn call_under(&self, function: &'static Function, mut args: Vec<Expr>, collation: u32) -> Result<Expr, LowerError> {
+    pub(super) fn call_under(
+        &self,
+        function: &'static Function,
+        mut args: Vec<Expr>,
+        collation: u32,
+    ) -> Result<Expr, LowerError> {
         if takes_letters(function.symbol) {
             let Some(letters) = self.lowering.catalog.letters.get(&collation) else {
                 return unsupported(format!("{} without a collation", function.symbol));

@@ -6,7 +6,7 @@ use super::parts::Reference;
 use super::select::SelectList;
 use super::{Level, Lowering, unsupported};
 use crate::expr::Expr;
-use crate::functions::lookup_set;
+use crate::functions::{Function, array_of_set, lookup, lookup_set};
 use crate::plan::{Node as PlanNode, Plan, ProjectSet, SetCall, SetCalls};
 use crate::tree::Node;
 use crate::types::{ColumnType, oid};
@@ -23,15 +23,19 @@ impl ExprLowerer<'_, '_> {
         }
         let entry = self.lowering.function_entry(node.oid("funcid")?)?;
         let refused = || Unsupported::new(format!("set-returning function {}", self.lowering.signature(entry)));
-        if entry.schema != "pg_catalog" || entry.volatility == 'v' || entry.language != "internal" || !entry.strict {
+        if entry.schema != "pg_catalog" || entry.volatility == 'v' || entry.language != "internal" {
+            return Err(refused().into());
+        }
+        if let Some(array) = array_of_set(&entry.prosrc).and_then(lookup) {
+            return self.elements_of(array, node);
+        }
+        if !entry.strict {
             return Err(refused().into());
         }
         let Some(function) = lookup_set(&entry.prosrc) else { return Err(refused().into()) };
         let refused = refused();
         let args = self.exprs(node.list("args")?)?;
-        if args.iter().any(|arg| arg.expr.columns().iter().any(|c| matches!(Reference::of(*c), Reference::Set(_)))) {
-            return unsupported("a set-returning function of a set-returning function");
-        }
+        no_sets_in(&args)?;
         // Arrays of other types are opaque.
         if matches!(function.symbol, "array_unnest" | "generate_subscripts" | "generate_subscripts_nodir")
             && args.first().is_none_or(|arg| element_type(arg.kind.oid).is_none())
@@ -47,11 +51,32 @@ impl ExprLowerer<'_, '_> {
         Ok(SetCall { function, args: args.into_iter().map(|arg| arg.expr).collect(), output })
     }
 
+    /// What the elements are of what this function gives.
+    fn elements_of(&mut self, array: &'static Function, node: &Node) -> Result<SetCall, LowerError> {
+        let Some(unnest) = lookup_set("array_unnest") else { return unsupported("unnest") };
+        let input_collation = node.oid("inputcollid")?;
+        self.lowering.check_collation(array.symbol, input_collation)?;
+        [array, unnest].into_iter().for_each(|function| self.lowering.used(function));
+        let args = self.exprs(node.list("args")?)?;
+        no_sets_in(&args)?;
+        let args = args.into_iter().map(|arg| arg.expr).collect();
+        let list = self.call_under(array, args, input_collation)?;
+        let output = self.lowering.kind(node.oid("funcresulttype")?, -1, node.oid("funccollid")?)?;
+        Ok(SetCall { function: unnest, args: vec![list], output })
+    }
+
     /// In the select list: a placeholder for what [`target_sets`] adds.
     pub(super) fn target_set(&mut self, node: &Node) -> Result<Typed, LowerError> {
         let call = self.set_call(node)?;
         let (kind, collation) = (call.output.clone(), node.oid("funccollid")?);
         Ok(Typed { expr: self.parts.set(call), kind, collation })
+    }
+}
+
+fn no_sets_in(args: &[Typed]) -> Result<(), LowerError> {
+    match args.iter().any(|arg| arg.expr.columns().iter().any(|c| matches!(Reference::of(*c), Reference::Set(_)))) {
+        true => unsupported("a set-returning function of a set-returning function"),
+        false => Ok(()),
     }
 }
 

@@ -62,7 +62,11 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT tableoid AS c FROM t", "system column tableoid"),
     ("SELECT DISTINCT ON (a) a, id FROM t ORDER BY a", "DISTINCT ON without ORDER BY"),
     ("SELECT DISTINCT ON (a) a, id FROM t", "DISTINCT ON without ORDER BY"),
-    ("SELECT regexp_split_to_table(b, ',') AS g FROM t", "set-returning function regexp_split_to_table(text,text)"),
+    ("SELECT regexp_matches(b, ',') AS g FROM t", "set-returning function regexp_matches(text,text)"),
+    (
+        "SELECT regexp_split_to_table(unnest(ARRAY[b]), ',') AS g FROM t",
+        "a set-returning function of a set-returning function",
+    ),
     ("SELECT unnest(ARRAY[a, id]) AS g, count(*) FROM t GROUP BY 1", "GROUP BY of a set-returning function"),
     ("SELECT unnest(ARRAY[generate_series(1, a)]) AS g FROM t", "a set-returning function of a set-returning function"),
     ("SELECT generate_series(1, a) AS g, rank() OVER (ORDER BY a) AS r FROM t", "set-returning function beside window"),

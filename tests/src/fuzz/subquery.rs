@@ -201,6 +201,12 @@ pub(super) fn sets(scope: &Scope, rng: &mut StdRng) -> (String, Kind) {
             let (a, b) = (scope.simple(Kind::Json, rng), scope.simple(Kind::Int4, rng));
             (format!("jsonb_array_elements(jsonb_build_array({a}, {b}))"), Kind::Json)
         }
+        5 if rng.random_bool(0.5) => {
+            let text = scope.simple(Kind::Text, rng);
+            let call =
+                ["string_to_table(#, 'a')", "regexp_split_to_table(#, '(?:a|b)?')", "string_to_table(#, NULL, 'b')"];
+            (call.choose(rng).expect("not empty").replace('#', &text), Kind::Text)
+        }
         0 => (format!("generate_series(1, least({}, 4))", scope.simple(Kind::Int4, rng)), Kind::Int4),
         1 => (format!("generate_series({}, -1, -2)", scope.simple(Kind::Int8, rng)), Kind::Int8),
         2 => {
