@@ -1,6 +1,7 @@
 //! Plans as indented text, for tests, logs and people.
 
 use crate::expr::{BooleanTest, Expr};
+use crate::functions::costing;
 use crate::plan::{AggregateCall, Bound, Exclusion, Frame, JoinKind, Node, Plan, SortKey, WindowCall, WindowKind};
 use crate::types::RelationId;
 use crate::value::Value;
@@ -150,6 +151,7 @@ fn text(expr: &Expr) -> String {
         Expr::Column(index) => format!("#{index}"),
         Expr::Const(value) => constant(value),
         Expr::Param(index) => format!("${}", index + 1),
+        Expr::Call { function, args } if *function == costing() => args.first().map_or_else(String::new, text),
         Expr::Call { function, args } => format!("{}({})", function.symbol, list(args)),
         Expr::And(args) => all(args, "and"),
         Expr::Or(args) => all(args, "or"),

@@ -13,7 +13,7 @@ use super::unsupported;
 use crate::catalog::FunctionEntry;
 use crate::cost::{CALL, at_cost, cost};
 use crate::expr::Expr;
-use crate::functions::{body_of_call, body_of_strict_call};
+use crate::functions::{body_of_call, body_of_strict_call, costing};
 use crate::query::statement;
 use crate::settings::SettingSet;
 use crate::tree::{AccessError, Node, Tree, parse};
@@ -265,6 +265,11 @@ fn is_strict(expr: &Expr, arguments: &[Typed]) -> bool {
     let is_given = |item: &Expr| arguments.iter().any(|argument| argument.expr == *item);
     let is_constant = |item: &Expr| matches!(item, Expr::Const(_)) && !is_given(item);
     let own = match expr {
+        // Called, it is NULL with its arguments, whatever its body is.
+        Expr::Call { function, args } if *function == body_of_strict_call() => {
+            return args.iter().skip(1).all(|arg| is_strict(arg, arguments));
+        }
+        Expr::Call { function, .. } if *function == costing() => true,
         Expr::ScalarArray { function, list, .. } => function.strict && !list.is_empty() && list.iter().all(is_constant),
         Expr::Column(_) | Expr::Const(_) | Expr::Param(_) | Expr::ViaText { .. } | Expr::Not(_) => true,
         Expr::Call { function, .. } => function.strict,
