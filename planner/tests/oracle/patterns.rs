@@ -103,7 +103,7 @@ fn atom(rng: &mut StdRng, depth: usize) -> String {
         0 | 14 if depth > 0 => format!("({})", pattern_of(rng, depth - 1)),
         1 | 2 if depth > 0 => format!("(?:{})", pattern_of(rng, depth - 1)),
         3 if rng.random_range(0..4) == 0 => (*ODD.choose(rng).expect("not empty")).to_owned(),
-        4 => ["^", "$"][rng.random_range(0..2)].to_owned(),
+        4 => ["^", "$", "\\m", "\\M", "\\y", "\\Y", "\\A", "\\Z"][rng.random_range(0..8)].to_owned(),
         _ => match *ATOMS.choose(rng).expect("not empty") {
             "(" => "\\(".to_owned(),
             atom => atom.to_owned(),
@@ -197,7 +197,10 @@ pub fn tuple(rng: &mut StdRng, symbol: &str) -> Option<Vec<Value>> {
     }
     // Where parts of a match are asked for, some patterns have many, over few characters.
     let (text, pattern) = match rng.random_range(0..2) {
-        0 => (text(rng), pattern_of(rng, 2)),
+        0 => {
+            let options = ["", "", "", "", "", "", "(?i)", "(?c)", "(?si)", "(?x)"].choose(rng).expect("not empty");
+            (text(rng), format!("{options}{}", pattern_of(rng, 2)))
+        }
         _ => (
             (0..rng.random_range(0..8)).map(|_| if rng.random_bool(0.6) { 'a' } else { 'b' }).collect(),
             captures(rng, 3),

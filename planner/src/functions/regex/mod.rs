@@ -3,7 +3,7 @@
 //!
 //! A pattern is parsed once and run as a set of states. Where a match is asked for, it is the first place, and there the longest or
 //! shortest as the pattern's quantifiers prefer; what its parentheses have captured then follows from its parts. All else
-//! is refused by name: back references in a pattern, lookaround, options in the pattern, word boundaries.
+//! is refused by name: back references in a pattern, lookaround, most options in the pattern.
 
 mod calls;
 mod parse;
@@ -74,12 +74,12 @@ impl Pattern {
     fn new(text: &str, fold: bool, letters: &'static Letters) -> Result<Pattern, EvalError> {
         let refuse = |what: &str| EvalError::unsupported(format!("regular expression {text:?}: {what}"));
         let parsed = parse::parse(text, fold, letters).map_err(&refuse)?;
-        let needs_letters = fold || parsed.has_classes;
+        let needs_letters = parsed.fold || parsed.has_classes;
         // Of the database's own collation Postgres takes those of ASCII from C, of others it does not.
         if needs_letters && !letters.ascii_is_plain() {
             return Err(refuse("letters of ASCII that are not those of C"));
         }
-        let program = program::compile(&parsed.node).map_err(&refuse)?;
+        let program = program::compile(&parsed.node, parsed.word.as_ref()).map_err(&refuse)?;
         Ok(Pattern {
             program,
             parts: part::cut(&parsed).map_err(&refuse),

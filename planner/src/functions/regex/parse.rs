@@ -11,6 +11,8 @@ pub(super) enum Node {
     /// `^`, `$`: the ends of the text.
     Start,
     End,
+    /// Between characters.
+    Boundary(Boundary),
     Sequence(Vec<Node>),
     Either(Vec<Node>),
     /// Parentheses that capture, numbered from 1.
@@ -24,8 +26,21 @@ pub(super) enum Node {
     },
 }
 
+/// Where words begin or end: `\m`, `\M`, `\y`, `\Y`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Boundary {
+    Begin,
+    End,
+    Either,
+    Neither,
+}
+
 pub(super) struct Parsed {
     pub node: Node,
+    /// The options in the pattern may say otherwise than what it was read with.
+    pub fold: bool,
+    /// The characters of words, where boundaries of words are asked for.
+    pub word: Option<Set>,
     pub has_classes: bool,
     pub has_lazy: bool,
     /// How many parentheses capture.
@@ -38,6 +53,7 @@ struct Parser<'l> {
     letters: &'l Letters,
     fold: bool,
     depth: usize,
+    word: Option<Set>,
     has_classes: bool,
     has_lazy: bool,
     groups: usize,
@@ -55,16 +71,40 @@ pub(super) fn parse(pattern: &str, fold: bool, letters: &Letters) -> Result<Pars
         return Err("a director");
     }
     let pattern: Vec<char> = pattern.chars().collect();
+    let (fold, at) = options(&pattern, fold)?;
     if fold && !pattern.iter().all(|c| letters.knows(*c)) {
         return Err("letters of unknown case");
     }
-    let mut parser = Parser { pattern, at: 0, letters, fold, depth: 0, has_classes: false, has_lazy: false, groups: 0 };
+    let mut parser =
+        Parser { pattern, at, letters, fold, depth: 0, word: None, has_classes: false, has_lazy: false, groups: 0 };
     let node = parser.alternatives()?;
     if parser.at < parser.pattern.len() {
         return Err("parentheses that do not match");
     }
-    let Parser { has_classes, has_lazy, groups, .. } = parser;
-    Ok(Parsed { node, has_classes, has_lazy, groups })
+    let Parser { word, has_classes, has_lazy, groups, .. } = parser;
+    Ok(Parsed { node, fold, word, has_classes, has_lazy, groups })
+}
+
+/// `(?i)` at the begin: whether case is folded, and where the pattern goes on.
+fn options(pattern: &[char], mut fold: bool) -> Result<(bool, usize), &'static str> {
+    let ['(', '?', letters @ ..] = pattern else { return Ok((fold, 0)) };
+    let length = letters.iter().take_while(|letter| letter.is_ascii_alphabetic()).count();
+    if length == 0 {
+        return Ok((fold, 0));
+    }
+    for letter in &letters[..length] {
+        match letter {
+            'i' => fold = true,
+            'c' => fold = false,
+            // As it is without.
+            's' | 't' => {}
+            _ => return Err("an option"),
+        }
+    }
+    match letters.get(length) {
+        Some(')') => Ok((fold, length + 3)),
+        _ => Err("options that do not end"),
+    }
 }
 
 impl Parser<'_> {
@@ -139,6 +179,13 @@ impl Parser<'_> {
         Ok(Some(members))
     }
 
+    fn boundary(&mut self, boundary: Boundary) -> Result<Node, &'static str> {
+        if let Some(members) = self.shorthand('w')? {
+            self.word = Some(Set::of(members, false));
+        }
+        Ok(Node::Boundary(boundary))
+    }
+
     fn group(&mut self) -> Result<Node, &'static str> {
         let mut number = None;
         if self.accept('?') {
@@ -175,8 +222,14 @@ impl Parser<'_> {
             'r' => '\r',
             'f' => '\x0c',
             'v' => '\x0b',
+            'A' => return Ok(Node::Start),
+            'Z' => return Ok(Node::End),
+            'm' => return self.boundary(Boundary::Begin),
+            'M' => return self.boundary(Boundary::End),
+            'y' => return self.boundary(Boundary::Either),
+            'Y' => return self.boundary(Boundary::Neither),
             c if !c.is_alphanumeric() => c,
-            _ => return Err("a back reference, word boundary or code"),
+            _ => return Err("a back reference or code"),
         };
         Ok(self.one(c))
     }
@@ -326,14 +379,14 @@ impl Node {
         match self {
             Node::Sequence(nodes) | Node::Either(nodes) => 1 + nodes.iter().map(Node::size).sum::<usize>(),
             Node::Group(_, node) | Node::Repeat { node, .. } => 1 + node.size(),
-            Node::Empty | Node::Set(_) | Node::Start | Node::End => 1,
+            Node::Empty | Node::Set(_) | Node::Start | Node::End | Node::Boundary(_) => 1,
         }
     }
 }
 
 fn has_anchor(node: &Node) -> bool {
     match node {
-        Node::Start | Node::End => true,
+        Node::Start | Node::End | Node::Boundary(_) => true,
         Node::Sequence(nodes) | Node::Either(nodes) => nodes.iter().any(has_anchor),
         Node::Repeat { node, .. } | Node::Group(_, node) => has_anchor(node),
         Node::Empty | Node::Set(_) => false,

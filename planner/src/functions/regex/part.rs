@@ -7,6 +7,7 @@
 
 use super::parse::{Node, Parsed};
 use super::program::{Program, compile};
+use super::set::Set;
 use super::taste::{Taste, Traits};
 use crate::value::EvalError;
 
@@ -38,24 +39,25 @@ const MOST_NODES: usize = 2_000;
 
 /// Cuts a pattern.
 pub(super) fn cut(parsed: &Parsed) -> Result<Part, &'static str> {
-    let mut cutter = Cutter { nodes: 0 };
+    let mut cutter = Cutter { word: parsed.word.as_ref(), nodes: 0 };
     if parsed.groups == 0 && !parsed.has_lazy {
         return cutter.part(&parsed.node, Traits::default(), Kind::Plain);
     }
     cutter.alternatives(&parsed.node)
 }
 
-struct Cutter {
+struct Cutter<'p> {
+    word: Option<&'p Set>,
     nodes: usize,
 }
 
-impl Cutter {
+impl Cutter<'_> {
     fn part(&mut self, node: &Node, traits: Traits, kind: Kind) -> Result<Part, &'static str> {
         self.nodes += node.size();
         if self.nodes > MOST_NODES {
             return Err("so large a pattern");
         }
-        Ok(Part { program: compile(node)?, traits, group: None, kind })
+        Ok(Part { program: compile(node, self.word)?, traits, group: None, kind })
     }
 
     fn alternatives(&mut self, node: &Node) -> Result<Part, &'static str> {
@@ -92,7 +94,7 @@ impl Cutter {
     /// What is in an atom that is a pattern itself. A character, a set or an anchor is none.
     fn alternatives_within(&mut self, atom: &Node) -> Result<Option<Part>, &'static str> {
         match atom {
-            Node::Set(_) | Node::Start | Node::End => Ok(None),
+            Node::Set(_) | Node::Start | Node::End | Node::Boundary(_) => Ok(None),
             Node::Group(number, node) => {
                 let part = self.alternatives(node)?;
                 let mut part = match part.group {

@@ -1,6 +1,6 @@
 //! A pattern as states, all of which that a text may have reached are followed at once (Thompson's construction).
 
-use super::parse::Node;
+use super::parse::{Boundary, Node};
 use super::set::Set;
 use crate::value::EvalError;
 
@@ -10,11 +10,14 @@ enum Step {
     Goto(usize),
     Start,
     End,
+    Boundary(Boundary),
     Match,
 }
 
 pub(super) struct Program {
     steps: Vec<Step>,
+    /// The characters of words.
+    word: Set,
 }
 
 /// Larger ones are left to Postgres.
@@ -22,8 +25,8 @@ const MOST_STEPS: usize = 2_000;
 /// So many parts are looked at: `((){255}){255}` has more of them than steps.
 const MOST_PARTS: usize = 4 * MOST_STEPS;
 
-pub(super) fn compile(node: &Node) -> Result<Program, &'static str> {
-    let mut program = Program { steps: Vec::new() };
+pub(super) fn compile(node: &Node, word: Option<&Set>) -> Result<Program, &'static str> {
+    let mut program = Program { steps: Vec::new(), word: word.cloned().unwrap_or_default() };
     program.add(node, &mut 0)?;
     program.push(Step::Match)?;
     Ok(program)
@@ -48,6 +51,7 @@ impl Program {
             Node::Set(set) => drop(self.push(Step::Set(set.clone()))?),
             Node::Start => drop(self.push(Step::Start)?),
             Node::End => drop(self.push(Step::End)?),
+            Node::Boundary(boundary) => drop(self.push(Step::Boundary(*boundary))?),
             Node::Sequence(nodes) => {
                 for node in nodes {
                     self.add(node, parts)?;
@@ -98,7 +102,7 @@ impl Program {
     }
 
     /// Adds a state and all it leads to without a character. True when one of them is the end.
-    fn enter(&self, states: &mut [bool], first: usize, at: usize, length: usize) -> bool {
+    fn enter(&self, states: &mut [bool], first: usize, at: usize, text: &[char]) -> bool {
         let (mut open, mut ends) = (vec![first], false);
         while let Some(state) = open.pop() {
             if std::mem::replace(&mut states[state], true) {
@@ -108,12 +112,23 @@ impl Program {
                 Step::Either(one, other) => open.extend([*one, *other]),
                 Step::Goto(next) => open.push(*next),
                 Step::Start if at == 0 => open.push(state + 1),
-                Step::End if at == length => open.push(state + 1),
+                Step::End if at == text.len() => open.push(state + 1),
+                Step::Boundary(boundary) if self.is_at(*boundary, at, text) => open.push(state + 1),
                 Step::Match => ends = true,
-                Step::Start | Step::End | Step::Set(_) => {}
+                Step::Start | Step::End | Step::Boundary(_) | Step::Set(_) => {}
             }
         }
         ends
+    }
+
+    /// There is no word beyond the ends of the text.
+    fn is_at(&self, boundary: Boundary, at: usize, text: &[char]) -> bool {
+        let is_word = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|c| self.word.contains(*c));
+        match (is_word(at.checked_sub(1)), is_word(Some(at))) {
+            (false, true) => matches!(boundary, Boundary::Begin | Boundary::Either),
+            (true, false) => matches!(boundary, Boundary::End | Boundary::Either),
+            _ => boundary == Boundary::Neither,
+        }
     }
 
     /// The states after this character. True when one of them is the end.
@@ -123,7 +138,7 @@ impl Program {
             if let (true, Step::Set(set)) = (states[state], step)
                 && set.contains(text[at])
             {
-                ends |= self.enter(next, state + 1, at + 1, text.len());
+                ends |= self.enter(next, state + 1, at + 1, text);
             }
         }
         ends
@@ -134,7 +149,7 @@ impl Program {
         let mut next = states.clone();
         for at in 0..=text.len() {
             // A match may begin anywhere.
-            if self.enter(&mut states, 0, at, text.len()) {
+            if self.enter(&mut states, 0, at, text) {
                 return true;
             }
             if at < text.len() {
@@ -154,7 +169,7 @@ impl Program {
         let mut states = vec![false; self.steps.len()];
         let mut next = states.clone();
         let mut ends = Vec::new();
-        if self.enter(&mut states, 0, start, text.len()) {
+        if self.enter(&mut states, 0, start, text) {
             ends.push(start);
         }
         for at in start..limit {
@@ -185,6 +200,6 @@ mod tests {
     fn a_large_pattern_of_nothing_is_refused_at_once() {
         let pattern = format!("{}{}", "(".repeat(12), "){255}".repeat(12));
         let parsed = parse(&pattern, false, &crate::functions::letters::Letters::of_ascii()).unwrap();
-        assert!(compile(&parsed.node).is_err());
+        assert!(compile(&parsed.node, None).is_err());
     }
 }
