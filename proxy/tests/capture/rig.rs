@@ -169,6 +169,7 @@ impl Rig {
     /// The model's table equals Postgres'.
     pub async fn assert_equal(&mut self, table: &str, id: RelationId) {
         self.catch_up().await;
+        assert_eq!(self.model.shed.get(&id), None, "{table}");
         assert_same(&self.model.rows(id), &self.rows(table).await, table);
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Match {
     pub groups: part::Captures,
 }
 
+/// So much at one place in vain is worth asking whether any other will do.
+const MUCH_WORK: u64 = 1_000;
 /// How much is done to find the matches of one text, in states times characters: some hundredths of a second.
 const MOST_WORK: u64 = 20_000_000;
 
@@ -100,7 +102,7 @@ impl Pattern {
     }
 
     pub fn is_match(&self, text: &str) -> Result<bool, EvalError> {
-        Ok(self.program.is_match(&self.characters(text)?))
+        Ok(self.program.is_match(&self.characters(text)?, 0))
     }
 
     /// The first match, or with `all` every one that begins behind the one before. What the parentheses captured is found where
@@ -108,11 +110,21 @@ impl Pattern {
     pub fn matches(&self, text: &[char], all: bool, with_groups: bool) -> Result<Vec<Match>, EvalError> {
         let parts = self.parts.as_ref().map_err(Clone::clone)?;
         let (mut found, mut from, mut work) = (Vec::new(), 0, MOST_WORK);
+        let mut is_certain = false;
         while from <= text.len() {
+            let before = work;
             let Some(end) = parts.end(text, from, &mut work)? else {
+                // Before every place is tried at such a cost: is there a match at all?
+                if !is_certain && before - work > MUCH_WORK {
+                    if !self.program.is_match(text, from) {
+                        break;
+                    }
+                    is_certain = true;
+                }
                 from += 1;
                 continue;
             };
+            is_certain = false;
             let mut groups = vec![None; self.groups];
             if with_groups && self.groups > 0 {
                 parts.capture(text, (from, end), &mut groups, &mut work)?;
@@ -125,5 +137,30 @@ impl Pattern {
             from = if from == end { end + 1 } else { end };
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, text: &str) -> Result<Vec<Match>, EvalError> {
+        let letters = Box::leak(Box::new(Letters::of_ascii()));
+        Pattern::new(pattern, false, letters)?.matches(&text.chars().collect::<Vec<char>>(), true, true)
+    }
+
+    #[test]
+    fn a_long_text_without_a_match_is_read_once() {
+        let text = "a".repeat(100_000);
+        assert!(matches(".*b", &text).is_ok_and(|found| found.is_empty()));
+        let found = matches("(a)b", &format!("{text}b{text}")).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].groups, [Some((99_999, 100_000))]);
+    }
+
+    #[test]
+    fn what_takes_too_long_is_refused() {
+        let text = "ab".repeat(20_000);
+        assert!(matches("((a|b)*)*(.*)c?(.*)d?(a*)*$", &text).is_err_and(|error| error.is_unsupported()));
     }
 }

@@ -144,10 +144,11 @@ impl Program {
         ends
     }
 
-    pub fn is_match(&self, text: &[char]) -> bool {
+    /// Whether there is a match that begins there or behind it.
+    pub fn is_match(&self, text: &[char], from: usize) -> bool {
         let mut states = vec![false; self.steps.len()];
         let mut next = states.clone();
-        for at in 0..=text.len() {
+        for at in from..=text.len() {
             // A match may begin anywhere.
             if self.enter(&mut states, 0, at, text) {
                 return true;
