@@ -8,7 +8,7 @@ use weir_tests::weir::TestWeir;
 use weir_tests::wire::RawClient;
 
 /// Over `plain (id, b, t)`, of which row 2500 gets `b = 0`, and `others (id, x)`, which has the first ids.
-const QUERIES: [&str; 152] = [
+const QUERIES: [&str; 154] = [
     "SELECT count(*) FROM plain WHERE id < 10 AND 10 / b > 0",
     "SELECT max(10 / b) FILTER (WHERE id < 10) FROM plain",
     "SELECT o.id, (SELECT max(10 / p.b) FROM plain p WHERE p.id = o.id) FROM others o",
@@ -157,6 +157,8 @@ const QUERIES: [&str; 152] = [
     "SELECT id FROM (SELECT id, count(*) OVER (PARTITION BY 10 / b) r FROM plain) s WHERE id = 3",
     "SELECT id FROM plain WHERE abs(id + 1 - 1) < 0 AND (id, id) > (id, 10 / b)",
     "SELECT id FROM plain WHERE abs(id + 1) < 0 AND (id, id) > (id, 10 / b)",
+    "SELECT id FROM plain WHERE abs(id + 1 - 1) < 0 AND greatest(10 / b, 1, 2, 3) > 0",
+    "SELECT id FROM plain WHERE abs(id + 1 - 1) < 0 AND CASE 10 / b WHEN 0 THEN true WHEN 1 THEN true ELSE false END",
     "SELECT id FROM plain WHERE above(id, 9999) AND 10 / b > 0",
     "SELECT id FROM plain WHERE NOT plainly_above(9999, id) AND 10 / b > 0",
     "SELECT id FROM plain WHERE dearly_above(id, 9999) AND (above(id, 0) OR 10 / b > 0)",

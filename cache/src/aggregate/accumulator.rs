@@ -437,15 +437,9 @@ fn float_result(sum: &FloatSum, count: i64, call: &AggregateCall) -> Value {
     let value = if call.kind == AggregateKind::AvgFloat {
         sum.average(count).map(Value::Float8)
     } else if call.output.oid == oid::FLOAT4 {
-        sum.value(Precision::Single).and_then(narrow).map(Value::Float4)
+        sum.value(Precision::Single).map(|sum| Value::Float4(sum as f32))
     } else {
         sum.value(Precision::Double).map(Value::Float8)
     };
     value.into()
-}
-
-fn narrow(sum: f64) -> Result<f32, EvalError> {
-    let narrow = sum as f32;
-    let overflows = narrow.is_infinite() && sum.is_finite();
-    if overflows { Err(EvalError::out_of_range("value out of range: overflow")) } else { Ok(narrow) }
 }

@@ -16,12 +16,23 @@ pub(super) enum Precision {
     Double,
 }
 
+/// By how much, relative to its size, a result of float8 may differ from what Postgres computes.
+pub const DOUBLE_TOLERANCE: f64 = 1e-9;
+/// The same of float4: the digits the type is good for.
+pub const SINGLE_TOLERANCE: f64 = 1e-5;
+
 impl Precision {
-    /// By how much, relative to its size, a result may differ from what Postgres computes: the digits the type is good for.
     pub fn tolerance(self) -> f64 {
         match self {
-            Precision::Single => 1e-5,
-            Precision::Double => 1e-9,
+            Precision::Single => SINGLE_TOLERANCE,
+            Precision::Double => DOUBLE_TOLERANCE,
+        }
+    }
+
+    fn largest(self) -> f64 {
+        match self {
+            Precision::Single => f64::from(f32::MAX),
+            Precision::Double => f64::MAX,
         }
     }
 
@@ -110,7 +121,10 @@ impl FloatSum {
         if self.negative_zeros > 0 && self.negative_zeros == self.finite {
             return Ok(-0.0);
         }
-        let (Some(positive), Some(negative)) = (self.positive.value(), self.negative.value()) else {
+        // What is added up on the way is somewhere between these.
+        let in_range = |sum: f64| (sum.abs() <= precision.largest()).then_some(sum);
+        let sides = (self.positive.value().and_then(in_range), self.negative.value().and_then(in_range));
+        let (Some(positive), Some(negative)) = sides else {
             return Err(EvalError::out_of_range("value out of range: overflow"));
         };
         let mut sum = self.positive.clone();
@@ -185,6 +199,10 @@ mod tests {
         let mut sum = FloatSum::default();
         sum.add(f64::MAX, 2);
         assert_eq!(double(&sum), None);
+        // In float4 it depends on the order.
+        let mut wide = FloatSum::default();
+        [3e38, 3e38, -3e38].iter().for_each(|&value| wide.add(value, 1));
+        assert_eq!((wide.value(Precision::Single).ok(), double(&wide)), (None, Some(3e38)));
         let mut squares = FloatSum::default();
         squares.add(1e200, 1);
         assert_eq!(squares.average(1).ok(), Some(1e200));

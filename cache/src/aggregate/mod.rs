@@ -17,4 +17,5 @@ mod ranked;
 mod single;
 
 pub use accumulator::Accumulator;
+pub use float_sum::{DOUBLE_TOLERANCE, SINGLE_TOLERANCE};
 pub(crate) use ordered::image_order;

@@ -43,14 +43,14 @@ impl ExprLowerer<'_, '_> {
         let mut args: Vec<Typed> = targets.iter().filter(|(.., junk)| !junk).map(|(_, arg, _)| arg.clone()).collect();
         let input = args.first().map(|arg| arg.kind.clone());
         let direct = node.nodes("aggdirectargs")?;
-        let is_ordinary = node.word("aggkind")? == Some("n");
-        let kind = match node.word("aggkind")? {
+        let kind_of_call = node.word("aggkind")?;
+        let kind = match kind_of_call {
             Some("n") if direct.is_empty() => aggregate_kind(entry, input.as_ref()),
             Some("o") => ordered_set_kind(entry, input.as_ref()),
             _ => None,
         };
         let Some(kind) = kind else {
-            return unsupported(if is_ordinary { signature } else { format!("ordered-set {signature}") });
+            return unsupported(if kind_of_call == Some("n") { signature } else { format!("ordered-set {signature}") });
         };
         for fraction in direct {
             let fraction = self.expr(fraction)?;

@@ -1,4 +1,4 @@
-//! Which aggregates are known, and why others are not.
+//! Which aggregates are known.
 
 use super::kinds::{Representation, representation};
 use crate::catalog::FunctionEntry;

@@ -234,13 +234,8 @@ impl<'l, 'c> ExprLowerer<'l, 'c> {
             let condition = condition?.expr;
             // Postgres computes what is tested once.
             let again = test.as_ref().filter(|_| !branches.is_empty()).map_or(0, |test| cost(&test.expr));
-            let condition = match again {
-                0 => condition,
-                again => {
-                    let others = cost(&condition).saturating_sub(again);
-                    at_cost(condition, others)
-                }
-            };
+            let others = cost(&condition).saturating_sub(again);
+            let condition = if again > 0 { at_cost(condition, others) } else { condition };
             branches.push((condition, self.expr(when.child("result")?)?.expr));
         }
         let otherwise = match node.optional("defresult")? {

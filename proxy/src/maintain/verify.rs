@@ -10,6 +10,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use weir_cache::aggregate::{DOUBLE_TOLERANCE, SINGLE_TOLERANCE};
 use weir_cache::{Delta, Position};
 use weir_planner::types::oid;
 use weir_planner::{ColumnType, Row, Value};
@@ -17,10 +18,6 @@ use weir_planner::{ColumnType, Row, Value};
 /// Attempts when the set of tables changes meanwhile or the stream is slow.
 const ATTEMPTS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(200);
-/// Floating-point sums depend on the order of addition; relative difference that counts as equal, in float8 and in float4. Memory
-/// gives no sum that may be farther from Postgres'.
-const FLOAT_TOLERANCE: f64 = 1e-9;
-const SINGLE_TOLERANCE: f64 = 1e-5;
 
 /// What is compared.
 pub(super) struct Subject {
@@ -104,7 +101,8 @@ async fn attempt(shared: &Shared, work: &mpsc::UnboundedSender<Work>, subject: &
     Ok(compare(position, &subject.columns, held, rows, rows_in_view))
 }
 
-/// Multiset difference by image; rows that differ only in the last digits of a float are the same.
+/// Multiset difference by image; rows that differ only in the last digits of a float are the same: sums depend on the order of
+/// addition, and memory gives none that may be farther from Postgres'.
 fn compare(position: Position, columns: &[ColumnType], memory: Delta, view: Vec<Row>, rows_in_view: u64) -> Verdict {
     let rows_in_memory: i64 = memory.iter().map(|(_, weight)| weight).sum();
     let mut difference = memory;
@@ -160,7 +158,7 @@ fn is_close(a: &Value, b: &Value) -> bool {
     let is_near = |x: f64, y: f64, tolerance: f64| x == y || (x - y).abs() <= tolerance * x.abs().max(y.abs());
     match (a, b) {
         (Value::Float4(x), Value::Float4(y)) => is_near(f64::from(*x), f64::from(*y), SINGLE_TOLERANCE),
-        (Value::Float8(x), Value::Float8(y)) => is_near(*x, *y, FLOAT_TOLERANCE),
+        (Value::Float8(x), Value::Float8(y)) => is_near(*x, *y, DOUBLE_TOLERANCE),
         _ => a == b,
     }
 }
