@@ -1,5 +1,6 @@
 //! The operators and functions that take a pattern (regexp.c).
 
+use super::replacement::Piece;
 use super::{Match, Pattern, Reading};
 use crate::functions::define::strict_functions;
 use crate::types::oid;
@@ -95,46 +96,6 @@ fn replace(text: &str, pattern: &str, by: &str, flags: Flags) -> Result<Value, E
         out.extend(&text[done..]);
         Value::text(&out)
     })
-}
-
-/// What stands in a match's place (`appendStringInfoRegexpSubstr` of varlena.c).
-enum Piece<'t> {
-    Text(&'t str),
-    /// `\&`.
-    Whole,
-    /// `\1` to `\\9`.
-    Group(usize),
-}
-
-impl Piece<'_> {
-    fn all(by: &str) -> Vec<Piece<'_>> {
-        let (mut pieces, mut rest) = (Vec::new(), by);
-        while let Some(at) = rest.find('\\') {
-            pieces.push(Piece::Text(&rest[..at]));
-            let taken = match rest[at + 1..].chars().next() {
-                Some(digit @ '1'..='9') => {
-                    pieces.push(Piece::Group(digit as usize - '0' as usize));
-                    2
-                }
-                Some('&') => {
-                    pieces.push(Piece::Whole);
-                    2
-                }
-                Some('\\') => {
-                    pieces.push(Piece::Text("\\"));
-                    2
-                }
-                // Before anything else it is a character like any other.
-                _ => {
-                    pieces.push(Piece::Text("\\"));
-                    1
-                }
-            };
-            rest = &rest[at + taken..];
-        }
-        pieces.push(Piece::Text(rest));
-        pieces
-    }
 }
 
 /// A flag that begins with a digit is a start position, which Postgres warns of.

@@ -9,6 +9,7 @@ mod calls;
 mod parse;
 mod part;
 mod program;
+mod replacement;
 mod set;
 mod taste;
 
@@ -27,7 +28,7 @@ pub(super) struct Pattern {
     /// There is a class, or letters of both cases: a text must have no character that these letters do not know.
     letters: Option<&'static Letters>,
     /// How many parentheses capture.
-    pub groups: usize,
+    groups: usize,
 }
 
 /// A match: begin and end of the whole, and of what its parentheses have captured.
@@ -38,7 +39,7 @@ pub(super) struct Match {
 
 /// So much at one place in vain is worth asking whether any other will do.
 const MUCH_WORK: u64 = 1_000;
-/// How much is done to find the matches of one text, in states times characters: some hundredths of a second.
+/// How much is done to find the matches of one text, in states times characters.
 const MOST_WORK: u64 = 20_000_000;
 
 /// What a pattern is read with.
