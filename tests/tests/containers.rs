@@ -4,7 +4,7 @@
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use weir_tests::oracle::{Order, compare_from_memory};
+use weir_tests::oracle::{Order, compare, compare_from_memory};
 use weir_tests::postgres::TestServer;
 use weir_tests::rng;
 use weir_tests::weir::TestWeir;
@@ -29,11 +29,16 @@ const ARRAYS: &[&str] = &[
     // Named arguments go to the places they name; what is left out of make_interval is zero.
     "make_date(day => 3, year => 2024, month => 2), make_interval(days => i), make_interval(2, secs => 1.5, months => i)",
     "ARRAY[i, 1, NULL], ARRAY[k], ARRAY[d, 1.50], ARRAY[i] || b",
+    "ARRAY[[i, 1], [2, NULL]], ARRAY[[k], [k || 'x']], (ARRAY[[i, 2], [3, 4]])[2][1], ARRAY[[[d, 1.50]]], ARRAY[b, b]",
+    "ARRAY[a, a], ARRAY[ARRAY[a, a], ARRAY[a, a]], ARRAY[a[1:1], a[1:1]], ARRAY[NULL, '{}'::text[], NULL], ARRAY[t, t] = ARRAY[u, u]",
     "a < b, a <= b, a > b, a >= b, t < u, t >= u, n < m, greatest(a, b), least(t, u), a IS DISTINCT FROM b, nullif(a, b)",
     "a[2:3], a[:2], a[2:], a[:], a[i:3], t[1:i], n[0:1], a[3:1], (a[2:3])[1], a[NULL:2], cardinality(t[2:])",
     "a[2:2][1:1], a[1:2][1], a[:][2:], t[1:1][:], a[1:1][1:1][1:1], (b || b)[2:4], (array_append(coalesce(b, '{}'), i))[1:2]",
     "a::text, t::text, n::text, a[1:2]::text",
 ];
+
+/// Of arrays that have other dimensions, or as many as there may be, which is an error.
+const UNLIKE: &[&str] = &["ARRAY[a, b]", "ARRAY[[[[ARRAY[a, a]]]]]", "ARRAY[[i, 1], b]"];
 
 /// Grouped, joined and sorted by arrays.
 const OF_ARRAYS: &[&str] = &[
@@ -227,6 +232,12 @@ fn arrays_and_jsonb_as_postgres_has_them() {
         compare_from_memory(&mut through, &mut direct, sql, Order::Exact).unwrap();
         let sql = "SELECT id, j, j2 FROM stored ORDER BY j DESC, j2 NULLS FIRST, id";
         compare_from_memory(&mut through, &mut direct, sql, Order::Exact).unwrap();
+        for list in UNLIKE {
+            for id in random.random_range(0..400)..400 {
+                let sql = format!("SELECT {list} FROM stored WHERE id = {id}");
+                compare(&mut through, &mut direct, &sql, Order::Any).unwrap();
+            }
+        }
         let sql = "SELECT b FROM stored EXCEPT SELECT a FROM stored";
         compare_from_memory(&mut through, &mut direct, sql, Order::Any).unwrap();
     }

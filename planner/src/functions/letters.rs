@@ -129,6 +129,11 @@ impl Letters {
         })
     }
 
+    /// A character in lower case, which is itself if it has none.
+    pub(super) fn lower_of(&self, c: char) -> char {
+        self.lower.binary_search_by_key(&c, |(from, _)| *from).map_or(c, |at| self.lower[at].1)
+    }
+
     fn mapped(&self, text: &str, pairs: &[(char, char)]) -> Result<String, EvalError> {
         let mapped = |c: char| match pairs.binary_search_by_key(&c, |(from, _)| *from) {
             _ if !self.knows(c) => Err(EvalError::unsupported("case of a character not known of its collation")),

@@ -36,6 +36,7 @@ mod length;
 mod letters;
 mod like;
 mod make;
+mod nested_arrays;
 mod network;
 mod numeric;
 mod order;
@@ -190,6 +191,11 @@ pub fn array_subscript() -> &'static Function {
 /// `array[i:j]…` as a function of the array and its bounds, one that is left out being no integer: no function of Postgres'.
 pub fn array_slice() -> &'static Function {
     &slices::SLICE
+}
+
+/// `ARRAY[…]` of arrays as a function of their elements' type and the arrays: no function of Postgres'.
+pub fn array_of_arrays() -> &'static Function {
+    &nested_arrays::NESTED
 }
 
 /// The place of an enum's value among its labels: no function of Postgres'.

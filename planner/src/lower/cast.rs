@@ -8,7 +8,7 @@ use super::kinds::{Representation, representation};
 use super::sublink::ARRAY;
 use super::unsupported;
 use crate::expr::Expr;
-use crate::functions::{array_slice, array_subscript};
+use crate::functions::{array_of_arrays, array_slice, array_subscript};
 use crate::settings::SettingSet;
 use crate::tree::{Node, Tree};
 use crate::types::{Collation, oid};
@@ -104,16 +104,19 @@ impl ExprLowerer<'_, '_> {
         }
     }
 
-    /// `ARRAY[…]`. One of arrays has more dimensions.
+    /// `ARRAY[…]`. One of arrays has a dimension more.
     pub(super) fn array(&mut self, node: &Node) -> Result<Typed, LowerError> {
         let (array, element) = (node.oid("array_typeid")?, node.oid("element_typeid")?);
         let result = self.typed(Expr::Const(Value::Null), array, node.oid("array_collid")?)?;
         let refused = || unsupported(format!("ARRAY[…] of type {}", self.lowering.type_name(element)));
         let Some(element) = element_type(result.kind.oid) else { return refused() };
+        let items = self.exprs(node.list("elements")?)?.into_iter().map(|item| item.expr);
         if node.bool("multidims")? {
-            return unsupported("ARRAY[…] of several dimensions");
+            let element = Expr::Const(Value::Int4(element as i32));
+            let args = std::iter::once(element).chain(items).collect();
+            return Ok(Typed { expr: Expr::Call { function: array_of_arrays(), args }, ..result });
         }
-        let items = self.exprs(node.list("elements")?)?.into_iter().map(|item| item.expr).collect();
+        let items = items.collect();
         Ok(Typed { expr: Expr::Array { element, items }, ..result })
     }
 

@@ -60,6 +60,10 @@ const ATOMS: &[&str] = &[
     "\\-",
     "\\\\",
     "\\t",
+    "\\n",
+    "[^\\n]",
+    "#",
+    "(?#a)",
     "\\*",
     "ab",
     "(",
@@ -69,6 +73,7 @@ const ATOMS: &[&str] = &[
 const ODD: &[&str] = &[
     "(?=a)",
     "(?i)",
+    "(?<a",
     "\\1",
     "\\m",
     "\\y",
@@ -98,8 +103,16 @@ const ODD: &[&str] = &[
     "[a-[:digit:]]",
 ];
 
+const LOOKS: &[&str] = &["(?=", "(?!", "(?<=", "(?<!"];
+/// Options, and what else says at the begin of a pattern how it is read.
+const BEGINS: &[&str] = &[
+    "(?i)", "(?c)", "(?si)", "(?x)", "(?n)", "(?p)", "(?w)", "(?m)", "(?xni)", "(?q)", "(?e)", "***=", "***:",
+    "***:(?i)",
+];
+
 fn atom(rng: &mut StdRng, depth: usize) -> String {
-    match rng.random_range(0..15) {
+    match rng.random_range(0..16) {
+        15 if depth > 0 => format!("{}{})", LOOKS.choose(rng).expect("not empty"), pattern_of(rng, depth - 1)),
         0 | 14 if depth > 0 => format!("({})", pattern_of(rng, depth - 1)),
         1 | 2 if depth > 0 => format!("(?:{})", pattern_of(rng, depth - 1)),
         3 if rng.random_range(0..4) == 0 => (*ODD.choose(rng).expect("not empty")).to_owned(),
@@ -136,16 +149,24 @@ fn pattern_of(rng: &mut StdRng, depth: usize) -> String {
     branches.join("|")
 }
 
-/// Parentheses in parentheses, quantified in every way.
-fn captures(rng: &mut StdRng, depth: usize) -> String {
+/// Parentheses in parentheses, quantified in every way, and back references to them.
+fn captures(rng: &mut StdRng, depth: usize, refers: bool) -> String {
     let quantifiers =
         ["", "", "", "*", "+", "?", "*?", "+?", "??", "{2}", "{1,2}", "{0,2}", "{2}?", "{1,3}?", "{0,2}?"];
     let branch = |rng: &mut StdRng| -> String {
         (0..rng.random_range(0..4))
             .map(|_| {
-                let atom = match rng.random_range(0..8) {
-                    0..3 if depth > 0 => format!("({})", captures(rng, depth - 1)),
-                    3 if depth > 0 => format!("(?:{})", captures(rng, depth - 1)),
+                let atom = match rng.random_range(0..if refers { 11 } else { 9 }) {
+                    9.. => format!("\\{}", rng.random_range(1..4)),
+                    8 if depth > 0 => {
+                        return format!(
+                            "{}{})",
+                            LOOKS.choose(rng).expect("not empty"),
+                            captures(rng, depth - 1, refers)
+                        );
+                    }
+                    0..3 if depth > 0 => format!("({})", captures(rng, depth - 1, refers)),
+                    3 if depth > 0 => format!("(?:{})", captures(rng, depth - 1, refers)),
                     _ => (*["a", "b", ".", "ab", "[ab]", "(?:a|ab)"].choose(rng).expect("not empty")).to_owned(),
                 };
                 atom + quantifiers.choose(rng).expect("not empty")
@@ -185,8 +206,16 @@ pub fn tuple(rng: &mut StdRng, symbol: &str) -> Option<Vec<Value>> {
         let parts: Vec<&str> = (0..rng.random_range(0..6)).map(|_| *SIMILAR.choose(rng).expect("not empty")).collect();
         Value::text(&parts.concat())
     };
-    let option = |rng: &mut StdRng| Value::text(["", "i", "g", "gi", "ci", "x", "n"].choose(rng).expect("not empty"));
-    let plain = |rng: &mut StdRng| Value::text(["", "i", "c", "ic"].choose(rng).expect("not empty"));
+    let option = |rng: &mut StdRng| {
+        Value::text(
+            ["", "i", "g", "gi", "ci", "x", "n", "gn", "gp", "gw", "q", "gq", "qx", "gb"]
+                .choose(rng)
+                .expect("not empty"),
+        )
+    };
+    let plain = |rng: &mut StdRng| {
+        Value::text(["", "i", "c", "ic", "n", "x", "p", "w", "q", "m"].choose(rng).expect("not empty"))
+    };
     match symbol {
         "similar_to_escape_1" => return Some(vec![similar(rng)]),
         "similar_to_escape_2" => {
@@ -198,12 +227,16 @@ pub fn tuple(rng: &mut StdRng, symbol: &str) -> Option<Vec<Value>> {
     // Where parts of a match are asked for, some patterns have many, over few characters.
     let (text, pattern) = match rng.random_range(0..2) {
         0 => {
-            let options = ["", "", "", "", "", "", "(?i)", "(?c)", "(?si)", "(?x)"].choose(rng).expect("not empty");
-            (text(rng), format!("{options}{}", pattern_of(rng, 2)))
+            let begin = if rng.random_range(0..2) == 0 { BEGINS.choose(rng).expect("not empty") } else { "" };
+            (text(rng), format!("{begin}{}", pattern_of(rng, 2)))
         }
         _ => (
             (0..rng.random_range(0..8)).map(|_| if rng.random_bool(0.6) { 'a' } else { 'b' }).collect(),
-            captures(rng, 3),
+            match rng.random_range(0..3) {
+                // Most begin with parentheses to refer back to.
+                0 => format!("({}){}", captures(rng, 1, false), captures(rng, 3, true)),
+                _ => captures(rng, 3, false),
+            },
         ),
     };
     let (text, pattern) = (Value::text(&text), Value::text(&pattern));

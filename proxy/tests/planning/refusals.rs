@@ -110,7 +110,6 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT ARRAY(SELECT arr FROM t ORDER BY id) AS a FROM u", "ARRAY(subquery) of type _int4"),
     ("SELECT id FROM t WHERE (1, 2) < (1, 3)", "row comparison without columns"),
     ("SELECT format('%s', c::float8) AS f FROM t", "concatenation with a value of type double precision"),
-    ("SELECT ARRAY[arr, arr] AS x FROM t", "ARRAY[…] of several dimensions"),
     ("SELECT DISTINCT int4multirange(int4range(1, a)) AS x FROM t", "function int4multirange(int4range)"),
     ("SELECT j['a'] AS x FROM t", "subscript of type jsonb"),
     ("SELECT a::odd_one AS p FROM t", "function current_setting(text,boolean)"),

@@ -1,5 +1,6 @@
 //! The operators and functions that take a pattern (regexp.c).
 
+use super::options::Options;
 use super::replacement::Piece;
 use super::{Match, Pattern, Reading};
 use crate::functions::define::strict_functions;
@@ -23,7 +24,7 @@ fn with_matches<T>(
 ) -> Result<T, EvalError> {
     let pattern = Pattern::of(pattern, flags.reading());
     let pattern = (*pattern).as_ref().map_err(Clone::clone)?;
-    let text = pattern.characters(text)?;
+    let text = pattern.subject(text)?;
     let found = pattern.matches(&text, flags.all, flags.groups)?;
     Ok(use_them(&text, found))
 }
@@ -32,7 +33,7 @@ fn with_matches<T>(
 struct Flags {
     /// The number of the collation's letters.
     letters: i32,
-    fold: bool,
+    options: Options,
     all: bool,
     /// What parentheses captured is asked for.
     groups: bool,
@@ -40,26 +41,25 @@ struct Flags {
 
 impl Flags {
     fn none(letters: i32) -> Flags {
-        Flags { letters, fold: false, all: false, groups: false }
+        Flags { letters, options: Options::default(), all: false, groups: false }
     }
 
     fn folded(letters: i32) -> Flags {
-        Flags { fold: true, ..Flags::none(letters) }
+        Flags { options: Options { fold: true, ..Options::default() }, ..Flags::none(letters) }
     }
 
     fn reading(self) -> Reading {
-        Reading { fold: self.fold, letters: self.letters }
+        Reading { options: self.options, letters: self.letters }
     }
 }
 
-/// `g` and `i`; others change what a pattern means.
+/// `g`, and what a pattern is read with.
 fn flags(text: &str, letters: i32) -> Result<Flags, EvalError> {
     let mut flags = Flags::none(letters);
     for letter in text.chars() {
         match letter {
             'g' => flags.all = true,
-            'i' => flags.fold = true,
-            'c' => flags.fold = false,
+            letter if flags.options.set(letter) => {}
             _ => return Err(EvalError::unsupported(format!("option {letter:?} of a regular expression"))),
         }
     }

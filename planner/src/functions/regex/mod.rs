@@ -1,11 +1,15 @@
-//! Regular expressions: the part of Postgres' advanced ones (regcomp.c) that is regular; classes and case are the
-//! collation's ([`super::letters`]).
+//! Regular expressions: Postgres' advanced ones (regcomp.c); classes and case are the collation's ([`super::letters`]).
 //!
 //! A pattern is parsed once and run as a set of states. Where a match is asked for, it is the first place, and there the longest or
-//! shortest as the pattern's quantifiers prefer; what its parentheses have captured then follows from its parts. All else
-//! is refused by name: back references in a pattern, lookaround, most options in the pattern.
+//! shortest as the pattern's quantifiers prefer; what its parentheses have captured then follows from its parts. What is
+//! rare, and patterns that are not advanced ones (`(?e)`, `(?b)`), are refused by name.
 
+mod bracket;
 mod calls;
+mod dissect;
+mod look;
+mod many;
+mod options;
 mod parse;
 mod part;
 mod program;
@@ -21,20 +25,24 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A pattern ready to be looked for.
-pub(super) struct Pattern {
+struct Pattern {
     program: program::Program,
+    looks: look::Looks,
     /// The same as it is looked for, unless that would be too large.
     parts: Result<part::Part, EvalError>,
     /// There is a class, or letters of both cases: a text must have no character that these letters do not know.
     letters: Option<&'static Letters>,
+    /// The same, if cases are not told apart.
+    folded: Option<&'static Letters>,
     /// How many parentheses capture.
     groups: usize,
+    has_backs: bool,
 }
 
 /// A match: begin and end of the whole, and of what its parentheses have captured.
-pub(super) struct Match {
+struct Match {
     pub whole: (usize, usize),
-    pub groups: part::Captures,
+    pub groups: dissect::Captures,
 }
 
 /// So much at one place in vain is worth asking whether any other will do.
@@ -43,15 +51,14 @@ const MUCH_WORK: u64 = 1_000;
 const MOST_WORK: u64 = 20_000_000;
 
 /// What a pattern is read with.
-#[derive(Clone, Copy)]
-pub(super) struct Reading {
-    /// Without regard to case.
-    pub fold: bool,
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Reading {
+    pub options: options::Options,
     /// The number of the collation's letters.
     pub letters: i32,
 }
 
-type Last = Option<((String, bool, i32), Rc<Result<Pattern, EvalError>>)>;
+type Last = Option<(String, Reading, Rc<Result<Pattern, EvalError>>)>;
 
 thread_local! {
     /// The pattern last used.
@@ -61,22 +68,20 @@ thread_local! {
 impl Pattern {
     /// Parses the pattern, unless the last call had the same.
     pub fn of(text: &str, reading: Reading) -> Rc<Result<Pattern, EvalError>> {
-        let Reading { fold, letters } = reading;
         LAST.with_borrow_mut(|last| match last {
-            Some(((known, folded, of), pattern)) if known == text && (*folded, *of) == (fold, letters) => {
-                pattern.clone()
-            }
+            Some((known, read, pattern)) if known == text && *read == reading => pattern.clone(),
             _ => {
-                let pattern = Rc::new(numbered(letters).and_then(|letters| Pattern::new(text, fold, letters)));
-                *last = Some(((text.to_owned(), fold, letters), pattern.clone()));
+                let letters = numbered(reading.letters);
+                let pattern = Rc::new(letters.and_then(|letters| Pattern::new(text, reading.options, letters)));
+                *last = Some((text.to_owned(), reading, pattern.clone()));
                 pattern
             }
         })
     }
 
-    fn new(text: &str, fold: bool, letters: &'static Letters) -> Result<Pattern, EvalError> {
+    fn new(text: &str, options: options::Options, letters: &'static Letters) -> Result<Pattern, EvalError> {
         let refuse = |what: &str| EvalError::unsupported(format!("regular expression {text:?}: {what}"));
-        let parsed = parse::parse(text, fold, letters).map_err(&refuse)?;
+        let parsed = parse::parse(text, options, letters).map_err(&refuse)?;
         let needs_letters = parsed.fold || parsed.has_classes;
         // Of the database's own collation Postgres takes those of ASCII from C, of others it does not.
         if needs_letters && !letters.ascii_is_plain() {
@@ -85,59 +90,115 @@ impl Pattern {
         let program = program::compile(&parsed.node, parsed.word.as_ref()).map_err(&refuse)?;
         Ok(Pattern {
             program,
+            looks: look::Looks::compile(&parsed.looks, parsed.word.as_ref()).map_err(&refuse)?,
             parts: part::cut(&parsed).map_err(&refuse),
             letters: needs_letters.then_some(letters),
+            folded: parsed.fold.then_some(letters),
             groups: parsed.groups,
+            has_backs: parsed.has_backs,
         })
     }
 
-    /// The characters to look in.
-    pub fn characters(&self, text: &str) -> Result<Vec<char>, EvalError> {
+    /// What to look in.
+    pub fn subject(&self, text: &str) -> Result<look::Subject, EvalError> {
         let characters: Vec<char> = text.chars().collect();
         match self.letters {
             Some(letters) if !text.is_ascii() && !characters.iter().all(|c| letters.knows(*c)) => {
                 Err(EvalError::unsupported("a character of which its collation's class or case is not known"))
             }
-            _ => Ok(characters),
+            _ => Ok(self.looks.subject(characters)),
         }
     }
 
     pub fn is_match(&self, text: &str) -> Result<bool, EvalError> {
-        Ok(self.program.is_match(&self.characters(text)?, 0))
+        let text = self.subject(text)?;
+        if self.has_backs {
+            return self.matches(&text, false, false).map(|found| !found.is_empty());
+        }
+        Ok(self.program.is_match(&text, 0))
     }
 
     /// The first match, or with `all` every one that begins behind the one before. What the parentheses captured is found where
     /// it is asked for.
-    pub fn matches(&self, text: &[char], all: bool, with_groups: bool) -> Result<Vec<Match>, EvalError> {
+    pub fn matches(&self, text: &look::Subject, all: bool, with_groups: bool) -> Result<Vec<Match>, EvalError> {
         let parts = self.parts.as_ref().map_err(Clone::clone)?;
         let (mut found, mut from, mut work) = (Vec::new(), 0, MOST_WORK);
-        let mut is_certain = false;
         while from <= text.len() {
-            let before = work;
-            let Some(end) = parts.end(text, from, &mut work)? else {
-                // Before every place is tried at such a cost: is there a match at all?
-                if !is_certain && before - work > MUCH_WORK {
-                    if !self.program.is_match(text, from) {
-                        break;
-                    }
-                    is_certain = true;
-                }
-                from += 1;
-                continue;
+            let first = match self.has_backs {
+                true => self.first_that_agrees(parts, text, from, &mut work)?,
+                false => self.first(parts, text, from, with_groups, &mut work)?,
             };
-            is_certain = false;
-            let mut groups = vec![None; self.groups];
-            if with_groups && self.groups > 0 {
-                parts.capture(text, (from, end), &mut groups, &mut work)?;
-            }
-            found.push(Match { whole: (from, end), groups });
+            let Some(first) = first else { break };
+            let (begin, end) = first.whole;
+            found.push(first);
             if !all {
                 break;
             }
             // An empty match would be found again.
-            from = if from == end { end + 1 } else { end };
+            from = if begin == end { end + 1 } else { end };
         }
         Ok(found)
+    }
+
+    fn first(
+        &self,
+        parts: &part::Part,
+        text: &look::Subject,
+        from: usize,
+        with_groups: bool,
+        work: &mut u64,
+    ) -> Result<Option<Match>, EvalError> {
+        let mut is_certain = false;
+        for begin in from..=text.len() {
+            let before = *work;
+            if let Some(end) = parts.end(text, begin, work)? {
+                let mut found = self.dissection(text);
+                if with_groups && self.groups > 0 {
+                    found.of(parts, (begin, end), work)?;
+                }
+                return Ok(Some(Match { whole: (begin, end), groups: found.captures }));
+            }
+            // Before every place is tried at such a cost: is there a match at all?
+            if !is_certain && before - *work > MUCH_WORK {
+                if !self.program.is_match(text, begin) {
+                    break;
+                }
+                is_certain = true;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same with back references (`cfindloop` of regexec.c): all that looks like a match is tried, by its begin and then as
+    /// preferred. Begins are sought up to the earliest end of what looks like one, then behind it, if that is not the text's end:
+    /// nothing is found there that way.
+    fn first_that_agrees(
+        &self,
+        parts: &part::Part,
+        text: &look::Subject,
+        mut from: usize,
+        work: &mut u64,
+    ) -> Result<Option<Match>, EvalError> {
+        while let Some(close) = self.program.first_end(text, from) {
+            for begin in from..=close {
+                let ends = parts.program.ends(text, begin, text.len(), work)?;
+                for end in parts.preferred(&ends) {
+                    let mut found = self.dissection(text);
+                    if found.of(parts, (begin, end), work)? {
+                        return Ok(Some(Match { whole: (begin, end), groups: found.captures }));
+                    }
+                }
+            }
+            from = close + 1;
+            if from >= text.len() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    fn dissection<'t>(&self, text: &'t look::Subject) -> dissect::Dissection<'t> {
+        dissect::Dissection { text, letters: self.folded, captures: vec![None; self.groups] }
     }
 }
 
@@ -147,7 +208,8 @@ mod tests {
 
     fn matches(pattern: &str, text: &str) -> Result<Vec<Match>, EvalError> {
         let letters = Box::leak(Box::new(Letters::of_ascii()));
-        Pattern::new(pattern, false, letters)?.matches(&text.chars().collect::<Vec<char>>(), true, true)
+        let pattern = Pattern::new(pattern, Default::default(), letters)?;
+        pattern.matches(&pattern.subject(text)?, true, true)
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Advanced regular expressions read into a tree (regcomp.c, regc_lex.c). What is not certain is an error that names it.
 
-use super::set::{Set, both_cases, range_in_both_cases, shorthand};
+use super::look::Look;
+use super::options::Options;
+use super::set::{Set, both_cases, shorthand};
 use super::taste::Taste;
 use crate::functions::letters::Letters;
 
@@ -8,15 +10,14 @@ use crate::functions::letters::Letters;
 pub(super) enum Node {
     Empty,
     Set(Set),
-    /// `^`, `$`: the ends of the text.
-    Start,
-    End,
-    /// Between characters.
-    Boundary(Boundary),
+    /// Nothing, at such a place only.
+    At(Place),
     Sequence(Vec<Node>),
     Either(Vec<Node>),
     /// Parentheses that capture, numbered from 1.
     Group(usize, Box<Node>),
+    /// A back reference to the parentheses of this number, and what these may match wherever they are: it is the same text.
+    Back(usize, Box<Node>),
     Repeat {
         node: Box<Node>,
         least: u32,
@@ -26,106 +27,142 @@ pub(super) enum Node {
     },
 }
 
-/// Where words begin or end: `\m`, `\M`, `\y`, `\Y`.
+/// Between characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Boundary {
-    Begin,
-    End,
-    Either,
-    Neither,
+pub(super) enum Place {
+    /// `^`, `$`: the ends of the text.
+    TextStart,
+    TextEnd,
+    /// The same where lines count.
+    LineStart,
+    LineEnd,
+    /// `\m`, `\M`, `\y`, `\Y`.
+    WordStart,
+    WordEnd,
+    WordEdge,
+    NoWordEdge,
+    /// Where the look of this number holds.
+    Look(usize),
 }
 
 pub(super) struct Parsed {
     pub node: Node,
     /// The options in the pattern may say otherwise than what it was read with.
     pub fold: bool,
-    /// The characters of words, where boundaries of words are asked for.
+    /// The characters of words, where ends of words are asked for.
     pub word: Option<Set>,
+    /// By number: one within another has the smaller one.
+    pub looks: Vec<Look>,
     pub has_classes: bool,
     pub has_lazy: bool,
+    pub has_backs: bool,
     /// How many parentheses capture.
     pub groups: usize,
 }
 
-struct Parser<'l> {
-    pattern: Vec<char>,
-    at: usize,
-    letters: &'l Letters,
-    fold: bool,
+pub(super) struct Parser<'l> {
+    pub pattern: Vec<char>,
+    pub at: usize,
+    pub letters: &'l Letters,
+    pub options: Options,
     depth: usize,
+    /// How many looks this is within.
+    looking: usize,
+    looks: Vec<Look>,
     word: Option<Set>,
     has_classes: bool,
     has_lazy: bool,
-    groups: usize,
+    /// By number less one: parentheses that capture, as far as they have been closed.
+    groups: Vec<Option<Node>>,
+    /// Nodes of back references together.
+    backs: usize,
 }
 
+/// Nodes that back references repeat.
+const MOST_REPEATED: usize = 1_000;
 /// Parentheses within parentheses.
 const DEEPEST: usize = 50;
 /// `DUPMAX` of regguts.h.
 const MOST_REPETITIONS: u32 = 255;
-/// Postgres gives up on a range with more letters of another case.
-const LONGEST_FOLDED: u32 = 50_000;
 
-pub(super) fn parse(pattern: &str, fold: bool, letters: &Letters) -> Result<Parsed, &'static str> {
-    if pattern.starts_with("***") {
-        return Err("a director");
-    }
+pub(super) fn parse(pattern: &str, options: Options, letters: &Letters) -> Result<Parsed, &'static str> {
     let pattern: Vec<char> = pattern.chars().collect();
-    let (fold, at) = options(&pattern, fold)?;
-    if fold && !pattern.iter().all(|c| letters.knows(*c)) {
+    let (options, at) = options.at_begin(&pattern)?;
+    if options.fold && !pattern.iter().all(|c| letters.knows(*c)) {
         return Err("letters of unknown case");
     }
-    let mut parser =
-        Parser { pattern, at, letters, fold, depth: 0, word: None, has_classes: false, has_lazy: false, groups: 0 };
-    let node = parser.alternatives()?;
+    // What is white space is the collation's.
+    if options.expanded && !pattern.iter().all(char::is_ascii) {
+        return Err("an expanded pattern that is not in ASCII");
+    }
+    let mut parser = Parser {
+        pattern,
+        at,
+        letters,
+        options,
+        depth: 0,
+        looking: 0,
+        looks: Vec::new(),
+        word: None,
+        has_classes: false,
+        has_lazy: false,
+        groups: Vec::new(),
+        backs: 0,
+    };
+    let node = if options.literal { parser.literal() } else { parser.alternatives()? };
     if parser.at < parser.pattern.len() {
         return Err("parentheses that do not match");
     }
-    let Parser { word, has_classes, has_lazy, groups, .. } = parser;
-    Ok(Parsed { node, fold, word, has_classes, has_lazy, groups })
-}
-
-/// `(?i)` at the begin: whether case is folded, and where the pattern goes on.
-fn options(pattern: &[char], mut fold: bool) -> Result<(bool, usize), &'static str> {
-    let ['(', '?', letters @ ..] = pattern else { return Ok((fold, 0)) };
-    let length = letters.iter().take_while(|letter| letter.is_ascii_alphabetic()).count();
-    if length == 0 {
-        return Ok((fold, 0));
-    }
-    for letter in &letters[..length] {
-        match letter {
-            'i' => fold = true,
-            'c' => fold = false,
-            // As it is without.
-            's' | 't' => {}
-            _ => return Err("an option"),
-        }
-    }
-    match letters.get(length) {
-        Some(')') => Ok((fold, length + 3)),
-        _ => Err("options that do not end"),
-    }
+    let Parser { word, looks, has_classes, has_lazy, groups, backs, .. } = parser;
+    let (has_backs, groups) = (backs > 0, groups.len());
+    Ok(Parsed { node, fold: options.fold, word, looks, has_classes, has_lazy, has_backs, groups })
 }
 
 impl Parser<'_> {
-    fn peek(&self) -> Option<char> {
+    pub fn peek(&self) -> Option<char> {
         self.pattern.get(self.at).copied()
     }
 
-    fn next(&mut self) -> Option<char> {
+    pub fn next(&mut self) -> Option<char> {
         let c = self.peek();
         self.at += usize::from(c.is_some());
         c
     }
 
-    fn accept(&mut self, c: char) -> bool {
+    pub fn accept(&mut self, c: char) -> bool {
         let found = self.peek() == Some(c);
         self.at += usize::from(found);
         found
     }
 
+    /// Passes over what does not count between the parts of a pattern: comments, white space of an expanded one.
+    fn skip(&mut self) {
+        loop {
+            match &self.pattern[self.at..] {
+                ['(', '?', '#', rest @ ..] => {
+                    let length = rest.iter().take_while(|c| **c != ')').count();
+                    self.at = (self.at + length + 4).min(self.pattern.len());
+                }
+                [' ' | '\t'..='\r', ..] if self.options.expanded => self.at += 1,
+                ['#', rest @ ..] if self.options.expanded => {
+                    self.at += 1 + rest.iter().take_while(|c| **c != '\n').count();
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn literal(&mut self) -> Node {
+        let mut characters = Vec::new();
+        while let Some(c) = self.next() {
+            characters.push(self.one(c));
+        }
+        Node::Sequence(characters)
+    }
+
     fn alternatives(&mut self) -> Result<Node, &'static str> {
         let mut branches = vec![self.branch()?];
+        // A branch has passed over all that does not count.
         while self.accept('|') {
             branches.push(self.branch()?);
         }
@@ -134,9 +171,12 @@ impl Parser<'_> {
 
     fn branch(&mut self) -> Result<Node, &'static str> {
         let mut parts = Vec::new();
+        self.skip();
         while !matches!(self.peek(), None | Some('|' | ')')) {
             let atom = self.atom()?;
+            self.skip();
             parts.push(self.quantified(atom)?);
+            self.skip();
         }
         Ok(match parts.len() {
             0 => Node::Empty,
@@ -146,31 +186,37 @@ impl Parser<'_> {
     }
 
     fn atom(&mut self) -> Result<Node, &'static str> {
+        if self.is_at_bounds() {
+            return Err("a quantifier of nothing");
+        }
         match self.next() {
             Some('(') => self.group(),
             Some('[') => self.bracket().map(Node::Set),
+            Some('.') if self.options.newline_stops => Ok(Node::Set(Set::of(vec![('\n', '\n')], true))),
             Some('.') => Ok(Node::Set(Set::any())),
-            Some('^') => Ok(Node::Start),
-            Some('$') => Ok(Node::End),
+            Some('^') if self.options.newline_anchors => Ok(Node::At(Place::LineStart)),
+            Some('$') if self.options.newline_anchors => Ok(Node::At(Place::LineEnd)),
+            Some('^') => Ok(Node::At(Place::TextStart)),
+            Some('$') => Ok(Node::At(Place::TextEnd)),
             Some('\\') => self.escape(),
-            Some('*' | '+' | '?' | '{') => Err("a quantifier of nothing"),
+            Some('*' | '+' | '?') => Err("a quantifier of nothing"),
             Some(c) => Ok(self.one(c)),
             None => Err("an end where something must follow"),
         }
     }
 
     fn one(&self, c: char) -> Node {
-        Node::Set(Set::of(if self.fold { both_cases(c, self.letters) } else { vec![(c, c)] }, false))
+        Node::Set(Set::of(if self.options.fold { both_cases(c, self.letters) } else { vec![(c, c)] }, false))
     }
 
     /// Members of a class. Without regard to case, letters of one case are letters.
-    fn class(&mut self, name: &str) -> Result<Vec<(char, char)>, &'static str> {
+    pub fn class(&mut self, name: &str) -> Result<Vec<(char, char)>, &'static str> {
         self.has_classes = true;
-        let name = if self.fold && matches!(name, "upper" | "lower") { "alpha" } else { name };
+        let name = if self.options.fold && matches!(name, "upper" | "lower") { "alpha" } else { name };
         self.letters.class(name).map(<[_]>::to_vec).ok_or("an unknown class")
     }
 
-    fn shorthand(&mut self, letter: char) -> Result<Option<Vec<(char, char)>>, &'static str> {
+    pub fn shorthand(&mut self, letter: char) -> Result<Option<Vec<(char, char)>>, &'static str> {
         let Some(name) = shorthand(letter) else { return Ok(None) };
         let mut members = self.class(name)?;
         if letter == 'w' {
@@ -179,36 +225,67 @@ impl Parser<'_> {
         Ok(Some(members))
     }
 
-    fn boundary(&mut self, boundary: Boundary) -> Result<Node, &'static str> {
+    fn place_of_word(&mut self, place: Place) -> Result<Node, &'static str> {
         if let Some(members) = self.shorthand('w')? {
             self.word = Some(Set::of(members, false));
         }
-        Ok(Node::Boundary(boundary))
+        Ok(Node::At(place))
     }
 
     fn group(&mut self) -> Result<Node, &'static str> {
-        let mut number = None;
+        let (mut number, mut look) = (None, None);
         if self.accept('?') {
-            if !self.accept(':') {
-                return Err("lookaround or options");
+            let is_behind = self.accept('<');
+            match self.next() {
+                Some(':') if !is_behind => {}
+                Some('=') => look = Some((is_behind, false)),
+                Some('!') => look = Some((is_behind, true)),
+                _ => return Err("options within the pattern"),
             }
-        } else {
-            self.groups += 1;
-            number = Some(self.groups);
+        } else if self.looking == 0 {
+            // In a look nothing is captured.
+            self.groups.push(None);
+            number = Some(self.groups.len());
         }
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err("parentheses nested too deeply");
         }
+        self.looking += usize::from(look.is_some());
         let node = self.alternatives()?;
+        self.looking -= usize::from(look.is_some());
         self.depth -= 1;
         if !self.accept(')') {
             return Err("parentheses that do not match");
         }
+        if let Some((is_behind, is_negated)) = look {
+            self.looks.push(Look { node, is_behind, is_negated });
+            return Ok(Node::At(Place::Look(self.looks.len() - 1)));
+        }
         Ok(match number {
-            Some(number) => Node::Group(number, Box::new(node)),
+            Some(number) => {
+                self.groups[number - 1] = Some(node.clone());
+                Node::Group(number, Box::new(node))
+            }
+            // Quantified, it is another thing in parentheses than without.
+            None if matches!(node, Node::At(_) | Node::Back(..)) => Node::Sequence(vec![node]),
             None => node,
         })
+    }
+
+    /// A back reference, behind its digit.
+    fn back(&mut self, number: usize) -> Result<Node, &'static str> {
+        if self.peek().is_some_and(|c| c.is_ascii_digit()) {
+            return Err("a code or back reference of several digits");
+        }
+        // Looks do not look back.
+        let of = self.groups.get(number - 1).filter(|_| self.looking == 0);
+        let node = of.and_then(|group| group.as_ref()).ok_or("a back reference to nothing")?.anywhere();
+        self.backs += node.size();
+        if self.backs > MOST_REPEATED {
+            return Err("so large a pattern");
+        }
+        Ok(Node::Back(number, Box::new(node)))
     }
 
     fn escape(&mut self) -> Result<Node, &'static str> {
@@ -222,16 +299,23 @@ impl Parser<'_> {
             'r' => '\r',
             'f' => '\x0c',
             'v' => '\x0b',
-            'A' => return Ok(Node::Start),
-            'Z' => return Ok(Node::End),
-            'm' => return self.boundary(Boundary::Begin),
-            'M' => return self.boundary(Boundary::End),
-            'y' => return self.boundary(Boundary::Either),
-            'Y' => return self.boundary(Boundary::Neither),
+            'A' => return Ok(Node::At(Place::TextStart)),
+            'Z' => return Ok(Node::At(Place::TextEnd)),
+            'm' => return self.place_of_word(Place::WordStart),
+            'M' => return self.place_of_word(Place::WordEnd),
+            'y' => return self.place_of_word(Place::WordEdge),
+            'Y' => return self.place_of_word(Place::NoWordEdge),
+            '1'..='9' => return self.back(c as usize - '0' as usize),
             c if !c.is_alphanumeric() => c,
-            _ => return Err("a back reference or code"),
+            _ => return Err("a code"),
         };
         Ok(self.one(c))
+    }
+
+    /// A brace that no number follows is a character.
+    fn is_at_bounds(&self) -> bool {
+        self.peek() == Some('{')
+            && self.pattern.get(self.at + 1).is_some_and(|c| c.is_ascii_digit() || self.options.expanded)
     }
 
     fn quantified(&mut self, atom: Node) -> Result<Node, &'static str> {
@@ -239,18 +323,18 @@ impl Parser<'_> {
             Some('*') => (0, None),
             Some('+') => (1, None),
             Some('?') => (0, Some(1)),
-            Some('{') => (0, None),
+            Some('{') if self.is_at_bounds() => (0, None),
             _ => return Ok(atom),
         };
         let is_short = self.next() != Some('{');
         let (least, most, has_taste) = if is_short { (least, most, true) } else { self.bounds()? };
         let taste = if self.accept('?') { Taste::Lazy } else { Taste::Greedy };
         self.has_lazy |= taste == Taste::Lazy;
-        if matches!(self.peek(), Some('*' | '+' | '?' | '{')) {
+        if matches!(self.peek(), Some('*' | '+' | '?')) || self.is_at_bounds() {
             return Err("a quantifier of a quantifier");
         }
-        if has_anchor(&atom) {
-            return Err("a quantified anchor");
+        if matches!(atom, Node::At(_)) {
+            return Err("a quantified place");
         }
         Ok(Node::Repeat { node: Box::new(atom), least, most, taste: has_taste.then_some(taste) })
     }
@@ -258,12 +342,15 @@ impl Parser<'_> {
     /// Behind `{`; the last is whether there is a comma, without which the atom's taste stays.
     fn bounds(&mut self) -> Result<(u32, Option<u32>, bool), &'static str> {
         let least = self.number()?;
+        self.skip();
         let has_comma = self.accept(',');
+        self.skip();
         let most = match has_comma {
             false => Some(least),
             true if self.peek() == Some('}') => None,
             true => Some(self.number()?),
         };
+        self.skip();
         if !self.accept('}') || most.is_some_and(|most| most < least) {
             return Err("bounds that are none");
         }
@@ -282,86 +369,6 @@ impl Parser<'_> {
         }
         number.ok_or("bounds that are none")
     }
-
-    /// Behind `[`.
-    fn bracket(&mut self) -> Result<Set, &'static str> {
-        let negated = self.accept('^');
-        let mut ranges: Vec<(char, char)> = vec![];
-        let mut is_first = true;
-        loop {
-            let c = self.next().ok_or("brackets that do not match")?;
-            if c == ']' && !is_first {
-                return Ok(Set::of(ranges, negated));
-            }
-            is_first = false;
-            if c == '[' && matches!(self.peek(), Some(':' | '.' | '=')) {
-                self.named(&mut ranges)?;
-                continue;
-            }
-            let first = match self.member(c, &mut ranges)? {
-                Some(c) => c,
-                None => continue,
-            };
-            // A hyphen before the closing bracket is one.
-            if self.peek() != Some('-') || self.pattern.get(self.at + 1) == Some(&']') {
-                if first == '-' && !ranges.is_empty() && self.peek() != Some(']') {
-                    return Err("a hyphen in the middle of brackets");
-                }
-                ranges.extend(if self.fold { both_cases(first, self.letters) } else { vec![(first, first)] });
-                continue;
-            }
-            self.at += 1;
-            let c = self.next().ok_or("brackets that do not match")?;
-            if c == '[' || c == '-' || first == '-' {
-                return Err("an odd range");
-            }
-            match self.member(c, &mut ranges)? {
-                Some(last) if first <= last && !self.fold => ranges.push((first, last)),
-                Some(last) if first <= last && last as u32 - first as u32 <= LONGEST_FOLDED => {
-                    ranges.extend(range_in_both_cases(first, last, self.letters));
-                }
-                _ => return Err("an odd range"),
-            }
-        }
-    }
-
-    /// A character between brackets, or a shorthand that is added to the set.
-    fn member(&mut self, c: char, ranges: &mut Vec<(char, char)>) -> Result<Option<char>, &'static str> {
-        if c != '\\' {
-            return Ok(Some(c));
-        }
-        let c = self.next().ok_or("a backslash at the end")?;
-        if let Some(members) = self.shorthand(c)? {
-            ranges.extend(members);
-            if self.peek() == Some('-') && self.pattern.get(self.at + 1) != Some(&']') {
-                return Err("an odd range");
-            }
-            return Ok(None);
-        }
-        match c {
-            't' => Ok(Some('\t')),
-            'n' => Ok(Some('\n')),
-            'r' => Ok(Some('\r')),
-            c if !c.is_alphanumeric() => Ok(Some(c)),
-            _ => Err("an escape between brackets"),
-        }
-    }
-
-    /// `[:alpha:]`, behind its first bracket.
-    fn named(&mut self, ranges: &mut Vec<(char, char)>) -> Result<(), &'static str> {
-        if !self.accept(':') {
-            return Err("a collating element");
-        }
-        let rest: String = self.pattern[self.at..].iter().collect();
-        let (name, _) = rest.split_once(":]").ok_or("brackets that do not match")?;
-        let members = self.class(name)?;
-        self.at += name.chars().count() + 2;
-        ranges.extend(members);
-        if self.peek() == Some('-') && self.pattern.get(self.at + 1) != Some(&']') {
-            return Err("an odd range");
-        }
-        Ok(())
-    }
 }
 
 impl Node {
@@ -378,17 +385,22 @@ impl Node {
     pub fn size(&self) -> usize {
         match self {
             Node::Sequence(nodes) | Node::Either(nodes) => 1 + nodes.iter().map(Node::size).sum::<usize>(),
-            Node::Group(_, node) | Node::Repeat { node, .. } => 1 + node.size(),
-            Node::Empty | Node::Set(_) | Node::Start | Node::End | Node::Boundary(_) => 1,
+            Node::Group(_, node) | Node::Back(_, node) | Node::Repeat { node, .. } => 1 + node.size(),
+            Node::Empty | Node::Set(_) | Node::At(_) => 1,
         }
     }
-}
 
-fn has_anchor(node: &Node) -> bool {
-    match node {
-        Node::Start | Node::End | Node::Boundary(_) => true,
-        Node::Sequence(nodes) | Node::Either(nodes) => nodes.iter().any(has_anchor),
-        Node::Repeat { node, .. } | Node::Group(_, node) => has_anchor(node),
-        Node::Empty | Node::Set(_) => false,
+    /// What it matches where places, and what was captured, do not count.
+    fn anywhere(&self) -> Node {
+        match self {
+            Node::At(_) => Node::Empty,
+            Node::Group(_, node) | Node::Back(_, node) => node.anywhere(),
+            Node::Sequence(nodes) => Node::Sequence(nodes.iter().map(Node::anywhere).collect()),
+            Node::Either(nodes) => Node::Either(nodes.iter().map(Node::anywhere).collect()),
+            Node::Repeat { node, least, most, taste } => {
+                Node::Repeat { node: Box::new(node.anywhere()), least: *least, most: *most, taste: *taste }
+            }
+            Node::Empty | Node::Set(_) => self.clone(),
+        }
     }
 }

@@ -1,38 +1,43 @@
 //! A pattern cut where it must be, to find what its parentheses capture and what its tastes prefer.
 //!
-//! Postgres decides where a match begins and ends first. Then it hands the text to the parts of the pattern, earlier parts first,
-//! each of which takes the most or the least with which the rest can still match (`parseqatom` of regcomp.c, `cdissect` of
-//! regexec.c). Which parts there are decides what is found, so they are cut as there: what neither captures nor mixes tastes
-//! stays together; of `x{2,5}` that captures, the last `x` is a part and what comes before it another.
+//! Which parts there are decides what is found (`dissect`), so they are cut as in Postgres (`parseqatom` of regcomp.c): what neither
+//! captures, nor refers back, nor mixes tastes stays together; of `x{2,5}` that captures, the last `x` is a part and what comes
+//! before it another.
 
 use super::parse::{Node, Parsed};
 use super::program::{Program, compile};
 use super::set::Set;
 use super::taste::{Taste, Traits};
-use crate::value::EvalError;
 
 /// A part and what it matches as a whole, whatever its tastes.
 pub(super) struct Part {
-    program: Program,
+    pub program: Program,
     pub traits: Traits,
     /// The number of the parentheses that it is.
-    group: Option<usize>,
-    kind: Kind,
+    pub group: Option<usize>,
+    pub kind: Kind,
 }
 
-enum Kind {
+pub(super) enum Kind {
     /// Nothing in it is asked for.
     Plain,
     Both(Box<Part>, Box<Part>),
     Either(Vec<Part>),
-    /// From none to so many times.
-    Repeat(Box<Part>, Option<u32>),
+    Repeat(Box<Part>, Times),
     /// Parentheses directly within parentheses.
     Within(Box<Part>),
+    /// What the parentheses of this number have captured.
+    Back(usize, Times),
 }
 
-/// Begin and end of what each pair of parentheses matched, from number 1 on.
-pub(super) type Captures = Vec<Option<(usize, usize)>>;
+/// How often.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub least: u32,
+    pub most: Option<u32>,
+}
+
+const ONCE: Times = Times { least: 1, most: Some(1) };
 
 /// All parts of a pattern have no more of its nodes together: each is compiled with what is in it.
 const MOST_NODES: usize = 2_000;
@@ -40,7 +45,7 @@ const MOST_NODES: usize = 2_000;
 /// Cuts a pattern.
 pub(super) fn cut(parsed: &Parsed) -> Result<Part, &'static str> {
     let mut cutter = Cutter { word: parsed.word.as_ref(), nodes: 0 };
-    if parsed.groups == 0 && !parsed.has_lazy {
+    if parsed.groups == 0 && !parsed.has_lazy && !parsed.has_backs {
         return cutter.part(&parsed.node, Traits::default(), Kind::Plain);
     }
     cutter.alternatives(&parsed.node)
@@ -94,7 +99,11 @@ impl Cutter<'_> {
     /// What is in an atom that is a pattern itself. A character, a set or an anchor is none.
     fn alternatives_within(&mut self, atom: &Node) -> Result<Option<Part>, &'static str> {
         match atom {
-            Node::Set(_) | Node::Start | Node::End | Node::Boundary(_) => Ok(None),
+            Node::Set(_) | Node::At(_) => Ok(None),
+            Node::Back(number, _) => {
+                let traits = Traits { has_backs: true, ..Traits::default() };
+                self.part(atom, traits, Kind::Back(*number, ONCE)).map(Some)
+            }
             Node::Group(number, node) => {
                 let part = self.alternatives(node)?;
                 let mut part = match part.group {
@@ -149,15 +158,18 @@ impl Cutter<'_> {
     /// An atom as often as its quantifier says.
     fn quantified(&mut self, element: &Node, atom: Part) -> Result<Part, &'static str> {
         let Quantified { atom: node, least, most, taste } = Quantified::of(element);
-        let own = atom.traits;
+        let (own, times) = (atom.traits, Times { least, most });
+        if let Node::Back(number, _) = node {
+            return self.part(element, Traits::of(taste).then(own), Kind::Back(*number, times));
+        }
         let is_once = (least, most) == (1, Some(1));
         let agrees = taste.is_none() || !own.is_mixed && (own.taste.is_none() || own.taste == taste);
         if is_once && agrees {
             return Ok(atom);
         }
         let traits = Traits::of(taste).then(own);
-        if least == 0 {
-            return self.part(element, traits, Kind::Repeat(Box::new(atom), most));
+        if least == 0 || own.has_backs {
+            return self.part(element, traits, Kind::Repeat(Box::new(atom), times));
         }
         let fewer = Node::Repeat {
             node: Box::new(node.clone()),
@@ -186,104 +198,5 @@ impl Quantified<'_> {
             }
             atom => Quantified { atom, least: 1, most: Some(1), taste: None },
         }
-    }
-}
-
-impl Part {
-    /// Where a match that begins at `start` ends.
-    pub fn end(&self, text: &[char], start: usize, work: &mut u64) -> Result<Option<usize>, EvalError> {
-        let ends = self.program.ends(text, start, text.len(), work)?;
-        Ok(self.preferred(&ends).next())
-    }
-
-    /// Ends in ascending order, those that are preferred first.
-    fn preferred<'e>(&self, ends: &'e [usize]) -> Box<dyn Iterator<Item = usize> + 'e> {
-        match self.traits.taste {
-            Some(Taste::Lazy) => Box::new(ends.iter().copied()),
-            _ => Box::new(ends.iter().rev().copied()),
-        }
-    }
-
-    fn is_match(&self, text: &[char], (start, end): (usize, usize), work: &mut u64) -> Result<bool, EvalError> {
-        Ok(self.program.ends(text, start, end, work)?.last() == Some(&end))
-    }
-
-    /// Finds what the parentheses of a part that matches there have matched.
-    pub fn capture(
-        &self,
-        text: &[char],
-        (start, end): (usize, usize),
-        captures: &mut Captures,
-        work: &mut u64,
-    ) -> Result<(), EvalError> {
-        match &self.kind {
-            Kind::Plain => {}
-            Kind::Within(part) => part.capture(text, (start, end), captures, work)?,
-            Kind::Both(left, right) => {
-                let ends = left.program.ends(text, start, end, work)?;
-                for middle in left.preferred(&ends) {
-                    if right.is_match(text, (middle, end), work)? {
-                        left.capture(text, (start, middle), captures, work)?;
-                        right.capture(text, (middle, end), captures, work)?;
-                        break;
-                    }
-                }
-            }
-            Kind::Either(parts) => {
-                for part in parts {
-                    if part.is_match(text, (start, end), work)? {
-                        part.capture(text, (start, end), captures, work)?;
-                        break;
-                    }
-                }
-            }
-            Kind::Repeat(part, most) => {
-                // Nothing is matched once by what could match more, and not at all by what had rather matched less. Of several times
-                // only the last counts.
-                let is_lazy = part.traits.taste == Some(Taste::Lazy);
-                let once = start == end && !is_lazy && part.is_match(text, (start, end), work)?;
-                if once {
-                    part.capture(text, (start, end), captures, work)?;
-                } else if let Some(begin) = part.last_of_many(text, (start, end), *most, work)? {
-                    part.capture(text, (begin, end), captures, work)?;
-                }
-            }
-        }
-        if let Some(group) = self.group {
-            captures[group - 1] = Some((start, end));
-        }
-        Ok(())
-    }
-
-    /// Where the last match begins of up to so many, none of them empty, that fill the text; each has what it prefers of what lets
-    /// the others reach the end. None: of no times.
-    fn last_of_many(
-        &self,
-        text: &[char],
-        (start, end): (usize, usize),
-        most: Option<u32>,
-        work: &mut u64,
-    ) -> Result<Option<usize>, EvalError> {
-        let length = end - start;
-        // By place: where matches from there end, and how few of them reach the end.
-        let mut ends: Vec<Vec<usize>> = vec![vec![]; length];
-        let mut fewest: Vec<Option<u32>> = vec![None; length];
-        fewest.push(Some(0));
-        for at in (0..length).rev() {
-            let mut all = self.program.ends(text, start + at, end, work)?;
-            all.retain(|next| *next > start + at);
-            fewest[at] = all.iter().filter_map(|next| fewest[next - start]).min().map(|fewest| fewest + 1);
-            ends[at] = all;
-        }
-        let (mut at, mut last, mut left) = (start, None, most);
-        while at < end {
-            left = left.map(|left| left.saturating_sub(1));
-            let reaches =
-                |next: &usize| fewest[next - start].is_some_and(|fewest| left.is_none_or(|left| fewest <= left));
-            let Some(next) = self.preferred(&ends[at - start]).find(reaches) else { break };
-            last = Some(at);
-            at = next;
-        }
-        Ok(last)
     }
 }

@@ -1,6 +1,7 @@
 //! A pattern as states, all of which that a text may have reached are followed at once (Thompson's construction).
 
-use super::parse::{Boundary, Node};
+use super::look::Subject;
+use super::parse::{Node, Place};
 use super::set::Set;
 use crate::value::EvalError;
 
@@ -8,9 +9,8 @@ enum Step {
     Set(Set),
     Either(usize, usize),
     Goto(usize),
-    Start,
-    End,
-    Boundary(Boundary),
+    At(Place),
+    /// The last one.
     Match,
 }
 
@@ -18,15 +18,23 @@ pub(super) struct Program {
     steps: Vec<Step>,
     /// The characters of words.
     word: Set,
+    /// How deep in parts that may be repeated steps are added.
+    repeated: usize,
+    /// Steps for places within such parts.
+    repeated_places: usize,
 }
 
 /// Larger ones are left to Postgres.
 const MOST_STEPS: usize = 2_000;
 /// So many parts are looked at: `((){255}){255}` has more of them than steps.
 const MOST_PARTS: usize = 4 * MOST_STEPS;
+/// Postgres' own states grow with every combination of places that a text can pass without a character, and it refuses some of
+/// the patterns that have sixteen of them within repetitions (2201B, "too complex").
+const MOST_REPEATED_PLACES: usize = 8;
 
 pub(super) fn compile(node: &Node, word: Option<&Set>) -> Result<Program, &'static str> {
-    let mut program = Program { steps: Vec::new(), word: word.cloned().unwrap_or_default() };
+    let mut program =
+        Program { steps: Vec::new(), word: word.cloned().unwrap_or_default(), repeated: 0, repeated_places: 0 };
     program.add(node, &mut 0)?;
     program.push(Step::Match)?;
     Ok(program)
@@ -49,9 +57,13 @@ impl Program {
         match node {
             Node::Empty => {}
             Node::Set(set) => drop(self.push(Step::Set(set.clone()))?),
-            Node::Start => drop(self.push(Step::Start)?),
-            Node::End => drop(self.push(Step::End)?),
-            Node::Boundary(boundary) => drop(self.push(Step::Boundary(*boundary))?),
+            Node::At(place) => {
+                self.push(Step::At(*place))?;
+                self.repeated_places += usize::from(self.repeated > 0);
+                if self.repeated_places > MOST_REPEATED_PLACES {
+                    return Err("so many places in what is repeated");
+                }
+            }
             Node::Sequence(nodes) => {
                 for node in nodes {
                     self.add(node, parts)?;
@@ -73,8 +85,9 @@ impl Program {
                     self.steps[end] = Step::Goto(self.steps.len());
                 }
             }
-            Node::Group(_, node) => self.add(node, parts)?,
+            Node::Group(_, node) | Node::Back(_, node) => self.add(node, parts)?,
             Node::Repeat { node, least, most, .. } => {
+                self.repeated += 1;
                 for _ in 0..*least {
                     self.add(node, parts)?;
                 }
@@ -96,13 +109,14 @@ impl Program {
                         self.steps[fork] = Step::Either(fork + 1, self.steps.len());
                     }
                 }
+                self.repeated -= 1;
             }
         }
         Ok(())
     }
 
     /// Adds a state and all it leads to without a character. True when one of them is the end.
-    fn enter(&self, states: &mut [bool], first: usize, at: usize, text: &[char]) -> bool {
+    fn enter(&self, states: &mut [bool], first: usize, at: usize, text: &Subject) -> bool {
         let (mut open, mut ends) = (vec![first], false);
         while let Some(state) = open.pop() {
             if std::mem::replace(&mut states[state], true) {
@@ -111,72 +125,110 @@ impl Program {
             match &self.steps[state] {
                 Step::Either(one, other) => open.extend([*one, *other]),
                 Step::Goto(next) => open.push(*next),
-                Step::Start if at == 0 => open.push(state + 1),
-                Step::End if at == text.len() => open.push(state + 1),
-                Step::Boundary(boundary) if self.is_at(*boundary, at, text) => open.push(state + 1),
+                Step::At(place) if self.is_at(*place, at, text) => open.push(state + 1),
                 Step::Match => ends = true,
-                Step::Start | Step::End | Step::Boundary(_) | Step::Set(_) => {}
+                Step::At(_) | Step::Set(_) => {}
             }
         }
         ends
     }
 
-    /// There is no word beyond the ends of the text.
-    fn is_at(&self, boundary: Boundary, at: usize, text: &[char]) -> bool {
-        let is_word = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|c| self.word.contains(*c));
-        match (is_word(at.checked_sub(1)), is_word(Some(at))) {
-            (false, true) => matches!(boundary, Boundary::Begin | Boundary::Either),
-            (true, false) => matches!(boundary, Boundary::End | Boundary::Either),
-            _ => boundary == Boundary::Neither,
+    fn is_at(&self, place: Place, at: usize, text: &Subject) -> bool {
+        let (before, behind) = (at.checked_sub(1).map(|at| text[at]), text.get(at).copied());
+        // There is no word beyond the ends of the text.
+        let is_word = |c: Option<char>| c.is_some_and(|c| self.word.contains(c));
+        match place {
+            Place::TextStart => before.is_none(),
+            Place::TextEnd => behind.is_none(),
+            Place::LineStart => before.is_none_or(|c| c == '\n'),
+            Place::LineEnd => behind.is_none_or(|c| c == '\n'),
+            Place::WordStart => !is_word(before) && is_word(behind),
+            Place::WordEnd => is_word(before) && !is_word(behind),
+            Place::WordEdge => is_word(before) != is_word(behind),
+            Place::NoWordEdge => is_word(before) == is_word(behind),
+            Place::Look(number) => text.holds(number, at),
         }
     }
 
-    /// The states after this character. True when one of them is the end.
-    fn follow(&self, states: &[bool], text: &[char], at: usize, next: &mut [bool]) -> bool {
+    /// The states after this character, which are at such a place. True when one of them is the end.
+    fn follow(&self, states: &[bool], c: char, to: usize, text: &Subject, next: &mut [bool]) -> bool {
         let mut ends = false;
         for (state, step) in self.steps.iter().enumerate() {
             if let (true, Step::Set(set)) = (states[state], step)
-                && set.contains(text[at])
+                && set.contains(c)
             {
-                ends |= self.enter(next, state + 1, at + 1, text);
+                ends |= self.enter(next, state + 1, to, text);
             }
         }
         ends
     }
 
+    /// By place: whether a match ends there, wherever it begins.
+    pub fn ends_at(&self, text: &Subject) -> Vec<bool> {
+        self.along(text, (0..=text.len()).map(|at| (at, at.checked_sub(1).map(|at| text[at]))))
+    }
+
+    /// The same of a pattern that is reversed: whether a match begins there, wherever it ends.
+    pub fn begins_at(&self, text: &Subject) -> Vec<bool> {
+        self.along(text, (0..=text.len()).rev().map(|at| (at, text.get(at).copied())))
+    }
+
+    /// Places in an order, with the character between each and the one before it.
+    fn along(&self, text: &Subject, places: impl Iterator<Item = (usize, Option<char>)>) -> Vec<bool> {
+        let mut states = vec![false; self.steps.len()];
+        let mut next = states.clone();
+        let mut found = vec![false; text.len() + 1];
+        for (at, passed) in places {
+            if let Some(c) = passed {
+                next.fill(false);
+                self.follow(&states, c, at, text, &mut next);
+                std::mem::swap(&mut states, &mut next);
+            }
+            self.enter(&mut states, 0, at, text);
+            found[at] = states[self.steps.len() - 1];
+        }
+        found
+    }
+
     /// Whether there is a match that begins there or behind it.
-    pub fn is_match(&self, text: &[char], from: usize) -> bool {
+    pub fn is_match(&self, text: &Subject, from: usize) -> bool {
+        self.first_end(text, from).is_some()
+    }
+
+    /// Where the first match ends of all that begin there or behind it.
+    pub fn first_end(&self, text: &Subject, from: usize) -> Option<usize> {
         let mut states = vec![false; self.steps.len()];
         let mut next = states.clone();
         for at in from..=text.len() {
             // A match may begin anywhere.
             if self.enter(&mut states, 0, at, text) {
-                return true;
+                return Some(at);
             }
             if at < text.len() {
                 next.fill(false);
-                if self.follow(&states, text, at, &mut next) {
-                    return true;
+                if self.follow(&states, text[at], at + 1, text, &mut next) {
+                    return Some(at + 1);
                 }
                 std::mem::swap(&mut states, &mut next);
             }
         }
-        false
+        None
     }
 
     /// Where matches that begin there end, up to a limit, in ascending order. `work` is what may still be done: states times
     /// characters; error when it is used up.
-    pub fn ends(&self, text: &[char], start: usize, limit: usize, work: &mut u64) -> Result<Vec<usize>, EvalError> {
+    pub fn ends(&self, text: &Subject, start: usize, limit: usize, work: &mut u64) -> Result<Vec<usize>, EvalError> {
         let mut states = vec![false; self.steps.len()];
         let mut next = states.clone();
         let mut ends = Vec::new();
+        *work = work.checked_sub(self.steps.len() as u64).ok_or_else(too_much)?;
         if self.enter(&mut states, 0, start, text) {
             ends.push(start);
         }
         for at in start..limit {
             *work = work.checked_sub(self.steps.len() as u64).ok_or_else(too_much)?;
             next.fill(false);
-            if self.follow(&states, text, at, &mut next) {
+            if self.follow(&states, text[at], at + 1, text, &mut next) {
                 ends.push(at + 1);
             }
             if !next.contains(&true) {
@@ -200,7 +252,7 @@ mod tests {
     #[test]
     fn a_large_pattern_of_nothing_is_refused_at_once() {
         let pattern = format!("{}{}", "(".repeat(12), "){255}".repeat(12));
-        let parsed = parse(&pattern, false, &crate::functions::letters::Letters::of_ascii()).unwrap();
+        let parsed = parse(&pattern, Default::default(), &crate::functions::letters::Letters::of_ascii()).unwrap();
         assert!(compile(&parsed.node, None).is_err());
     }
 }

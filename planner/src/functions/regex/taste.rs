@@ -15,6 +15,8 @@ pub(super) struct Traits {
     /// There are parts of both tastes in it.
     pub is_mixed: bool,
     pub has_captures: bool,
+    /// A match of it may have to be another one for a back reference in it.
+    pub has_backs: bool,
 }
 
 impl Traits {
@@ -29,11 +31,12 @@ impl Traits {
             taste: self.taste.or(next.taste),
             is_mixed: self.is_mixed || next.is_mixed || clash,
             has_captures: self.has_captures || next.has_captures,
+            has_backs: self.has_backs || next.has_backs,
         }
     }
 
     /// A match of it is known by its ends alone.
     pub fn is_plain(self) -> bool {
-        !self.is_mixed && !self.has_captures
+        !self.is_mixed && !self.has_captures && !self.has_backs
     }
 }

@@ -1,0 +1,73 @@
+//! Lookahead and lookbehind: whether there is a match that begins, or ends, at a place. It is found for all places of a text at
+//! once, innermost first, before the pattern itself is looked for; there it is one more kind of place, as the begin of a word is.
+
+use super::parse::Node;
+use super::program::{Program, compile};
+use super::set::Set;
+use std::ops::Deref;
+
+/// `(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)` as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    pub node: Node,
+    pub is_behind: bool,
+    pub is_negated: bool,
+}
+
+/// The same, ready to be looked for.
+pub(super) struct Looks(Vec<(Look, Program)>);
+
+/// A text, and at which of its places each of a pattern's looks holds.
+pub(super) struct Subject {
+    characters: Vec<char>,
+    /// By number of the look, by place: one more than characters.
+    looks: Vec<Vec<bool>>,
+}
+
+impl Looks {
+    /// Those of a pattern by number; one within another has the smaller number.
+    pub fn compile(looks: &[Look], word: Option<&Set>) -> Result<Looks, &'static str> {
+        let program = |look: &Look| match look.is_behind {
+            true => compile(&look.node, word),
+            false => compile(&reversed(&look.node), word),
+        };
+        looks.iter().map(|look| Ok((look.clone(), program(look)?))).collect::<Result<_, _>>().map(Looks)
+    }
+
+    pub fn subject(&self, characters: Vec<char>) -> Subject {
+        let mut subject = Subject { characters, looks: Vec::with_capacity(self.0.len()) };
+        for (look, program) in &self.0 {
+            let found = if look.is_behind { program.ends_at(&subject) } else { program.begins_at(&subject) };
+            subject.looks.push(found.into_iter().map(|found| found != look.is_negated).collect());
+        }
+        subject
+    }
+}
+
+impl Subject {
+    pub fn holds(&self, look: usize, at: usize) -> bool {
+        self.looks[look][at]
+    }
+}
+
+impl Deref for Subject {
+    type Target = [char];
+
+    fn deref(&self) -> &[char] {
+        &self.characters
+    }
+}
+
+/// What matches the same characters from the last to the first.
+fn reversed(node: &Node) -> Node {
+    match node {
+        Node::Sequence(nodes) => Node::Sequence(nodes.iter().rev().map(reversed).collect()),
+        Node::Either(nodes) => Node::Either(nodes.iter().map(reversed).collect()),
+        Node::Group(number, node) => Node::Group(*number, Box::new(reversed(node))),
+        Node::Repeat { node, least, most, taste } => {
+            Node::Repeat { node: Box::new(reversed(node)), least: *least, most: *most, taste: *taste }
+        }
+        // There are no back references in looks.
+        Node::Empty | Node::Set(_) | Node::At(_) | Node::Back(..) => node.clone(),
+    }
+}
