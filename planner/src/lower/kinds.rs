@@ -83,7 +83,7 @@ pub(super) fn has_extremes(type_oid: u32) -> bool {
 }
 
 /// Unsigned numbers whose binary images, most significant byte first, are in their order: oid, tid, pg_lsn, xid8.
-const BIG_ENDIAN: &[u32] = &[oid::OID, 27, 3220, 5069];
+const BIG_ENDIAN: &[u32] = &[oid::OID, oid::TID, oid::PG_LSN, oid::XID8];
 
 const C_COLLATION: u32 = 950;
 const POSIX_COLLATION: u32 = 951;

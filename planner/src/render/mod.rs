@@ -6,6 +6,7 @@
 mod array;
 mod date_time;
 mod float;
+mod image;
 pub mod inet;
 mod interval;
 pub mod json;
@@ -75,6 +76,10 @@ impl Renderer {
         }
     }
 
+    fn float8(&self, value: f64, out: &mut Vec<u8>) {
+        float::float8(value, self.extra_float_digits, out);
+    }
+
     /// Appends the text image of a non-null value of that type.
     pub fn encode(&self, value: &Value, kind: &ColumnType, out: &mut Vec<u8>) -> Result<(), Unrenderable> {
         match value {
@@ -83,7 +88,7 @@ impl Renderer {
             Value::Int4(v) => integer(*v as i64, out),
             Value::Int8(v) => integer(*v, out),
             Value::Float4(v) => float::float4(*v, self.extra_float_digits, out),
-            Value::Float8(v) => float::float8(*v, self.extra_float_digits, out),
+            Value::Float8(v) => self.float8(*v, out),
             Value::Numeric(v) => infallible(write!(out, "{v}")),
             Value::Text(v) | Value::Bpchar(v) | Value::Jsonb(v) => out.extend_from_slice(v.as_bytes()),
             Value::Bytea(v) => bytea(v, self.bytea_escape, out),
@@ -108,7 +113,7 @@ impl Renderer {
             Value::Range(v) => range::range(self, v, out)?,
             // The binary image of an enum is its label.
             Value::Opaque(v) if kind.collation == Collation::Labels => out.extend_from_slice(v),
-            Value::Opaque(v) => opaque(v, kind.oid, out)?,
+            Value::Opaque(v) => image::image(self, v, kind.oid, out)?,
             Value::Null => return Err(Unrenderable::Null),
             Value::Error(error) => return Err(Unrenderable::Error(error.to_string())),
         }
@@ -173,35 +178,6 @@ fn uuid(bytes: &[u8; 16], out: &mut Vec<u8>) {
             out.push(b'-');
         }
         hex(&[*b], out);
-    }
-}
-
-/// Types that travel as binary images but whose text is plain to see.
-fn opaque(bytes: &[u8], type_oid: u32, out: &mut Vec<u8>) -> Result<(), Unrenderable> {
-    match (type_oid, bytes) {
-        // The binary image of json is its text.
-        (oid::JSON, _) => {
-            out.extend_from_slice(bytes);
-            Ok(())
-        }
-        (oid::MACADDR | oid::MACADDR8, [first, rest @ ..]) => {
-            hex(&[*first], out);
-            for byte in rest {
-                out.push(b':');
-                hex(&[*byte], out);
-            }
-            Ok(())
-        }
-        (oid::OID, [a, b, c, d]) => {
-            integer(u32::from_be_bytes([*a, *b, *c, *d]) as i64, out);
-            Ok(())
-        }
-        // `charout` prints other bytes differently from 15 to 16.
-        (oid::CHAR, [b]) if b.is_ascii() && *b != 0 => {
-            out.push(*b);
-            Ok(())
-        }
-        _ => Err(Unrenderable::Type(type_oid)),
     }
 }
 

@@ -9,6 +9,7 @@ mod functions;
 mod generate;
 mod images;
 mod input;
+mod opaque;
 mod patterns;
 mod server;
 mod templates;
