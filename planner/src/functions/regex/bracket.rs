@@ -65,25 +65,27 @@ impl Parser<'_> {
             }
             return Ok(None);
         }
-        match c {
-            't' => Ok(Some('\t')),
-            'n' => Ok(Some('\n')),
-            'r' => Ok(Some('\r')),
-            c if !c.is_alphanumeric() => Ok(Some(c)),
-            _ => Err("an escape between brackets"),
-        }
+        self.character(c).map(Some)
     }
 
-    /// `[:alpha:]`, behind its first bracket.
+    /// `[:alpha:]`, `[.a.]` and `[=a=]`, behind the first bracket.
     fn named(&mut self, ranges: &mut Vec<(char, char)>) -> Result<(), &'static str> {
-        if !self.accept(':') {
-            return Err("a collating element");
+        let kind = self.next().ok_or("brackets that do not match")?;
+        let rest = &self.pattern[self.at..];
+        let length = rest.windows(2).position(|pair| *pair == [kind, ']']).ok_or("brackets that do not match")?;
+        let name: String = rest[..length].iter().collect();
+        self.at += length + 2;
+        match (kind, name.chars().next()) {
+            (':', _) => {
+                let members = self.class(&name)?;
+                ranges.extend(members);
+            }
+            // No other character is equivalent to it.
+            (_, Some(c)) if name.chars().count() == 1 => {
+                ranges.extend(if self.options.fold { both_cases(c, self.letters) } else { vec![(c, c)] });
+            }
+            _ => return Err("a character by its name"),
         }
-        let rest: String = self.pattern[self.at..].iter().collect();
-        let (name, _) = rest.split_once(":]").ok_or("brackets that do not match")?;
-        let members = self.class(name)?;
-        self.at += name.chars().count() + 2;
-        ranges.extend(members);
         if self.peek() == Some('-') && self.pattern.get(self.at + 1) != Some(&']') {
             return Err("an odd range");
         }

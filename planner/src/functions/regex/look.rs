@@ -2,7 +2,7 @@
 //! once, innermost first, before the pattern itself is looked for; there it is one more kind of place, as the begin of a word is.
 
 use super::parse::Node;
-use super::program::{Program, compile};
+use super::program::{MOST_STEPS, Program, compile};
 use super::set::Set;
 use std::ops::Deref;
 
@@ -31,7 +31,12 @@ impl Looks {
             true => compile(&look.node, word),
             false => compile(&reversed(&look.node), word),
         };
-        looks.iter().map(|look| Ok((look.clone(), program(look)?))).collect::<Result<_, _>>().map(Looks)
+        let looks: Vec<_> = looks.iter().map(|look| Ok((look.clone(), program(look)?))).collect::<Result<_, _>>()?;
+        // All of them are looked for at every place of a text.
+        if looks.iter().map(|(_, program)| program.size()).sum::<usize>() > MOST_STEPS {
+            return Err("so large a pattern");
+        }
+        Ok(Looks(looks))
     }
 
     pub fn subject(&self, characters: Vec<char>) -> Subject {

@@ -7,6 +7,7 @@
 mod bracket;
 mod calls;
 mod dissect;
+mod escape;
 mod look;
 mod many;
 mod options;

@@ -294,11 +294,6 @@ impl Parser<'_> {
             return Ok(Node::Set(Set::of(members, c.is_ascii_uppercase())));
         }
         let c = match c {
-            't' => '\t',
-            'n' => '\n',
-            'r' => '\r',
-            'f' => '\x0c',
-            'v' => '\x0b',
             'A' => return Ok(Node::At(Place::TextStart)),
             'Z' => return Ok(Node::At(Place::TextEnd)),
             'm' => return self.place_of_word(Place::WordStart),
@@ -306,8 +301,7 @@ impl Parser<'_> {
             'y' => return self.place_of_word(Place::WordEdge),
             'Y' => return self.place_of_word(Place::NoWordEdge),
             '1'..='9' => return self.back(c as usize - '0' as usize),
-            c if !c.is_alphanumeric() => c,
-            _ => return Err("a code"),
+            c => self.character(c)?,
         };
         Ok(self.one(c))
     }

@@ -25,7 +25,7 @@ pub(super) struct Program {
 }
 
 /// Larger ones are left to Postgres.
-const MOST_STEPS: usize = 2_000;
+pub(super) const MOST_STEPS: usize = 2_000;
 /// So many parts are looked at: `((){255}){255}` has more of them than steps.
 const MOST_PARTS: usize = 4 * MOST_STEPS;
 /// Postgres' own states grow with every combination of places that a text can pass without a character, and it refuses some of
@@ -41,6 +41,10 @@ pub(super) fn compile(node: &Node, word: Option<&Set>) -> Result<Program, &'stat
 }
 
 impl Program {
+    pub fn size(&self) -> usize {
+        self.steps.len()
+    }
+
     fn push(&mut self, step: Step) -> Result<usize, &'static str> {
         if self.steps.len() >= MOST_STEPS {
             return Err("so large a pattern");
