@@ -19,10 +19,10 @@ help:
 	@echo "make demo-check [SCENARIO=name]            every answer compared with Postgres, about 20 s per scenario"
 	@echo "make demo-check-long [SCENARIO=name]       the same for two minutes per scenario"
 	@echo "make test                                  what CI runs"
-	@echo "make test-long                             the same tests with thousands of rounds"
+	@echo "make test-long                             the same tests with thousands of rounds, drivers, Postgres 18, triggers, browser: two hours"
 	@echo "make test-drivers                          client drivers and their own tests, through Weir and directly"
 	@echo "make test-regress                          PostgreSQL's own regression SQL, through Weir and directly"
-	@echo "make test-majors                           the tests of the other Postgres majors"
+	@echo "make test-majors [MAJORS=\"14 18\"]         the tests of the other Postgres majors"
 	@echo "make test-triggers                         tests that depend on the capture, with capture by triggers"
 	@echo "make test-browser                          the dashboards in a headless Chromium"
 	@echo "make docker-check                          is demo/docker-compose.yml what Compose understands"
@@ -56,7 +56,9 @@ unit: prepare
 
 test: prepare lint unit demo-check
 
+# Two hours on two idle cores. Of the other majors the newest; `make test-majors` has all of them.
 test-long: export WEIR_LONG = 1
+test-long: export MAJORS ?= 18
 test-long: prepare lint unit demo-check-long test-drivers test-regress test-majors test-triggers test-browser docker-check
 
 # Every client driver prints through Weir what it prints directly; WEIR_DRIVERS=psycopg,pgjdbc: only these. About 10 minutes.

@@ -18,14 +18,14 @@ const DIRECT_WRITER: usize = WRITERS - 1;
 fn run(scenario: Scenario) {
     let server = TestServer::start();
     let weir = TestWeir::start(&server);
-    run_on(scenario, &server, &weir, rng::rounds(200, 2000));
+    run_on(scenario, &server, &weir, rng::rounds(200, 800));
 }
 
 /// The same where nothing can be captured from the WAL.
 fn run_by_triggers(scenario: Scenario) {
     let server = TestServer::options().conf("wal_level = replica").start();
     let weir = TestWeir::start(&server);
-    run_on(scenario, &server, &weir, rng::rounds(40, 2000));
+    run_on(scenario, &server, &weir, rng::rounds(40, 800));
 }
 
 fn run_on(scenario: Scenario, server: &TestServer, weir: &TestWeir, rounds: usize) {
