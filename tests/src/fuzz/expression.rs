@@ -97,7 +97,9 @@ impl Scope {
                         format!("regexp_replace({}, '{pattern}', '{by}', 'g')", self.simple(kind, rng))
                     }
                     5 => {
-                        let pattern = ["b| .", "(a|ab)(b?)", "^(?:.)??(.*?)b", "a(b)?"].choose(rng).expect("not empty");
+                        let pattern = ["b| .", "(a|ab)(b?)", "^(?:.)??(.*?)b", "a(b)?", "(?<=a)(.)", "((.)\\2?)+"]
+                            .choose(rng)
+                            .expect("not empty");
                         format!("substring({} from '{pattern}')", self.simple(kind, rng))
                     }
                     3 => self.by_template(rng),
@@ -219,6 +221,8 @@ impl Scope {
                     "LIKE 'a%'",
                     "~ '^a|b$'",
                     "!~ '[^a-b]'",
+                    "~ '(.)\\1'",
+                    "!~ 'a(?!b)'",
                     "SIMILAR TO '(a|b)+%'",
                     "ILIKE 'zOË'",
                     "NOT ILIKE '%B%'",

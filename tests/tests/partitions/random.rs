@@ -79,7 +79,7 @@ fn play(play: &Play) {
             scope.spawn(move || write(play, &address, rng, merge, done, pause, written));
         }
         let mut changed = 0;
-        for round in 0..rng::rounds(36, 1500) {
+        for round in 0..rng::rounds(36, 500) {
             let through = if rng.random() { &mut app } else { &mut direct };
             through.execute("SET lock_timeout = '3s'");
             let mut story = Vec::new();
