@@ -13,8 +13,10 @@ use weir_tests::rng::{rounds, seeded};
 /// Values per type and group of settings.
 const VALUES: (usize, usize) = (300, 5_000);
 
+type Make = fn(&mut StdRng) -> String;
+
 /// Types, and how a text that they take in is made.
-const TYPES: &[(&str, fn(&mut StdRng) -> String)] = &[
+const TYPES: &[(&str, Make)] = &[
     ("json", |rng| format!("[{}, \"ä\"]", float(rng).replace("NaN", "1").replace("Infinity", "2"))),
     ("jsonpath", |rng| format!("$.a[{}] ? (@ > {})", rng.random_range(0..9), rng.random_range(0..9))),
     ("refcursor", |_| "a \"b\"".into()),
