@@ -1,17 +1,19 @@
 //! The truth of EXISTS, IN, `op ANY` and `op ALL` as a value: under OR, NOT and CASE, in ON and in the select list.
 //!
 //! For each row of the domain it is known whether any comparison is true (for ALL: false), and whether any is unknown.
-//! No row at all makes ANY false and ALL true.
+//! No row at all makes ANY false and ALL true. A row compared with a subquery of one row is known in the same way.
 
 use super::domain::Dependent;
 use super::error::LowerError;
 use super::expr::{ExprLowerer, Typed, boolean};
 use super::parts::ScalarPart;
+use super::scalar::single;
 use super::select::{filter, project};
 use super::sublink::{ALL, EXISTS, reaches_out};
 use super::unsupported;
 use crate::expr::Expr;
-use crate::optimize::split_equalities;
+use crate::functions::costing;
+use crate::optimize::{cannot_fail_itself, split_equalities};
 use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan};
 use crate::tree::Node;
 use crate::types::{ColumnType, oid};
@@ -101,24 +103,49 @@ impl ExprLowerer<'_, '_> {
         Ok(Some(boolean(expr)))
     }
 
-    /// Any comparison, over the domain of what the query and the comparison mention.
-    fn compared(&mut self, query: &Node, test: &Node, all: bool) -> Result<Typed, LowerError> {
+    /// `(a, b) < (SELECT x, y …)`: the comparison with the one row that there may be, NULL without one.
+    pub(super) fn compared_row(&mut self, link: &Node) -> Result<Typed, LowerError> {
+        let Some(test) = link.optional("testexpr")? else { return unsupported("subquery of this kind") };
+        let query = link.child("subselect")?;
+        let Compared { plan, exprs, comparison } = self.compared_rows(query, test)?;
+        // Postgres compares with NULLs where there is no row, if that is known before the rows around it.
+        if !reaches_out(query) && !is_sure(&comparison) {
+            return unsupported("a row that is computed, compared with a subquery");
+        }
+        let width = exprs.len();
+        let flag = ColumnType::new(oid::BOOL);
+        let plan = grouped(
+            with_keys(plan, width, vec![(comparison, flag.clone())]),
+            width,
+            vec![single(Expr::Column(width), &flag)],
+        );
+        let part = ScalarPart { plan, domain: Some(exprs), equal: vec![], value: width, without: None };
+        Ok(boolean(self.parts.scalar(part)))
+    }
+
+    /// A comparison with the rows of a query, over the domain of what both mention.
+    fn compared_rows(&mut self, query: &Node, test: &Node) -> Result<Compared, LowerError> {
         let frames = self.frames.clone();
         let domain = self.lowering.domain(&[query, test], &frames)?;
         let Dependent { plan, exprs } = self.lowering.over_domain(query, &domain, &frames)?;
-        let width = exprs.len();
         let inner = super::Lowering::domain_frames(&frames, &domain);
         let mut lowerer = ExprLowerer::new(self.lowering, inner);
-        lowerer.sublink_columns = outputs(&plan, width, 0);
+        lowerer.sublink_columns = outputs(&plan, exprs.len(), 0);
         let comparison = lowerer.expr(test)?.expr;
         if !lowerer.parts.scalars.is_empty() {
-            return unsupported("subquery in the tested value of IN");
+            return unsupported("subquery in a value compared with a subquery");
         }
+        Ok(Compared { plan, exprs, comparison })
+    }
+
+    /// Any comparison that decides.
+    fn compared(&mut self, query: &Node, test: &Node, all: bool) -> Result<Typed, LowerError> {
+        let Compared { plan, exprs, comparison } = self.compared_rows(query, test)?;
+        let width = exprs.len();
         // What decides: a true one for ANY, a false one for ALL.
         let decisive = if all { Expr::Not(Box::new(comparison.clone())) } else { comparison.clone() };
-        let keys: Vec<(Expr, ColumnType)> = (0..width).map(|at| (Expr::Column(at), plan.columns[at].clone())).collect();
         let flag = ColumnType::new(oid::BOOL);
-        let plan = project(plan, keys.into_iter().chain([(decisive, flag.clone())]).collect());
+        let plan = with_keys(plan, width, vec![(decisive, flag.clone())]);
         let value = Expr::Column(width);
         // Rows that decide nothing are left out: a row of the domain without any is decided by that.
         let certain_not =
@@ -130,8 +157,7 @@ impl ExprLowerer<'_, '_> {
             otherwise: Box::new(Expr::Const(Value::Null)),
         };
         let there = (Expr::Const(Value::Bool(true)), flag.clone());
-        let keys = (0..width).map(|at| (Expr::Column(at), plan.columns[at].clone())).collect::<Vec<_>>();
-        let plan = project(plan, keys.into_iter().chain([(outcome, flag), there]).collect());
+        let plan = with_keys(plan, width, vec![(outcome, flag), there]);
         let without = Some((width + 1, Expr::Const(Value::Bool(all))));
         let part = ScalarPart { plan, domain: Some(exprs), equal: vec![], value: width, without };
         Ok(boolean(self.parts.scalar(part)))
@@ -142,6 +168,31 @@ impl ExprLowerer<'_, '_> {
 fn outputs(plan: &Plan, first: usize, offset: usize) -> Vec<Typed> {
     let columns = plan.columns.iter().enumerate().skip(first);
     columns.map(|(at, kind)| Typed { expr: Expr::Column(at + offset), kind: kind.clone(), collation: 0 }).collect()
+}
+
+/// A comparison of rows in which nothing can fail.
+fn is_sure(comparison: &Expr) -> bool {
+    let itself = match comparison {
+        Expr::Case { .. } => true,
+        Expr::Call { function, .. } if *function == costing() => true,
+        expr => cannot_fail_itself(expr),
+    };
+    itself && comparison.children().into_iter().all(is_sure)
+}
+
+/// A query over a domain, and a comparison over its columns.
+struct Compared {
+    plan: Plan,
+    /// What the domain's columns are, with which the plan's begin.
+    exprs: Vec<Expr>,
+    comparison: Expr,
+}
+
+/// The first `keys` columns and others.
+fn with_keys(plan: Plan, keys: usize, others: Vec<(Expr, ColumnType)>) -> Plan {
+    let keys = plan.columns[..keys].iter().cloned().enumerate().map(|(at, kind)| (Expr::Column(at), kind));
+    let columns = keys.chain(others).collect();
+    project(plan, columns)
 }
 
 /// Groups by the first `keys` columns.

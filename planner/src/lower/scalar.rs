@@ -30,7 +30,7 @@ impl ExprLowerer<'_, '_> {
         let what = match node.int("subLinkType")? {
             4 => "scalar subquery",
             EXISTS | ALL | ANY => return self.mark(node),
-            3 => return unsupported("row comparison with a subquery"),
+            3 => return self.compared_row(node),
             ARRAY => return self.array_subquery(node, ListOrder::Matters),
             _ => return unsupported("subquery of this kind"),
         };
@@ -188,7 +188,8 @@ fn typed(expr: Expr, kind: ColumnType) -> Typed {
     Typed { expr, kind, collation }
 }
 
-fn single(value: Expr, kind: &ColumnType) -> AggregateCall {
+/// The value of the one row there may be; more are an error value.
+pub(super) fn single(value: Expr, kind: &ColumnType) -> AggregateCall {
     AggregateCall {
         kind: AggregateKind::Single,
         args: vec![value],

@@ -29,6 +29,7 @@ pub use fold::with_constants;
 pub use planned::computed_in_planning;
 pub(crate) use planned::failure_in_planning;
 pub use reduce::reduce;
+pub(crate) use safety::cannot_fail_itself;
 pub use selective::is_selective_scan;
 pub use unseen::{Dropper, is_executed_apart, raised, unseen};
 

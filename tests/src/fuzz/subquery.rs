@@ -63,9 +63,16 @@ fn membership(scope: &Scope, rng: &mut StdRng) -> String {
         8 if kind.has_extremes() => format!("{mine} >= (SELECT min({theirs}) {from} {theirs} = {mine} AND {filter})"),
         _ => match scope.plain_column(rng).and_then(|(other, kind)| {
             let partner = inner.columns.iter().find(|(_, own)| *own == kind)?;
-            Some((other, partner.0.clone()))
+            Some((other, partner.0.clone(), kind))
         }) {
-            Some((other, partner)) => {
+            Some((other, partner, other_kind))
+                if kind.has_extremes() && other_kind.has_extremes() && rng.random_bool(0.4) =>
+            {
+                let operator = ["=", "<", ">=", "<>"][rng.random_range(0..4)];
+                let filter = if rng.random_bool(0.5) { filter } else { format!("{theirs} = {mine}") };
+                format!("({mine}, {other}) {operator} (SELECT max({theirs}), min({partner}) {from} {filter})")
+            }
+            Some((other, partner, _)) => {
                 let not = if rng.random_bool(0.5) { "NOT " } else { "" };
                 format!("({mine}, {other}) {not}IN (SELECT {theirs}, {partner} {from} {filter})")
             }
