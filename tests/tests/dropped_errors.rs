@@ -8,7 +8,7 @@ use weir_tests::weir::TestWeir;
 use weir_tests::wire::RawClient;
 
 /// Over `plain (id, b, t)`, of which row 2500 gets `b = 0`, and `others (id, x)`, which has the first ids.
-const QUERIES: [&str; 154] = [
+const QUERIES: [&str; 158] = [
     "SELECT count(*) FROM plain WHERE id < 10 AND 10 / b > 0",
     "SELECT max(10 / b) FILTER (WHERE id < 10) FROM plain",
     "SELECT o.id, (SELECT max(10 / p.b) FROM plain p WHERE p.id = o.id) FROM others o",
@@ -38,6 +38,10 @@ const QUERIES: [&str; 154] = [
     "SELECT count(k) FROM (SELECT id, 10 / b AS k FROM plain OFFSET 0) s WHERE id < 3",
     "SELECT * FROM (SELECT id, 10 / b AS k FROM plain UNION ALL SELECT id, 1 FROM others) u WHERE id = 3",
     "SELECT k FROM (SELECT id, 10 / b AS k FROM plain UNION SELECT id, 1 FROM others) u WHERE id = 3",
+    "SELECT o.id FROM others o JOIN (SELECT id, 1 AS k FROM others UNION ALL SELECT id, 10 / b FROM plain) u ON u.id = o.id",
+    "SELECT o.id FROM others o JOIN (SELECT id::bigint AS id, 1 AS k FROM others UNION ALL SELECT id, 10 / b FROM plain) u ON u.id = o.id",
+    "SELECT o.id FROM others o JOIN (WITH w AS (SELECT 1 AS k) SELECT id, k FROM others, w UNION ALL SELECT id, 10 / b FROM plain) u ON u.id = o.id",
+    "SELECT k FROM (SELECT id, 1::bigint AS k FROM others UNION ALL SELECT id, 10 / b FROM plain) u WHERE id = 3",
     "SELECT p.id FROM plain p JOIN others o ON o.id = p.id AND o.x = 10 / p.b",
     "SELECT p.id FROM plain p JOIN others o ON o.id = p.id WHERE 10 / (p.b - o.x + 1) > 1",
     "SELECT p.id, 10 / p.b AS k FROM plain p WHERE p.id = ANY (ARRAY[1,2,3])",

@@ -7,9 +7,11 @@ use super::error::LowerError;
 use super::expr::Columns;
 use super::kinds::{has_equality, representation};
 use super::select::{filter, project};
-use super::{Level, Lowering, unsupported};
+use super::{Level, Lowering, fenced, unsupported};
+use crate::expand::type_of;
 use crate::expr::Expr;
 use crate::functions::lookup;
+use crate::optimize::is_sound;
 use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan};
 use crate::query::RangeKind;
 use crate::tree::Node;
@@ -24,7 +26,10 @@ const EXCEPT: i64 = 3;
 impl Lowering<'_> {
     /// The set operation as a plan; the query's own targets are Vars of its leftmost leaf.
     pub(super) fn set_operation(&mut self, root: &Node, level: &Level<'_>) -> Result<(Plan, Columns), LowerError> {
-        let plan = self.operand(root, level)?;
+        let mut plan = self.operand(root, level)?;
+        if root.int("op")? == UNION && root.bool("all")? && !is_merged(root, level)? && !is_sound(&plan) {
+            plan = fenced(plan);
+        }
         let mut leaf = root;
         while leaf.label == "SETOPERATIONSTMT" {
             leaf = leaf.child("larg")?;
@@ -127,6 +132,30 @@ impl Lowering<'_> {
         }
         Ok(project(input, targets))
     }
+}
+
+/// Whether Postgres makes the leaves parts of the query around them (`is_simple_union_all` of prepjointree.c). If it does not, it
+/// computes all columns of each of their rows, needed or not.
+fn is_merged(root: &Node, level: &Level<'_>) -> Result<bool, LowerError> {
+    fn is_merged_leaf(node: &Node, types: &[i64], level: &Level<'_>) -> Result<bool, LowerError> {
+        if node.label == "SETOPERATIONSTMT" {
+            return Ok(node.int("op")? == UNION
+                && node.bool("all")?
+                && is_merged_leaf(node.child("larg")?, types, level)?
+                && is_merged_leaf(node.child("rarg")?, types, level)?);
+        }
+        let index = node.index("rtindex")?.wrapping_sub(1);
+        let Some(RangeKind::Subquery(query)) = level.query.range.get(index).map(|entry| &entry.kind) else {
+            return Ok(false);
+        };
+        let targets = query.nodes("targetList")?;
+        let mut shown = targets.iter().filter(|target| !target.bool("resjunk").unwrap_or(false));
+        // A domain is not the type below it.
+        Ok(types
+            .iter()
+            .all(|of| shown.next().and_then(|target| type_of(target.find("expr")?)).map(i64::from) == Some(*of)))
+    }
+    Ok(level.query.ctes.is_empty() && is_merged_leaf(root, &root.numbers("colTypes")?, level)?)
 }
 
 /// INTERSECT or EXCEPT of two bags with the same columns.
