@@ -155,7 +155,7 @@ fn is_merged(root: &Node, level: &Level<'_>) -> Result<bool, LowerError> {
             .iter()
             .all(|of| shown.next().and_then(|target| type_of(target.find("expr")?)).map(i64::from) == Some(*of)))
     }
-    Ok(level.query.ctes.is_empty() && is_merged_leaf(root, &root.numbers("colTypes")?, level)?)
+    Ok(level.query.ctes.is_empty() && is_merged_leaf(root, root.numbers("colTypes")?, level)?)
 }
 
 /// INTERSECT or EXCEPT of two bags with the same columns.
