@@ -29,8 +29,8 @@ pub(super) const MOST_STEPS: usize = 2_000;
 /// So many parts are looked at: `((){255}){255}` has more of them than steps.
 const MOST_PARTS: usize = 4 * MOST_STEPS;
 /// Postgres' own states grow with every combination of places that a text can pass without a character, and it refuses some of
-/// the patterns that have sixteen of them within repetitions (2201B, "too complex").
-const MOST_REPEATED_PLACES: usize = 8;
+/// the patterns that have eight of them within repetitions (2201B, "too complex"; 14 is the first to).
+const MOST_REPEATED_PLACES: usize = 4;
 
 pub(super) fn compile(node: &Node, word: Option<&Set>) -> Result<Program, &'static str> {
     let mut program =
