@@ -120,10 +120,12 @@ async fn look(
 ) -> Result<(Look, Option<CatalogNews>), ControlError> {
     let client = control.client().await?;
     let begun = source.clock.before(Position(0));
+    // Before the stamp: of a table that is watched behind it the stamp may say that it is not there yet, and the next one again,
+    // when it has been dropped.
+    let newest_watch = watched.all().iter().map(|watched| watched.generation).max().unwrap_or_default();
     let row =
         client.query_one(&format!("SELECT position, stamp::text FROM ({STAMP}) AS s (position, stamp)"), &[]).await?;
     let (position, stamp): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-    let newest_watch = watched.all().iter().map(|watched| watched.generation).max().unwrap_or_default();
     let seen = Look { stamp, newest_watch };
     // The first look has nothing to compare with: tables may have been watched, and changed, before it.
     if last == Some(&seen) {
