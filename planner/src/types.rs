@@ -5,7 +5,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RelationId(pub u32);
 
-/// OIDs of the built-in types Weir has operations for (`pg_type.dat`).
+/// OIDs of the built-in types that Weir has operations for, or can show (`pg_type.dat`).
 pub mod oid {
     pub const BOOL: u32 = 16;
     pub const BYTEA: u32 = 17;

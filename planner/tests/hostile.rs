@@ -10,9 +10,11 @@ use weir_planner::types::{Collation, ColumnType};
 use weir_planner::value::{compare, decode_binary, encode_binary};
 use weir_tests::hostile::hammer;
 
-const TYPES: [u32; 24] = [
+const TYPES: [u32; 46] = [
     16, 17, 18, 19, 20, 21, 23, 25, 26, 114, 700, 701, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1700, 2950, 3802,
-    1007, 1009,
+    1007, 1009, // Shown by their binary image alone.
+    27, 28, 29, 142, 600, 601, 602, 603, 604, 628, 718, 1560, 1562, 1790, 3220, 3614, 4072, 5069, 4451, 4532, 4534,
+    4535,
 ];
 
 #[test]

@@ -63,9 +63,9 @@ fn columns_of_any_type_are_shown_from_memory() {
             direct.execute(&format!("DELETE FROM held WHERE id = {id}"));
             direct.execute(&format!("INSERT INTO held VALUES ({id}, {}, {})", (id + round) % 4, values.join(", ")));
         }
-        for digits in ["1", "0", "-5"] {
+        for (digits, zone) in [("1", "UTC"), ("0", "Asia/Kathmandu"), ("-5", "America/New_York")] {
             for client in [&mut through, &mut direct] {
-                client.execute(&format!("SET extra_float_digits = {digits}"));
+                client.execute(&format!("SET extra_float_digits = {digits}; SET TimeZone = '{zone}'"));
             }
             for (name, _) in &definitions {
                 compare_from_memory(&mut through, &mut direct, &format!("SELECT * FROM {name}"), Order::Any).unwrap();

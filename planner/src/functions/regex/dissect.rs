@@ -6,6 +6,7 @@
 
 use super::look::Subject;
 use super::part::{Kind, Part, Times};
+use super::program::spend;
 use super::taste::Taste;
 use crate::functions::letters::Letters;
 use crate::value::EvalError;
@@ -64,6 +65,8 @@ impl Dissection<'_> {
     /// Finds what the parentheses of a part that matches there have matched. False where a back reference in it does not agree: then
     /// nothing is captured in it.
     pub fn of(&mut self, part: &Part, span: Span, work: &mut u64) -> Result<bool, EvalError> {
+        // What is compared with a capture is read.
+        spend(work, 1 + span.1 - span.0)?;
         let found = match &part.kind {
             Kind::Plain => true,
             Kind::Within(part) => self.of(part, span, work)?,

@@ -1,7 +1,7 @@
 //! Lookahead and lookbehind: whether there is a match that begins, or ends, at a place. It is found for all places of a text at
 //! once, innermost first, before the pattern itself is looked for; there it is one more kind of place, as the begin of a word is.
 
-use super::parse::Node;
+use super::node::Node;
 use super::program::{MOST_STEPS, Program, compile};
 use super::set::Set;
 use std::ops::Deref;
@@ -29,7 +29,7 @@ impl Looks {
     pub fn compile(looks: &[Look], word: Option<&Set>) -> Result<Looks, &'static str> {
         let program = |look: &Look| match look.is_behind {
             true => compile(&look.node, word),
-            false => compile(&reversed(&look.node), word),
+            false => compile(&look.node.reversed(), word),
         };
         let looks: Vec<_> = looks.iter().map(|look| Ok((look.clone(), program(look)?))).collect::<Result<_, _>>()?;
         // All of them are looked for at every place of a text.
@@ -60,19 +60,5 @@ impl Deref for Subject {
 
     fn deref(&self) -> &[char] {
         &self.characters
-    }
-}
-
-/// What matches the same characters from the last to the first.
-fn reversed(node: &Node) -> Node {
-    match node {
-        Node::Sequence(nodes) => Node::Sequence(nodes.iter().rev().map(reversed).collect()),
-        Node::Either(nodes) => Node::Either(nodes.iter().map(reversed).collect()),
-        Node::Group(number, node) => Node::Group(*number, Box::new(reversed(node))),
-        Node::Repeat { node, least, most, taste } => {
-            Node::Repeat { node: Box::new(reversed(node)), least: *least, most: *most, taste: *taste }
-        }
-        // There are no back references in looks.
-        Node::Empty | Node::Set(_) | Node::At(_) | Node::Back(..) => node.clone(),
     }
 }

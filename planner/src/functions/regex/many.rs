@@ -5,12 +5,14 @@
 
 use super::dissect::Dissection;
 use super::part::{Part, Times};
+use super::program::spend;
 use super::taste::Taste;
 use crate::value::EvalError;
 
 /// How a text from `ends[0]` on may be divided.
 struct Division<'p> {
     part: &'p Part,
+    is_lazy: bool,
     /// Where the pieces end that have been tried; the first is where the text begins.
     ends: Vec<usize>,
     end: usize,
@@ -36,10 +38,40 @@ impl Dissection<'_> {
         let fewest = times.least.max(1) as usize;
         let most = times.most.map_or(usize::MAX, |most| most as usize).min(end - start).max(fewest);
         let known = vec![None; end - start + 1];
-        let mut division = Division { part, ends: vec![start; most + 1], end, fewest, most, known };
-        let found =
-            if is_lazy { self.with_shortest(&mut division, work)? } else { self.with_longest(&mut division, work)? };
-        Ok(found || can_be_none)
+        let mut division = Division { part, is_lazy, ends: vec![start; most + 1], end, fewest, most, known };
+        Ok(self.divides(&mut division, work)? || can_be_none)
+    }
+
+    /// Divides the text into pieces, each as long (as short) as it can be, that all agree.
+    fn divides(&mut self, division: &mut Division<'_>, work: &mut u64) -> Result<bool, EvalError> {
+        let (mut verified, mut piece) = (0, 1);
+        let mut limit = division.first_limit(piece);
+        while piece > 0 {
+            spend(work, 1)?;
+            match division.end_of(piece, limit, self, work)? {
+                None => piece -= 1,
+                Some(found) => {
+                    division.ends[piece] = found;
+                    verified = verified.min(piece - 1);
+                    if found == division.end {
+                        if piece >= division.fewest {
+                            match self.verify(division, &mut verified, piece, work)? {
+                                None => return Ok(true),
+                                Some(failed) => piece = failed,
+                            }
+                        }
+                    } else if piece >= division.most {
+                        piece -= 1;
+                    } else if found > division.ends[piece - 1] || division.may_be_empty(piece) {
+                        piece += 1;
+                        limit = division.first_limit(piece);
+                        continue;
+                    }
+                }
+            }
+            (piece, limit) = division.moved(piece);
+        }
+        Ok(false)
     }
 
     /// Dissects the pieces behind those that have been. The number of the first that does not agree.
@@ -60,99 +92,62 @@ impl Dissection<'_> {
         }
         Ok(None)
     }
-
-    /// Each piece as long as it can be.
-    fn with_longest(&mut self, division: &mut Division<'_>, work: &mut u64) -> Result<bool, EvalError> {
-        let (end, fewest) = (division.end, division.fewest);
-        let (mut verified, mut piece, mut limit) = (0, 1, end);
-        while piece > 0 {
-            let begin = division.ends[piece - 1];
-            let found = division.ends_from(self, begin, work)?.iter().rev().find(|end| **end <= limit).copied();
-            match found {
-                None => piece -= 1,
-                Some(found) => {
-                    division.ends[piece] = found;
-                    verified = verified.min(piece - 1);
-                    let is_needless = piece >= fewest || fewest - piece < end - found;
-                    if found == end {
-                        if piece >= fewest {
-                            match self.verify(division, &mut verified, piece, work)? {
-                                None => return Ok(true),
-                                Some(failed) => piece = failed,
-                            }
-                        }
-                    } else if piece >= division.most {
-                        piece -= 1;
-                    } else if found > begin || !is_needless {
-                        (piece, limit) = (piece + 1, end);
-                        continue;
-                    }
-                }
-            }
-            // A shorter one, empty only where it takes empty ones to have enough.
-            while piece > 0 {
-                let begin = division.ends[piece - 1];
-                if division.ends[piece] > begin {
-                    limit = division.ends[piece] - 1;
-                    if limit > begin || piece < fewest && fewest - piece >= end - begin {
-                        break;
-                    }
-                }
-                piece -= 1;
-            }
-        }
-        Ok(false)
-    }
-
-    /// Each piece as short as it can be.
-    fn with_shortest(&mut self, division: &mut Division<'_>, work: &mut u64) -> Result<bool, EvalError> {
-        let (end, fewest) = (division.end, division.fewest);
-        let (mut verified, mut piece, mut limit) = (0, 1, division.ends[0]);
-        while piece > 0 {
-            let begin = division.ends[piece - 1];
-            if limit == begin && limit != end && (piece >= fewest || fewest - piece < end - limit) {
-                limit += 1;
-            }
-            if piece >= division.most {
-                limit = end;
-            }
-            let found = division.ends_from(self, begin, work)?.iter().find(|end| **end >= limit).copied();
-            match found {
-                None => piece -= 1,
-                Some(found) => {
-                    division.ends[piece] = found;
-                    verified = verified.min(piece - 1);
-                    if found == end {
-                        if piece >= fewest {
-                            match self.verify(division, &mut verified, piece, work)? {
-                                None => return Ok(true),
-                                Some(failed) => piece = failed,
-                            }
-                        }
-                    } else if piece >= division.most {
-                        piece -= 1;
-                    } else {
-                        (piece, limit) = (piece + 1, found);
-                        continue;
-                    }
-                }
-            }
-            // A longer one.
-            while piece > 0 && division.ends[piece] >= end {
-                piece -= 1;
-            }
-            limit = division.ends[piece] + 1;
-        }
-        Ok(false)
-    }
 }
 
 impl Division<'_> {
-    fn ends_from(&mut self, within: &Dissection<'_>, begin: usize, work: &mut u64) -> Result<&[usize], EvalError> {
-        let known = &mut self.known[begin - self.ends[0]];
-        if known.is_none() {
-            *known = Some(self.part.program.ends(within.text, begin, self.end, work)?);
+    /// How far a piece may reach, or from where on it may end, when it is tried first.
+    fn first_limit(&self, piece: usize) -> usize {
+        if self.is_lazy { self.ends[piece - 1] } else { self.end }
+    }
+
+    /// It takes empty pieces to have enough of them, if this one is empty.
+    fn may_be_empty(&self, piece: usize) -> bool {
+        piece < self.fewest && self.fewest - piece >= self.end - self.ends[piece - 1]
+    }
+
+    /// The longest (shortest) end of a piece within its limit.
+    fn end_of(
+        &mut self,
+        piece: usize,
+        mut limit: usize,
+        within: &Dissection<'_>,
+        work: &mut u64,
+    ) -> Result<Option<usize>, EvalError> {
+        let begin = self.ends[piece - 1];
+        if self.is_lazy {
+            if limit == begin && limit != self.end && !self.may_be_empty(piece) {
+                limit += 1;
+            }
+            // The last that is allowed must reach the end.
+            if piece >= self.most {
+                limit = self.end;
+            }
         }
-        Ok(known.as_deref().unwrap_or_default())
+        let (part, start, end, is_lazy) = (self.part, self.ends[0], self.end, self.is_lazy);
+        let known = &mut self.known[begin - start];
+        let ends = match known {
+            Some(ends) => ends,
+            None => known.insert(part.program.ends(within.text, begin, end, work)?),
+        };
+        Ok(match is_lazy {
+            true => ends.get(ends.partition_point(|end| *end < limit)).copied(),
+            false => ends[..ends.partition_point(|end| *end <= limit)].last().copied(),
+        })
+    }
+
+    /// The last piece up to this one that can be made shorter (longer), and its new limit. 0: there is none.
+    fn moved(&self, mut piece: usize) -> (usize, usize) {
+        while piece > 0 {
+            let (begin, end) = (self.ends[piece - 1], self.ends[piece]);
+            if self.is_lazy {
+                if end < self.end {
+                    return (piece, end + 1);
+                }
+            } else if end > begin && (end - 1 > begin || self.may_be_empty(piece)) {
+                return (piece, end - 1);
+            }
+            piece -= 1;
+        }
+        (0, 0)
     }
 }

@@ -10,6 +10,7 @@ mod dissect;
 mod escape;
 mod look;
 mod many;
+mod node;
 mod options;
 mod parse;
 mod part;
@@ -226,5 +227,8 @@ mod tests {
     fn what_takes_too_long_is_refused() {
         let text = "ab".repeat(20_000);
         assert!(matches("((a|b)*)*(.*)c?(.*)d?(a*)*$", &text).is_err_and(|error| error.is_unsupported()));
+        // Divisions into fewer pieces than there must be are tried first, without looking at the text again.
+        let text = "a".repeat(62);
+        assert!(matches("(x?)(?:\\1(?:a|aaa)){60}", &text).is_err_and(|error| error.is_unsupported()));
     }
 }

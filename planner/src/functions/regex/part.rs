@@ -4,7 +4,8 @@
 //! captures, nor refers back, nor mixes tastes stays together; of `x{2,5}` that captures, the last `x` is a part and what comes
 //! before it another.
 
-use super::parse::{Node, Parsed};
+use super::node::Node;
+use super::parse::Parsed;
 use super::program::{Program, compile};
 use super::set::Set;
 use super::taste::{Taste, Traits};

@@ -1,7 +1,7 @@
 //! A pattern as states, all of which that a text may have reached are followed at once (Thompson's construction).
 
 use super::look::Subject;
-use super::parse::{Node, Place};
+use super::node::{Node, Place};
 use super::set::Set;
 use crate::value::EvalError;
 
@@ -225,12 +225,12 @@ impl Program {
         let mut states = vec![false; self.steps.len()];
         let mut next = states.clone();
         let mut ends = Vec::new();
-        *work = work.checked_sub(self.steps.len() as u64).ok_or_else(too_much)?;
+        spend(work, self.steps.len())?;
         if self.enter(&mut states, 0, start, text) {
             ends.push(start);
         }
         for at in start..limit {
-            *work = work.checked_sub(self.steps.len() as u64).ok_or_else(too_much)?;
+            spend(work, self.steps.len())?;
             next.fill(false);
             if self.follow(&states, text[at], at + 1, text, &mut next) {
                 ends.push(at + 1);
@@ -244,8 +244,11 @@ impl Program {
     }
 }
 
-fn too_much() -> EvalError {
-    EvalError::unsupported("a regular expression that takes too long")
+/// Takes from what may still be done. Error when it is used up.
+pub(super) fn spend(work: &mut u64, much: usize) -> Result<(), EvalError> {
+    let too_much = || EvalError::unsupported("a regular expression that takes too long");
+    *work = work.checked_sub(much as u64).ok_or_else(too_much)?;
+    Ok(())
 }
 
 #[cfg(test)]
