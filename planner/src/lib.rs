@@ -4,6 +4,7 @@
 pub mod catalog;
 pub mod cost;
 pub mod datetime;
+mod determined;
 pub mod eval;
 pub mod expand;
 pub mod expr;

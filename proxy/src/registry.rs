@@ -22,6 +22,9 @@ pub struct StreamTable {
     pub pinned: Settings,
     /// Evaluated by Postgres (FULL, not maintainable): right only while its sources have not moved.
     pub evaluated_by_postgres: bool,
+    /// Its rows are the same however its definition is evaluated ([`weir_planner::Plan::is_determined`]), and so are those of
+    /// the stream tables that it reads.
+    pub determined: bool,
     /// Users' functions whose bodies its rows are made with, below it too: whoever reads it must be allowed to execute them.
     pub bodies: Vec<u32>,
     /// Those among them whose bodies are text, and what its rows are made with: readers to whom they mean something else are

@@ -378,6 +378,7 @@ impl Keeper {
             depends_on: view.depends_on,
             pinned: view.row.pinned.settings.clone(),
             evaluated_by_postgres: view.is_evaluated(),
+            determined: view.determined,
             bodies: view.bodies.clone(),
             texts: view.all_texts.clone(),
         });

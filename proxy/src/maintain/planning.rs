@@ -16,6 +16,8 @@ pub(super) struct Decision {
     pub columns: Vec<ColumnType>,
     pub sources: Vec<RelationId>,
     pub depends_on: SettingSet,
+    /// Its plan, and those of the stream tables that it reads, have one answer.
+    pub determined: bool,
     /// Users' functions whose bodies stand in it.
     pub bodies: Vec<u32>,
     /// Those whose bodies are text, and what its creator means by them; also where that is why it is not incremental.
@@ -37,6 +39,7 @@ impl Decision {
             columns: Vec::new(),
             sources: Vec::new(),
             depends_on: SettingSet::NONE,
+            determined: false,
             bodies: Vec::new(),
             texts: Texts::default(),
             all_texts: Texts::default(),
@@ -75,7 +78,9 @@ impl Keeper {
                         // Postgres would expand them under the reader's settings.
                         let below = planned.sources.stream_tables.iter().filter_map(|id| self.views.get(id));
                         let (mut depends_on, mut bodies) = (planned.uses.settings, planned.uses.bodies);
+                        let mut determined = planned.plan.is_determined();
                         for view in below {
+                            determined &= view.determined;
                             depends_on = depends_on.union(view.depends_on);
                             bodies.extend(&view.bodies);
                         }
@@ -88,6 +93,7 @@ impl Keeper {
                             how: Maintenance::Incremental(Arc::new(planned.plan)),
                             sources,
                             depends_on,
+                            determined,
                             bodies,
                             texts,
                             all_texts,
@@ -160,6 +166,7 @@ impl Keeper {
                 .union(SettingSet::EXTRA_FLOAT_DIGITS)
                 .union(SettingSet::BYTEA_OUTPUT)
                 .union(if reads_clock { SettingSet::CLOCK } else { SettingSet::NONE }),
+            determined: false,
             bodies: Vec::new(),
             texts: Texts::default(),
             all_texts: Texts::default(),

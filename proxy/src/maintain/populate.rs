@@ -48,6 +48,8 @@ pub(super) struct Managed {
     /// Relations whose rows it is made of: those under capture and the stream tables.
     pub sources: Vec<RelationId>,
     pub depends_on: SettingSet,
+    /// Its plan, and those below it, have one answer.
+    pub determined: bool,
     /// Users' functions whose bodies its plan, or one below it, holds.
     pub bodies: Vec<u32>,
     /// Bodies of text that its definition calls, as its creator means them.
@@ -120,6 +122,7 @@ impl Keeper {
             columns: decision.columns,
             sources: decision.sources,
             depends_on: decision.depends_on,
+            determined: decision.determined,
             bodies: decision.bodies,
             texts: decision.texts,
             all_texts: decision.all_texts,
@@ -283,6 +286,7 @@ impl Keeper {
             columns: decision.columns,
             sources: decision.sources,
             depends_on: decision.depends_on,
+            determined: decision.determined,
             bodies: decision.bodies,
             texts: decision.texts,
             all_texts: decision.all_texts,

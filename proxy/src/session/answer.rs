@@ -16,13 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use weir_cache::Snapshot;
-use weir_cache::read::{ReadError, Rows};
+use weir_cache::read::{ReadError, RowRef, Rows};
 use weir_planner::eval::EvalContext;
 use weir_planner::render::Renderer;
 use weir_planner::value::{Value, encode_binary};
 
 /// Larger answers are forwarded: Postgres streams them, memory would hold them whole.
-const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// What the rows are made from.
 pub(super) struct Memory<'a> {
@@ -251,7 +251,7 @@ fn formats(given: &[i16], columns: usize) -> Result<Formats<'_>, &'static str> {
     }
 }
 
-fn describe(resolved: &Resolved, result_formats: &[i16], out: &mut Vec<u8>) -> Result<(), Refusal> {
+pub(super) fn describe(resolved: &Resolved, result_formats: &[i16], out: &mut Vec<u8>) -> Result<(), Refusal> {
     let columns = &resolved.prepared.columns;
     let formats = formats(result_formats, columns.len())?;
     let fields = columns.iter().enumerate().map(|(i, column)| Field {
@@ -312,24 +312,8 @@ pub(super) fn write(
     out: &mut Vec<u8>,
     mut ends: Option<&mut Vec<usize>>,
 ) -> Result<(), &'static str> {
-    let columns = &resolved.prepared.columns;
-    let types = &resolved.compiled.plan().columns;
-    let formats = formats(result_formats, columns.len())?;
     for row in rows.iter() {
-        let message = DataRow::begin(out, columns.len());
-        for (i, column) in columns.iter().enumerate() {
-            match row.value(i) {
-                Value::Null => message.null(out),
-                Value::Error(_) => return Err(reason::EVALUATION),
-                value if formats.of(i) == 0 => {
-                    message.value(out, |out| renderer.encode(value, &types[i], out)).map_err(|_| reason::RENDERING)?
-                }
-                value => message
-                    .value(out, |out| encode_binary(value, column.type_oid, out))
-                    .map_err(|_| reason::RENDERING)?,
-            }
-        }
-        message.finish(out);
+        write_row(resolved, row, result_formats, renderer, out)?;
         if let Some(ends) = &mut ends {
             ends.push(out.len());
         }
@@ -337,5 +321,33 @@ pub(super) fn write(
             return Err(reason::TOO_LARGE);
         }
     }
+    Ok(())
+}
+
+/// One DataRow, of the row's first columns.
+pub(super) fn write_row(
+    resolved: &Resolved,
+    row: RowRef<'_>,
+    result_formats: &[i16],
+    renderer: &Renderer,
+    out: &mut Vec<u8>,
+) -> Result<(), &'static str> {
+    let columns = &resolved.prepared.columns;
+    let types = &resolved.compiled.plan().columns;
+    let formats = formats(result_formats, columns.len())?;
+    let message = DataRow::begin(out, columns.len());
+    for (i, column) in columns.iter().enumerate() {
+        match row.value(i) {
+            Value::Null => message.null(out),
+            Value::Error(_) => return Err(reason::EVALUATION),
+            value if formats.of(i) == 0 => {
+                message.value(out, |out| renderer.encode(value, &types[i], out)).map_err(|_| reason::RENDERING)?
+            }
+            value => {
+                message.value(out, |out| encode_binary(value, column.type_oid, out)).map_err(|_| reason::RENDERING)?
+            }
+        }
+    }
+    message.finish(out);
     Ok(())
 }

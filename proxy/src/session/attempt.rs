@@ -4,6 +4,7 @@
 use super::answer::{Memory, resolved_of};
 use super::batch::{self, Op};
 use super::copy::CopyOut;
+use super::cursor::Spoken;
 use super::elsewhere::Elsewhere;
 use super::environment::Probed;
 use super::frontend::Mode;
@@ -46,6 +47,9 @@ impl Relay {
         if let Some(request) = Request::read(&self.client.input.filled()[..bytes], &self.statements) {
             // It may last for days; without this every session would be as large as one.
             return Box::pin(self.subscribe(request, bytes)).await;
+        }
+        if let Some(spoken) = Spoken::read(&self.client.input.filled()[..bytes], &self.cursors) {
+            return Box::pin(self.attempt_cursor(spoken, bytes)).await;
         }
         // Nothing is read from the client meanwhile.
         let input = std::mem::take(&mut self.client.input);

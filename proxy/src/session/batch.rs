@@ -62,6 +62,18 @@ pub(super) struct Names {
     portal: Option<UnnamedPortal>,
 }
 
+impl Names {
+    /// A simple query's.
+    pub(super) fn of_query() -> Names {
+        Names { unnamed: Some(None), owned: Vec::new(), portal: Some(UnnamedPortal::Stale) }
+    }
+
+    /// Those of a FETCH that has been answered in a block, by the unnamed statement and portal; and how its rows were described.
+    pub(super) fn of_fetch(statement: Arc<Statement>, described: Box<[u8]>) -> Names {
+        Names { unnamed: Some(Some(statement)), owned: Vec::new(), portal: Some(UnnamedPortal::Fetched(described)) }
+    }
+}
+
 impl From<Malformed> for Refusal {
     fn from(_: Malformed) -> Refusal {
         Refusal::Forward(reason::MALFORMED)

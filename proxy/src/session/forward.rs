@@ -15,6 +15,7 @@ impl Relay {
         self.mode = Mode::Open;
         self.is_unsynced = false;
         self.statements.unnamed_is_settled = false;
+        self.cursors.opened();
         Verdict::Pass
     }
 
@@ -63,6 +64,20 @@ impl Relay {
                 self.count(Kind::Plain);
                 self.state.read_in_block = read_in_block;
                 return;
+            }
+            Kind::Declare if self.cursors.is_opening() => {
+                // It changes nothing and shows nothing but that there is a cursor; upstream has seen a query.
+                self.state.read_in_block = false;
+                self.route = Route::Forwarded(self.declined);
+                self.context.metrics.forwarded(std::mem::take(&mut self.declined));
+                return;
+            }
+            Kind::Declare => {
+                if self.declined.is_empty() {
+                    reason::CURSOR
+                } else {
+                    self.declined
+                }
             }
             Kind::Read | Kind::Copy | Kind::Subscription => {
                 self.state.reads_stream_tables = true;

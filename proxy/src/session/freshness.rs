@@ -17,7 +17,7 @@ use weir_planner::settings::SettingSet;
 
 /// How long a read waits for its bookmark before Postgres answers it: longer than any refresh that keeps up, shorter
 /// than a user's patience.
-const PULL_WAIT: Duration = Duration::from_secs(2);
+pub(super) const PULL_WAIT: Duration = Duration::from_secs(2);
 
 /// How long the comparison of the local clock with the server's is relied on: clocks that are disciplined drift by
 /// less than 0.5 ms in this time.
@@ -132,7 +132,7 @@ impl Relay {
 
     /// A snapshot in which these tables are right at one position ≥ `at_least`, and one value of the server's clock ≥
     /// `clock`; and that position.
-    async fn at_position(
+    pub(super) async fn at_position(
         &self,
         tables: &[RelationId],
         at_least: Position,

@@ -39,6 +39,8 @@ pub(super) enum ClientStep {
     Attempt(usize),
     /// Before the next message, the session's state must be known or upstream must see a query; then look again.
     ProbeFirst,
+    /// Before the next message, upstream's cursors must be moved to where the client's are; then look again.
+    SettleFirst,
     /// Before the next message, upstream must be given its unnamed statement; then look again.
     MendFirst,
     /// Before the next message, upstream must be asked for its unnamed portal; then look again.
@@ -130,6 +132,7 @@ impl Relay {
                     return ClientStep::Later;
                 }
                 Verdict::ProbeFirst => return ClientStep::ProbeFirst,
+                Verdict::SettleFirst => return ClientStep::SettleFirst,
                 Verdict::MendFirst => return ClientStep::MendFirst,
                 Verdict::AskPortalFirst => return ClientStep::AskPortalFirst,
                 Verdict::Answer(said) => {

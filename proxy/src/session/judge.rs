@@ -36,6 +36,8 @@ pub(super) enum Verdict {
     Collect,
     Attempt,
     ProbeFirst,
+    /// Cursors that memory speaks for must be upstream's first.
+    SettleFirst,
     MendFirst,
     /// It must be known first whose the unnamed portal is, upstream's or the client's.
     AskPortalFirst,
@@ -69,6 +71,9 @@ impl Relay {
                 return self.later_after_flush();
             }
         }
+        if let Some(verdict) = self.judge_beside_cursors(header, whole) {
+            return verdict;
+        }
         match (header.tag, whole) {
             (b'Q' | b'P', None) if header.total <= MAX_STATEMENT_BYTES => Verdict::Need(header.total),
             (b'Q', Some(body)) => self.judge_query(body),
@@ -94,6 +99,7 @@ impl Relay {
                 self.is_unsynced = false;
                 self.declined = "";
                 self.statements.unnamed_is_settled = false;
+                self.cursors.opened();
                 Verdict::Pass
             }
             (b'F', _) => {
@@ -125,6 +131,29 @@ impl Relay {
         }
     }
 
+    /// A statement that declares a cursor memory may come to speak for, or has to do with one it speaks for.
+    fn is_about_cursors(&self, kind: Kind, text: &str) -> bool {
+        let may_be = if kind == Kind::Declare { self.may_open_cursor() } else { !self.cursors.is_empty() };
+        may_be && self.is_idle() && self.cursors.are_meant_by(text)
+    }
+
+    /// The verdict on what brings no statement to look at, while memory speaks for cursors; `None`: it does not see them, or is
+    /// judged by what it says.
+    fn judge_beside_cursors(&mut self, header: Header, whole: Option<&[u8]>) -> Option<Verdict> {
+        if self.cursors.is_empty() {
+            return None;
+        }
+        match (header.tag, whole) {
+            (b'Q' | b'P', None) if header.total > MAX_STATEMENT_BYTES => self.leaves_cursors(Kind::Plain),
+            (b'D', Some(body)) if self.mode == Mode::Open && self.is_idle() && self.cursors.are_described_by(body) => {
+                Some(Verdict::Collect)
+            }
+            (b'D', None) if header.total <= MAX_NAMES_BYTES => Some(Verdict::Need(header.total)),
+            (b'D' | b'E' | b'C' | b'F', _) => self.leaves_cursors(Kind::Plain),
+            _ => None,
+        }
+    }
+
     /// What the server has to say is asked for, and waited for.
     pub(super) fn later_after_flush(&mut self) -> Verdict {
         if !self.owed.wants_flush() {
@@ -151,8 +180,12 @@ impl Relay {
                     return Verdict::Later;
                 }
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
+                _ if self.is_about_cursors(kind, text) => return Verdict::Attempt,
                 _ => {}
             }
+        }
+        if let Some(verdict) = self.leaves_cursors(kind) {
+            return verdict;
         }
         if self.mends_query_later(kind) {
             return Verdict::Later;
@@ -195,8 +228,14 @@ impl Relay {
                 Kind::Show(_) if self.is_idle() => return Verdict::Collect,
                 Kind::Show(_) if self.may_wait() => return Verdict::Later,
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
+                _ if parse.name.is_empty() && text.is_ok_and(|text| self.is_about_cursors(kind, text)) => {
+                    return Verdict::Collect;
+                }
                 _ => {}
             }
+        }
+        if let Some(verdict) = self.leaves_cursors(kind) {
+            return verdict;
         }
         if kind.is_read() && parse.name.is_empty() && self.cuts_before_read() {
             return self.cut();
@@ -221,13 +260,13 @@ impl Relay {
             || self.statements.unnamed_upstream != Unnamed::Same
             || !self.statements.unnamed_portal.is_same();
         if !interesting {
-            return self.forward_bind(Kind::Plain, false);
+            return self.leaves_cursors(Kind::Plain).unwrap_or_else(|| self.forward_bind(Kind::Plain, false));
         }
         let Some((portal, name)) = frontend::bind_names(prefix) else {
             if prefix.len() + HEADER_BYTES < header.total.min(MAX_NAMES_BYTES) {
                 return Verdict::Need(header.total.min(MAX_NAMES_BYTES));
             }
-            return self.forward_bind(Kind::Plain, false);
+            return self.leaves_cursors(Kind::Plain).unwrap_or_else(|| self.forward_bind(Kind::Plain, false));
         };
         let statement = match self.owed.statement_under_way(name) {
             Some(under_way) => under_way,
@@ -246,6 +285,9 @@ impl Relay {
                 Kind::Begin | Kind::Set if self.needs_prelude(kind) => return Verdict::ProbeFirst,
                 _ => {}
             }
+        }
+        if let Some(verdict) = self.leaves_cursors(kind) {
+            return verdict;
         }
         if kind.is_read() && portal.is_empty() && self.cuts_before_read() {
             return self.cut();
@@ -286,6 +328,10 @@ impl Relay {
         let of_unnamed = |body| frontend::execute(body).is_ok_and(|execute| execute.portal.is_empty());
         let verdict = if body.is_some_and(of_unnamed) { self.mend_portal(false) } else { Verdict::Pass };
         if matches!(verdict, Verdict::Later | Verdict::LaterAfter(_) | Verdict::AskPortalFirst) {
+            return verdict;
+        }
+        if matches!(verdict, Verdict::Answer(_)) {
+            self.within_batch(false);
             return verdict;
         }
         self.opening = if self.opening == Opening::Begun { Opening::Executed } else { Opening::None };

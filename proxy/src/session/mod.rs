@@ -2,7 +2,7 @@
 //! of the `workers`, with two endpoints and no lock on its way; `relay` moves bytes, `frontend` (with `judge` and
 //! `forward`) and `upstream` look at message headers, `attempt` decides whether memory answers a collected read (with
 //! `resolve`: may it at all, and `freshness`: as of when), and everything it cannot prove is forwarded with a reason
-//! from `reason`. A COPY of a query is `copy`'s, a subscription `subscription`'s. What a message looks like is `wire`'s business; what a plan yields is the cache's.
+//! from `reason`. A COPY of a query is `copy`'s, a cursor over one `cursor`'s, a subscription `subscription`'s. What a message looks like is `wire`'s business; what a plan yields is the cache's.
 
 mod answer;
 mod attempt;
@@ -12,6 +12,7 @@ mod cancel;
 mod context;
 mod conversation;
 mod copy;
+mod cursor;
 mod elsewhere;
 mod environment;
 mod exchange;

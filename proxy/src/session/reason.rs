@@ -9,8 +9,17 @@ pub const NOT_A_READ: &str = "not a plain read";
 pub const COPY_FORM: &str = "COPY other than of a query to the client";
 /// Options of COPY that Postgres refuses, or that are not known to be answered alike.
 pub const COPY_OPTIONS: &str = "options of COPY";
-/// A cursor is of its block, where forwarded statements would have to find it.
+/// A cursor that outlives its block, is declared outside of one or behind forwarded statements, or is read in binary.
 pub const CURSOR: &str = "cursor";
+/// DECLARE is Postgres' to do; what is fetched comes from memory.
+pub const CURSOR_OPENED: &str = "cursor opened, fetched from memory";
+/// Its rows have no order of their own, or may be others when they are found in another way: half of them from memory and
+/// half from Postgres would be no answer.
+pub const CURSOR_ORDER: &str = "cursor without a total order";
+/// Something has changed about the time it was declared, and what its snapshot shows is not known.
+pub const CURSOR_SNAPSHOT: &str = "snapshot of cursor not known";
+/// With capture by triggers it is not known what lay between two snapshots.
+pub const CURSOR_CAPTURE: &str = "cursor under capture by triggers";
 /// Longer than what is looked at (`MAX_STATEMENT_BYTES`).
 pub const TOO_LONG: &str = "statement too long";
 /// Earlier messages of this session have not been answered yet.

@@ -3,6 +3,7 @@
 
 use super::cancel::{self, Cancel};
 use super::context::SessionContext;
+use super::cursor::Cursors;
 use super::environment::State;
 use super::expected::Expected;
 use super::frontend::{ClientStep, Mode};
@@ -60,6 +61,7 @@ pub(super) struct Relay {
     pub(super) opening: Opening,
     pub(super) owed: Owed,
     pub(super) statements: Statements,
+    pub(super) cursors: Cursors,
     /// The error that comes next is to be told of another statement.
     pub(super) miscount: Option<Miscount>,
     pub(super) state: State,
@@ -100,6 +102,7 @@ impl Relay {
             opening: Opening::default(),
             owed,
             statements: Statements::default(),
+            cursors: Cursors::default(),
             miscount: None,
             state: State::default(),
             route: Route::default(),
@@ -147,6 +150,10 @@ impl Relay {
                 }
                 ClientStep::AskPortalFirst => {
                     self.ask_portal().await?;
+                    continue;
+                }
+                ClientStep::SettleFirst => {
+                    self.settle_cursors().await?;
                     continue;
                 }
                 ClientStep::ProbeFirst => {

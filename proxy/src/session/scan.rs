@@ -15,6 +15,8 @@ pub enum Kind {
     Read,
     /// `COPY (SELECT …) TO STDOUT` of a query that mentions one: memory may be able to answer.
     Copy,
+    /// `DECLARE … CURSOR` of a query that mentions one: memory may be able to answer what is fetched.
+    Declare,
     /// Mentions a stream table and does something else with it: the reason why Postgres answers.
     NotARead(&'static str),
     /// `SHOW weir.…` and the like, answered by Weir.
@@ -81,7 +83,7 @@ pub fn classify(text: &str, tables: &Tables) -> Kind {
             Kind::Copy => copy::read(text).map_or_else(Kind::NotARead, |_| Kind::Copy),
             other => other,
         },
-        "declare" => mentions(words, tables, Kind::NotARead(reason::CURSOR)),
+        "declare" => mentions(words, tables, Kind::Declare),
         "savepoint" | "release" if plain_words(text).is_some() => Kind::NoQuery,
         _ => mentions(words, tables, Kind::NotARead(reason::NOT_A_READ)),
     }
@@ -210,7 +212,7 @@ mod tests {
             ("copy top_ten to stdout", Kind::NotARead(reason::COPY_FORM)),
             ("copy (table top_ten) to stdout (freeze)", Kind::NotARead(reason::COPY_OPTIONS)),
             ("copy (select pgtrickle.drop_stream_table('top_ten')) to stdout", Kind::Maintenance),
-            ("declare c cursor for select * from top_ten", Kind::NotARead(reason::CURSOR)),
+            ("declare c cursor for select * from top_ten", Kind::Declare),
             ("call pgtrickle.refresh_stream_table('x')", Kind::Maintenance),
         ] {
             assert_eq!(classify(text, &tables), expected, "{text}");

@@ -147,6 +147,8 @@ pub enum UnnamedPortal {
     Lacking(LackingPortal),
     /// Memory ended the client's: upstream must close its own before it is used there.
     Stale,
+    /// The client's was a FETCH that memory answered: it has no further rows, and these are described so.
+    Fetched(Box<[u8]>),
 }
 
 impl UnnamedPortal {

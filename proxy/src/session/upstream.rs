@@ -125,6 +125,9 @@ impl Relay {
                 b'Z' => {
                     let status = rest[HEADER_BYTES];
                     self.state.status = status;
+                    if status != b'T' {
+                        self.cursors.clear();
+                    }
                     if status == b'I' {
                         self.statements.unnamed_portal = UnnamedPortal::Same;
                     }

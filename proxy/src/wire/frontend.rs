@@ -172,8 +172,17 @@ pub fn say_bound(out: &mut BytesMut, statement: &str, bound: &[u8]) {
     out.put_slice(bound);
 }
 
+/// Binds a statement without parameters to a portal of this name; results in text.
+pub fn say_bind_portal(out: &mut BytesMut, portal: &str, statement: &str) {
+    say(out, extended::Bind::new(Some(portal.to_owned()), Some(statement.to_owned()), vec![], vec![], vec![]));
+}
+
 pub fn say_execute(out: &mut BytesMut) {
     say(out, extended::Execute::new(None, 0));
+}
+
+pub fn say_execute_portal(out: &mut BytesMut, portal: &str) {
+    say(out, extended::Execute::new(Some(portal.to_owned()), 0));
 }
 
 pub fn say_describe_statement(out: &mut BytesMut, name: &[u8]) {

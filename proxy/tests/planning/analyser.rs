@@ -52,6 +52,7 @@ impl Bench {
                 depends_on: SettingSet::NONE,
                 pinned: Settings::default(),
                 evaluated_by_postgres: false,
+                determined: true,
                 bodies: vec![],
                 texts: Texts::default(),
             };

@@ -5,7 +5,7 @@
 const MAX_IDENTIFIER_BYTES: usize = 63;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Token {
+pub(in crate::session) enum Token {
     /// A keyword or an identifier without quotes, in lower case.
     Word(String),
     /// An identifier in quotes.
@@ -21,10 +21,10 @@ pub(super) enum Token {
 
 /// It may mean something else to Postgres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Doubt;
+pub(in crate::session) struct Doubt;
 
 #[derive(Clone, Debug)]
-pub(super) struct Lexer<'a> {
+pub(in crate::session) struct Lexer<'a> {
     text: &'a str,
     /// Where the last token ended.
     pub at: usize,

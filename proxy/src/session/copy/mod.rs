@@ -9,6 +9,7 @@ mod rows;
 mod stream;
 mod text;
 
+pub(super) use lexer::{Lexer, Token};
 pub(super) use options::Options;
 pub(super) use rows::BINARY_HEADER;
 pub(super) use stream::CopyOut;
