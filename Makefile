@@ -81,7 +81,7 @@ test-triggers: prepare
 	cargo build -p weir-proxy
 	$(IN_SHORT) cargo test -p weir-proxy --test maintain
 	$(IN_SHORT) WEIR_BINARY=$(abspath $(TARGET))/debug/weir cargo test -p weir-tests --no-fail-fast --test oracle_scenarios --test oracle_fuzz \
-		--test read_your_writes --test consistency --test transactions --test failure --test privileges --test session \
+		--test read_your_writes --test consistency --test cursors --test transactions --test failure --test privileges --test session \
 		--test seeds --test domains --test hidden_views --test limits --test clock --test known_bugs --test partitions -- --test-threads 2
 
 # The dashboards in a headless Chromium, against what Postgres says. WEIR_PICTURES=docs/images: also the documentation's pictures.

@@ -65,3 +65,43 @@ fn is_same_for_peers(call: &WindowCall) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::Expr;
+    use crate::types::RelationId;
+    use crate::value::Value;
+
+    fn scan(kinds: &[ColumnType]) -> Plan {
+        let columns = (0..kinds.len()).collect();
+        Plan { node: Node::Scan { relation: RelationId(1), columns }, columns: kinds.to_vec() }
+    }
+
+    #[test]
+    fn what_may_differ_is_not_determined() {
+        let int = ColumnType::new(oid::INT4);
+        let scaled = ColumnType { typmod: 655_366, ..ColumnType::new(oid::NUMERIC) };
+        for (kind, expected) in [(int.clone(), true), (scaled, true), (ColumnType::new(oid::NUMERIC), false)] {
+            let columns = vec![kind.clone()];
+            let distinct = Plan { node: Node::Distinct { input: Box::new(scan(&columns)) }, columns };
+            assert_eq!(distinct.is_determined(), expected, "{kind:?}");
+        }
+        let sorted = |limit: Option<Expr>| {
+            let node =
+                Node::Sort { input: Box::new(scan(std::slice::from_ref(&int))), keys: vec![], limit, offset: None };
+            Plan { node, columns: vec![int.clone()] }
+        };
+        assert!(sorted(None).is_determined());
+        let limited = sorted(Some(Expr::Const(Value::Int8(3))));
+        assert!(!limited.is_determined());
+        let above = Plan { node: Node::Fence { input: Box::new(limited) }, columns: vec![int.clone()] };
+        assert!(!above.is_determined(), "what is below counts");
+        for (kind, expected) in [(WindowKind::Rank, true), (WindowKind::RowNumber, false), (WindowKind::Lag, false)] {
+            let functions = vec![WindowCall::plain(kind, vec![], vec![], ColumnType::new(oid::INT8))];
+            let node = Node::Window { input: Box::new(scan(std::slice::from_ref(&int))), functions };
+            let columns = vec![int.clone(), ColumnType::new(oid::INT8)];
+            assert_eq!(Plan { node, columns }.is_determined(), expected, "{kind:?}");
+        }
+    }
+}

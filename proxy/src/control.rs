@@ -129,7 +129,7 @@ const SETTINGS: &str = "SET search_path = pg_catalog; SET TimeZone = 'UTC'; SET 
      SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
      SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
      SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = on; \
-     SET client_min_messages = warning; SET jit = off";
+     SET client_min_messages = warning; SET jit = off; SET quote_all_identifiers = off";
 
 /// A control connection that is opened when first needed and again after it was lost. Cheap to clone; clones share the
 /// connection.

@@ -100,6 +100,19 @@ fn settings_by_set_set_local_set_config_and_their_ends() {
 }
 
 #[test]
+fn names_are_quoted_as_the_session_says() {
+    let stack = stack();
+    let mut pair = pair(&stack);
+    let read = "SELECT id, quote_ident(name), format('%I', bytea_output) FROM \
+                (SELECT id, name, 'plain' AS bytea_output FROM events) e ORDER BY id";
+    pair.from_memory(read);
+    pair.run("SET quote_all_identifiers = on");
+    pair.forwarded(read, "quote_all_identifiers is on");
+    pair.run("RESET quote_all_identifiers");
+    pair.from_memory(read);
+}
+
+#[test]
 fn settings_of_the_role_the_database_and_the_start_up_packet() {
     let mut stack = stack();
     let defaults = "ALTER ROLE reader SET DateStyle = 'German'; ALTER ROLE reader SET TimeZone = 'Asia/Tokyo'; \

@@ -23,6 +23,7 @@ mod enums;
 mod extract;
 mod float;
 mod format;
+mod identifier;
 mod inline;
 mod integer;
 mod interval;
@@ -115,6 +116,7 @@ static GROUPS: &[&[Function]] = &[
     float::FUNCTIONS,
     format::TO_CHAR,
     format::TO_VALUE,
+    identifier::FUNCTIONS,
     integer::FUNCTIONS,
     interval::FUNCTIONS,
     json::FUNCTIONS,

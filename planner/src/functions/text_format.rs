@@ -1,9 +1,9 @@
-//! `format()`: a text in which `%s`, `%L`, with positions and widths, stand for arguments (`text_format` in varlena.c). `%I` depends on a
-//! setting and on the server's keywords, and is left to Postgres.
+//! `format()`: a text in which `%s`, `%I`, `%L`, with positions and widths, stand for arguments (`text_format` in varlena.c).
 
 use super::Function;
 use super::concat::push_shown;
 use super::define::wrong_arguments;
+use super::identifier::identifier;
 use super::words::literal;
 use crate::eval::EvalContext;
 use crate::settings::SettingSet;
@@ -154,7 +154,10 @@ fn shown(value: &Value, conversion: char) -> Result<String, EvalError> {
             push_shown(&mut shown, value)?;
             shown = literal(&shown);
         }
-        _ => return Err(EvalError::unsupported("identifiers of format()")),
+        (value, _) => {
+            push_shown(&mut shown, value)?;
+            shown = identifier(&shown)?;
+        }
     }
     Ok(shown)
 }

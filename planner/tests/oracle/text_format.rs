@@ -17,10 +17,13 @@ async fn formats_agree() {
     let client = connect().await;
     let mut rng = seeded("formats_agree");
     let format = weir_planner::functions::lookup("text_format").expect("registered");
-    const PIECES: [&str; 26] = [
+    const PIECES: [&str; 29] = [
         "%s",
         "%s",
         "%L",
+        "%I",
+        "%1$I",
+        "%-9I",
         "%1$s",
         "%2$L",
         "%3$s",
@@ -53,12 +56,33 @@ async fn formats_agree() {
         )
         .await
         .expect("format can be wrapped");
+    let words: Vec<String> = client
+        .query("SELECT word FROM pg_get_keywords() UNION ALL VALUES ('a_1'), ('_'), ('A'), ('1a'), (''), ('a\"b'), ('ä')", &[])
+        .await
+        .expect("the keywords")
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    // Every keyword is quoted where the server quotes it, or left to it.
+    let quote = weir_planner::functions::lookup("quote_ident").expect("registered");
+    for word in &words {
+        let expected: String = client.query_one("SELECT quote_ident($1)", &[word]).await.expect("it is quoted").get(0);
+        let call = Expr::Call { function: quote, args: vec![Expr::Const(Value::text(word))] };
+        match call.eval(Tuple::single(&[]), &EvalContext::default()) {
+            Value::Text(text) => assert_eq!(*text, *expected),
+            Value::Error(error) => assert!(error.is_unsupported() && word.contains('_') || word == "json", "{word}"),
+            other => panic!("{word}: {other:?}"),
+        }
+    }
     let (mut values, mut errors, mut left) = (0, 0, 0);
     for _ in 0..rounds(400, 10_000) {
         let template: String =
             (0..rng.random_range(0..5)).map(|_| *PIECES.choose(&mut rng).expect("not empty")).collect();
         let optional = |value: Value, rng: &mut StdRng| if rng.random_bool(0.1) { Value::Null } else { value };
-        let text = generate::value(&mut rng, oid::TEXT);
+        let text = match rng.random_bool(0.3) {
+            true => Value::text(words.choose(&mut rng).expect("not empty")),
+            false => generate::value(&mut rng, oid::TEXT),
+        };
         let text = optional(text, &mut rng);
         let number = Value::Int4(rng.random_range(-12..12));
         let number = optional(number, &mut rng);

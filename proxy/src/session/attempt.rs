@@ -201,6 +201,7 @@ impl Relay {
             (!probed.utf8, reason::CLIENT_ENCODING),
             (!probed.read_committed, reason::ISOLATION),
             (probed.temporary_objects, reason::TEMPORARY_OBJECTS),
+            (probed.quotes_all, reason::QUOTED_NAMES),
             (in_block && probed.transaction_timeouts, reason::TRANSACTION_TIMEOUT),
         ];
         match refusals.iter().find(|(refused, _)| *refused) {

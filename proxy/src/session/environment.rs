@@ -28,6 +28,8 @@ pub(super) struct Probed {
     pub(super) utf8: bool,
     pub(super) read_committed: bool,
     pub(super) temporary_objects: bool,
+    /// `quote_all_identifiers`, which functions' results depend on.
+    pub(super) quotes_all: bool,
     /// `None`: the setting holds something else.
     pub(super) consistency: Option<Consistency>,
     /// Zero: none.

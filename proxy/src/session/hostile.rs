@@ -1,6 +1,7 @@
 //! No bytes a client or a server sends make a session panic: every parser of the wire and of SQL texts under mutation.
 
 use super::batch;
+use super::cursor::{Cursors, Spoken};
 use super::exchange::ServerError;
 use super::parameters;
 use super::scan;
@@ -45,6 +46,23 @@ fn batches_of_messages() {
             batch::read(bytes, &mut statements, &tables, bytes.len() % 2 == 0).is_ok()
         },
     );
+}
+
+#[test]
+fn cursors() {
+    let mut fetch = BytesMut::new();
+    frontend::say_parse(
+        &mut fetch,
+        "",
+        "declare \"c\" no scroll cursor without hold for select * from totals order by 1",
+        &[],
+    );
+    frontend::say_bind(&mut fetch, "", 0, vec![]);
+    frontend::say_describe_portal(&mut fetch, "");
+    frontend::say_execute(&mut fetch);
+    frontend::say_sync(&mut fetch);
+    let query = b"Q\0\0\0\x26declare c cursor for table totals\0";
+    hammer("cursors", &[&fetch, query], |bytes| Spoken::read(bytes, &Cursors::default()).is_some());
 }
 
 #[test]

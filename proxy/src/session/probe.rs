@@ -24,7 +24,7 @@ pub(super) const PARAMETERS: usize = 2;
 const MAX_VERIFIED: usize = 32;
 
 /// The parser's settings follow `analysis::Environment::parser_settings` in order. `$1` and `$2` are the names and
-/// texts of the client's prepared reads; the last column counts those that still stand for the same text, because
+/// texts of the client's prepared reads; the last column but one counts those that still stand for the same text, because
 /// DEALLOCATE and PREPARE may have been run where Weir cannot see them.
 const TEXT: &str = "SELECT pg_catalog.pg_current_wal_flush_lsn(), pg_catalog.pg_current_wal_insert_lsn(), \
      current_user, session_user, pg_catalog.current_schemas(true), \
@@ -46,10 +46,11 @@ const TEXT: &str = "SELECT pg_catalog.pg_current_wal_flush_lsn(), pg_catalog.pg_
      CASE WHEN pg_catalog.cardinality($1::pg_catalog.text[]) OPERATOR(pg_catalog.=) 0 THEN 0 ELSE \
      (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements AS s \
      JOIN ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) AS e(n, t) \
-     ON s.name OPERATOR(pg_catalog.=) e.n AND s.statement OPERATOR(pg_catalog.=) e.t WHERE NOT s.from_sql) END";
+     ON s.name OPERATOR(pg_catalog.=) e.n AND s.statement OPERATOR(pg_catalog.=) e.t WHERE NOT s.from_sql) END, \
+     pg_catalog.current_setting('quote_all_identifiers')";
 
 /// Columns of the probe's row.
-const COLUMNS: usize = 29;
+const COLUMNS: usize = 30;
 
 /// Invalid SQL statement name: the client has deallocated everything.
 const UNDEFINED_STATEMENT: &str = "26000";
@@ -213,6 +214,7 @@ fn read(fields: &[Option<String>], sent: SystemTime) -> Option<Answer> {
             utf8: text(10).eq_ignore_ascii_case("UTF8"),
             read_committed: text(18) == "read committed",
             temporary_objects: text(20) != "0",
+            quotes_all: text(29) != "off",
             consistency: Consistency::parse(&text(21)),
             statement_timeout: duration(&text(22)).unwrap_or_default(),
             idle_session_timeout: duration(&text(23)).unwrap_or_default(),

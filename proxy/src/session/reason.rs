@@ -46,6 +46,8 @@ pub const PROBE: &str = "session state not known";
 pub const STATEMENT_CHANGED: &str = "prepared statement changed unseen";
 /// A temporary object may shadow a name.
 pub const TEMPORARY_OBJECTS: &str = "session has temporary objects";
+/// `quote_all_identifiers` is on, which changes what some functions return.
+pub const QUOTED_NAMES: &str = "quote_all_identifiers is on";
 /// Only UTF8 is rendered.
 pub const CLIENT_ENCODING: &str = "client encoding is not UTF8";
 /// Anything but READ COMMITTED holds a snapshot of its own.

@@ -147,10 +147,10 @@ impl Scope {
     fn word(&self, rng: &mut StdRng) -> String {
         let text = self.simple(Kind::Text, rng);
         match rng.random_range(0..7) {
-            6 => format!("format('%s|%-6L|%2$s %1$*2$s', {text}, {})", self.simple(Kind::Int4, rng)),
+            6 => format!("format('%s|%-6L|%1$I|%2$s %1$*2$s', {text}, {})", self.simple(Kind::Int4, rng)),
             0 => format!("md5({text})"),
             1 => format!("initcap({text})"),
-            2 => format!("quote_literal({text})"),
+            2 => format!("{}({text})", ["quote_literal", "quote_ident"][rng.random_range(0..2)]),
             3 => format!("encode(sha256(decode(md5({text}), 'hex')), 'base64')"),
             4 => format!("({text})::char(2)::text"),
             _ => format!("overlay({text} placing {} from {})", Kind::Text.literal(rng), rng.random_range(1..4)),
