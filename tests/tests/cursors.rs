@@ -157,6 +157,10 @@ impl Block<'_> {
                 frontend::execute("", 0, &mut messages).expect("a name");
                 "Execute of the unnamed portal"
             }
+            3 if !self.is_asked => {
+                frontend::describe(b'P', "", &mut messages).expect("a name");
+                "Describe of the unnamed portal"
+            }
             _ => {
                 let sql = OTHERS.choose(self.random).expect("some").replace("$name", name);
                 self.run(&sql);

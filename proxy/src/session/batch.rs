@@ -70,7 +70,13 @@ impl Names {
 
     /// Those of a FETCH that has been answered in a block, by the unnamed statement and portal; and how its rows were described.
     pub(super) fn of_fetch(statement: Arc<Statement>, described: Box<[u8]>) -> Names {
-        Names { unnamed: Some(Some(statement)), owned: Vec::new(), portal: Some(UnnamedPortal::Fetched(described)) }
+        let portal = LackingPortal {
+            statement: statement.clone(),
+            bound: Box::default(),
+            may_be_gone: false,
+            fetched: Some(described),
+        };
+        Names { unnamed: Some(Some(statement)), owned: Vec::new(), portal: Some(UnnamedPortal::Lacking(portal)) }
     }
 }
 
@@ -162,6 +168,7 @@ pub(super) fn read<'a>(
                 statement: portal.statement,
                 bound: frontend::bound(portal.body)?.into(),
                 may_be_gone: false,
+                fetched: None,
             }));
         }
         None => {}

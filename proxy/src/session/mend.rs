@@ -236,6 +236,15 @@ impl Relay {
                 self.owed.push(Expected::Close { injected: true, what: Closed::Other });
                 Verdict::PassAfter(first)
             }
+            (b'T', UnnamedPortal::Lacking(lacking)) if lacking.fetched.is_some() => {
+                let mut said = Vec::new();
+                match &lacking.fetched {
+                    Some(described) if describes => said.extend_from_slice(described),
+                    _ => backend::command_complete(&mut said, "FETCH 0"),
+                }
+                self.statements.unnamed_portal = UnnamedPortal::Lacking(lacking);
+                Verdict::Answer(said)
+            }
             (b'T', UnnamedPortal::Lacking(lacking)) => {
                 // From here on the portals of this block are upstream's.
                 self.touch();
@@ -250,22 +259,6 @@ impl Relay {
                 self.owed.push(Expected::Execute { injected: true });
                 self.owed.push(Expected::Close { injected: true, what: Closed::Other });
                 Verdict::PassAfter(first)
-            }
-            (b'T', UnnamedPortal::Fetched(described)) => {
-                let mut said = Vec::new();
-                match describes {
-                    true => said.extend_from_slice(&described),
-                    false => backend::command_complete(&mut said, "FETCH 0"),
-                }
-                self.statements.unnamed_portal = UnnamedPortal::Fetched(described);
-                Verdict::Answer(said)
-            }
-            (b'E', portal @ UnnamedPortal::Fetched(_)) => {
-                // Refused as it is: 25P02.
-                let mut instead = BytesMut::new();
-                frontend::say_parse(&mut instead, STATEMENT, "SELECT 1", &[]);
-                self.statements.unnamed_portal = portal;
-                Verdict::Instead(instead)
             }
             (b'E', UnnamedPortal::Lacking(lacking)) if lacking.may_be_gone => {
                 self.statements.unnamed_portal = UnnamedPortal::Lacking(lacking);

@@ -147,8 +147,6 @@ pub enum UnnamedPortal {
     Lacking(LackingPortal),
     /// Memory ended the client's: upstream must close its own before it is used there.
     Stale,
-    /// The client's was a FETCH that memory answered: it has no further rows, and these are described so.
-    Fetched(Box<[u8]>),
 }
 
 impl UnnamedPortal {
@@ -165,6 +163,8 @@ pub struct LackingPortal {
     pub bound: Box<[u8]>,
     /// A simple query has failed since: it has destroyed the portal if it came as far as making its own.
     pub may_be_gone: bool,
+    /// It is a FETCH, which upstream must not be made to run again: how its rows are described, of which none is left.
+    pub fetched: Option<Box<[u8]>>,
 }
 
 #[derive(Debug, Default)]
