@@ -6,6 +6,7 @@ use postgres_protocol::message::frontend;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use weir_tests::pair::Pair;
 use weir_tests::postgres::TestServer;
@@ -326,6 +327,55 @@ fn a_cursor_shows_what_its_declaration_saw() {
     pair.run("INSERT INTO sale VALUES (903, 99, 5, '2026-01-01', 'x')");
     pair.run("FETCH ALL FROM c");
     pair.run("ROLLBACK");
+}
+
+/// What memory has told is what upstream's cursor shows, which can be gone through again.
+#[test]
+fn commits_about_a_declaration_are_in_it_or_not() {
+    let stack = Stack::start();
+    let mut client = stack.pair().through;
+    let mut writer = RawClient::superuser(&stack.server.address());
+    let is_over = AtomicBool::new(false);
+    let mut random = rng::seeded("cursors under writes");
+    let pauses: Vec<u64> = (0..64).map(|_| random.random_range(0..12)).collect();
+    let (mut told, mut from_memory) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for pause in pauses.iter().cycle() {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                writer.execute("UPDATE sale SET amount = amount + 1 WHERE id = 7");
+                std::thread::sleep(Duration::from_millis(*pause));
+            }
+        });
+        let over = Over(&is_over);
+        for _ in 0..rng::rounds(300, 3_000) {
+            client.execute("BEGIN");
+            client.execute(&format!("DECLARE c SCROLL CURSOR FOR {}", ORDERED[0]));
+            let first = client.execute("FETCH 4 FROM c");
+            told += 1;
+            if client.last_route() == "memory" {
+                from_memory += 1;
+                client.execute("MOVE BACKWARD ALL FROM c");
+                let again = client.execute("FETCH 4 FROM c");
+                assert_eq!(first, again, "block {told}");
+            }
+            client.execute("COMMIT");
+        }
+        drop(over);
+    });
+    eprintln!("{from_memory} of {told} FETCHes from memory");
+    assert!(from_memory > 0 || by_triggers(), "nothing was compared");
+}
+
+/// Tells the writer, also when the test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -57,7 +57,10 @@ async fn formats_agree() {
         .await
         .expect("format can be wrapped");
     let words: Vec<String> = client
-        .query("SELECT word FROM pg_get_keywords() UNION ALL VALUES ('a_1'), ('_'), ('A'), ('1a'), (''), ('a\"b'), ('ä')", &[])
+        .query(
+            "SELECT word FROM pg_get_keywords() UNION ALL VALUES ('a_1'), ('_'), ('A'), ('1a'), (''), ('a\"b'), ('ä')",
+            &[],
+        )
         .await
         .expect("the keywords")
         .iter()
