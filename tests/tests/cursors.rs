@@ -426,6 +426,33 @@ fn reasons_are_told() {
     pair.run("COMMIT");
 }
 
+/// Nobody asks for the privilege but Postgres, when it declares the cursor.
+#[test]
+fn who_may_not_read_may_not_declare() {
+    let stack = Stack::start();
+    stack.pair().through.execute("CREATE ROLE poor LOGIN");
+    let mut pair = Pair::of(&stack.server, &stack.weir, "poor", &[]);
+    let declare = format!("DECLARE c CURSOR FOR {}", ORDERED[0]);
+    for _ in 0..3 {
+        pair.run("BEGIN");
+        assert_eq!(pair.same(&declare).error.expect("it may not").code, "42501");
+        assert_eq!(pair.same("FETCH ALL FROM c").error.expect("the block has failed").code, "25P02");
+        pair.run("ROLLBACK");
+    }
+    let mut admin = stack.pair();
+    admin.through.execute("GRANT SELECT ON totals TO poor");
+    pair.run("BEGIN");
+    pair.run(&declare);
+    pair.run("FETCH ALL FROM c");
+    // What is declared stays allowed.
+    admin.through.execute("REVOKE SELECT ON totals FROM poor");
+    pair.run("FETCH ALL FROM c");
+    pair.run("ROLLBACK");
+    pair.run("BEGIN");
+    assert_eq!(pair.same(&declare).error.expect("no more").code, "42501");
+    pair.run("ROLLBACK");
+}
+
 /// What the client is told where upstream's cursor cannot be moved.
 #[test]
 fn an_error_on_the_way_is_told() {

@@ -73,11 +73,8 @@ impl Relay {
                 return;
             }
             Kind::Declare => {
-                if self.declined.is_empty() {
-                    reason::CURSOR
-                } else {
-                    self.declined
-                }
+                self.state.reads_stream_tables = true;
+                if self.declined.is_empty() { reason::CURSOR } else { self.declined }
             }
             Kind::Read | Kind::Copy | Kind::Subscription => {
                 self.state.reads_stream_tables = true;

@@ -7,7 +7,7 @@ use super::privilege::{PrivilegeKey, VERDICT_LIFE};
 use super::reason;
 use super::relay::Relay;
 use super::statements::{Resolved, Statement};
-use crate::analysis::{AnalysisKey, Lookup, literals};
+use crate::analysis::{AnalysisKey, Lookup, Prepared, literals};
 use crate::registry::{State as TableState, agree};
 use crate::wire::frontend;
 use std::sync::Arc;
@@ -26,13 +26,14 @@ impl Relay {
         })
     }
 
-    /// The statement as analysed, allowed to this session under its present settings.
-    pub(super) async fn resolve(
-        &mut self,
-        statement: &Arc<Statement>,
-        probed: &Arc<Probed>,
+    /// The statement as analysed, over tables that memory may speak for under this session's settings. Whether the role may
+    /// read them is another question.
+    pub(super) fn analysed(
+        &self,
+        statement: &Statement,
+        probed: &Probed,
         epoch: u64,
-    ) -> Result<Arc<Resolved>, Refusal> {
+    ) -> Result<(AnalysisKey, Arc<Prepared>), Refusal> {
         let key = AnalysisKey {
             sql: statement.text.clone(),
             declared_params: statement.types.clone(),
@@ -52,6 +53,17 @@ impl Relay {
             }
         };
         self.check_tables(&prepared.tables, probed)?;
+        Ok((key, prepared))
+    }
+
+    /// The statement as analysed, allowed to this session under its present settings.
+    pub(super) async fn resolve(
+        &mut self,
+        statement: &Arc<Statement>,
+        probed: &Probed,
+        epoch: u64,
+    ) -> Result<Arc<Resolved>, Refusal> {
+        let (key, prepared) = self.analysed(statement, probed, epoch)?;
         let key = PrivilegeKey { statement: key, session_user: probed.session_user.clone(), epoch };
         if !self.context.privileges.is_allowed(&key) {
             if self.state.status != b'I' {

@@ -48,7 +48,11 @@ impl Relay {
         let (read, literals) = statement.simple();
         let resolved = match self.resolved(&read, epoch, Instant::now()) {
             Some(resolved) => resolved,
-            None => self.resolve(&read, &probed, epoch).await?,
+            None => {
+                // Postgres' verdict on the privilege is whether it declares the cursor.
+                let (_, prepared) = self.analysed(&read, &probed, epoch)?;
+                Arc::new(Resolved::new(prepared, self.state.generation, epoch)?)
+            }
         };
         if resolved.prepared.settings.contains(SettingSet::CLOCK) {
             return Err(reason::CLOCK_IN_TRANSACTION.into());
