@@ -85,7 +85,8 @@ mod tests {
         let mut repeats = Repeats::default();
         let mut flags = vec![];
         for number in 0..2_000 {
-            let flag = ["A", "N", "R"][number % 3];
+            // One after another: two of them may have one place.
+            let flag = ["A", "N"][number / 1_000];
             let comment = format!("comment {number}");
             flags.push(repeats.decode(0, oid::BPCHAR, flag.as_bytes()).expect("text"));
             assert_eq!(flags[number], Value::Bpchar(flag.into()));
