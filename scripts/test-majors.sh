@@ -9,7 +9,7 @@ export WEIR_BINARY
 unset WEIR_LONG
 
 SUITES='array_subqueries capture maintain planning consistency cursors domains dropped_errors errors failure hidden_views known_bugs large_reads
-    float_statistics letters literals looks opaque_columns opening partitions read_your_writes rows session sql_functions sums table_functions transactions
+    float_statistics jsonpath letters literals looks opaque_columns opening partitions read_your_writes rows session sql_functions sums table_functions transactions
     unseen_errors views_over whole_rows windows wire_forward'
 selection=
 for suite in $SUITES; do selection="$selection --test $suite"; done

@@ -5,6 +5,7 @@
 //! cannot go on without it.
 
 pub mod copies;
+pub mod documents;
 pub mod drivers;
 pub mod fuzz;
 pub mod grafana;

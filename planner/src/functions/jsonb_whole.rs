@@ -66,11 +66,11 @@ fn holds(elements: &[&str], sought: &str, depth: usize) -> Result<bool, EvalErro
     Ok(false)
 }
 
-fn array(elements: &[&str]) -> Value {
+pub(super) fn array(elements: &[&str]) -> Value {
     image_of(&format!("[{}]", elements.join(", ")))
 }
 
-fn object(members: &[(&str, &str)]) -> Value {
+pub(super) fn object(members: &[(&str, &str)]) -> Value {
     let members: Vec<String> = members.iter().map(|(key, value)| format!("{key}: {value}")).collect();
     image_of(&format!("{{{}}}", members.join(", ")))
 }
@@ -148,7 +148,7 @@ fn without_element(text: &str, index: i32) -> Result<Value, EvalError> {
     }
 }
 
-fn keys(array: &Array) -> Result<&[Value], EvalError> {
+pub(super) fn keys(array: &Array) -> Result<&[Value], EvalError> {
     match *array.dimensions {
         [] | [_] => Ok(&array.elements),
         _ => Err(malformed()),

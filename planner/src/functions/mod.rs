@@ -32,7 +32,9 @@ mod json;
 mod json_build;
 mod json_image;
 pub(crate) mod jsonb;
+mod jsonb_delete;
 mod jsonb_whole;
+mod jsonpath;
 mod length;
 mod letters;
 mod like;
@@ -60,6 +62,8 @@ pub use clock::{Course, Piece};
 pub(crate) use interval_sum::FIELDS as INTERVAL_FIELDS;
 pub use json_build::{JsonParts, json_of_parts};
 pub use json_image::{JsonRole, json_image};
+pub(crate) use jsonpath::obstacle as jsonpath_obstacle;
+pub use jsonpath::takes_jsonpath;
 pub use letters::{Letters, Told, number_of, question, takes_letters};
 
 use crate::eval::EvalContext;
@@ -121,7 +125,9 @@ static GROUPS: &[&[Function]] = &[
     interval::FUNCTIONS,
     json::FUNCTIONS,
     jsonb::FUNCTIONS,
+    jsonb_delete::FUNCTIONS,
     jsonb_whole::FUNCTIONS,
+    jsonpath::FUNCTIONS,
     length::FUNCTIONS,
     like::FUNCTIONS,
     make::FUNCTIONS,

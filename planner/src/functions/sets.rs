@@ -2,8 +2,8 @@
 
 use super::Function;
 use super::define::wrong_arguments;
-use super::jsonb;
 use super::timestamp::{add_interval, add_interval_in_zone};
+use super::{jsonb, jsonpath};
 use crate::eval::EvalContext;
 use crate::settings::SettingSet;
 use crate::types::oid;
@@ -55,6 +55,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         }
         _ => Err(wrong_arguments("jsonb_array_elements_text", args)),
     }),
+    set("jsonb_path_query", SettingSet::NONE, |args, _| jsonpath::query(args)),
     set("generate_subscripts_nodir", SettingSet::NONE, |args, _| subscripts("generate_subscripts_nodir", args)),
     set("generate_subscripts", SettingSet::NONE, |args, _| subscripts("generate_subscripts", args)),
 ];

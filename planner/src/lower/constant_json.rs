@@ -1,8 +1,8 @@
 //! Constants of jsonb: the tree of `src/include/utils/jsonb.h` as its text.
 
-use super::constant::{DatumError, fixed, numeric, varlena};
 use crate::render::json::encode_json_string;
 use crate::value::Value;
+use crate::value::datum::{DatumError, fixed, numeric, varlena};
 use std::io::Write;
 
 /// Of a container's header.

@@ -8,7 +8,7 @@ use super::inline::BodyCall;
 use super::{Lowering, unsupported};
 use crate::catalog::FunctionEntry;
 use crate::expr::Expr;
-use crate::functions::{Function, lookup, lookup_on, takes_letters};
+use crate::functions::{Function, lookup, lookup_on, takes_jsonpath, takes_letters};
 use crate::tree::{Node, Tree};
 use crate::types::{ColumnType, oid};
 use crate::value::Value;
@@ -138,6 +138,10 @@ impl ExprLowerer<'_, '_> {
             return Ok(json);
         }
         let function = self.lowering.function(function, input_collation)?;
+        if takes_jsonpath(function.symbol) {
+            let args = self.jsonpath_arguments(node.oid("funcid")?, args)?;
+            return self.typed(Expr::Call { function, args }, result, collation);
+        }
         let args = self.exprs_in_order(function, node)?;
         let args = self.call_arguments(function, args)?;
         self.typed(self.call_under(function, args, input_collation)?, result, collation)
@@ -149,7 +153,12 @@ impl ExprLowerer<'_, '_> {
             return Ok(body);
         }
         let BodyCall { function, args, result, collation, input_collation } = call;
-        let function = self.lowering.function(function, input_collation)?;
+        let called = function;
+        let function = self.lowering.function(called, input_collation)?;
+        if takes_jsonpath(function.symbol) {
+            let args = self.jsonpath_arguments(called, args)?;
+            return self.typed(Expr::Call { function, args }, result, collation);
+        }
         let args = self.exprs(args)?;
         let args = self.call_arguments(function, args)?;
         self.typed(self.call_under(function, args, input_collation)?, result, collation)

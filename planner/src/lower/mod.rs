@@ -22,6 +22,7 @@ mod grouping;
 mod inline;
 mod interval_sum;
 mod json;
+mod jsonpath;
 mod kinds;
 mod lateral;
 mod mark;
@@ -39,8 +40,9 @@ mod ties;
 mod whole_row;
 mod window;
 
-pub use constant::{DatumError, decode as decode_datum};
+pub use constant::decode as decode_datum;
 pub use error::{LowerError, Unsupported};
+pub use jsonpath::DEFAULT_COLLATION;
 pub use kinds::{has_equality, has_order};
 
 use crate::catalog::Catalog;

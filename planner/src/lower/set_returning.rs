@@ -6,7 +6,7 @@ use super::parts::Reference;
 use super::select::SelectList;
 use super::{Level, Lowering, unsupported};
 use crate::expr::Expr;
-use crate::functions::{Function, array_of_set, lookup, lookup_set};
+use crate::functions::{Function, array_of_set, lookup, lookup_set, takes_jsonpath};
 use crate::plan::{Node as PlanNode, Plan, ProjectSet, SetCall, SetCalls};
 use crate::tree::Node;
 use crate::types::{ColumnType, oid};
@@ -34,21 +34,27 @@ impl ExprLowerer<'_, '_> {
         }
         let Some(function) = lookup_set(&entry.prosrc) else { return Err(refused().into()) };
         let refused = refused();
-        let args = self.exprs(node.list("args")?)?;
+        let written = node.list("args")?;
+        let args = if takes_jsonpath(function.symbol) {
+            self.jsonpath_arguments(node.oid("funcid")?, written)?
+        } else {
+            let args = self.exprs(written)?;
+            // Arrays of other types are opaque.
+            if matches!(function.symbol, "array_unnest" | "generate_subscripts" | "generate_subscripts_nodir")
+                && args.first().is_none_or(|arg| element_type(arg.kind.oid).is_none())
+            {
+                return Err(refused.into());
+            }
+            args.into_iter().map(|arg| arg.expr).collect()
+        };
         no_sets_in(&args)?;
-        // Arrays of other types are opaque.
-        if matches!(function.symbol, "array_unnest" | "generate_subscripts" | "generate_subscripts_nodir")
-            && args.first().is_none_or(|arg| element_type(arg.kind.oid).is_none())
-        {
-            return Err(refused.into());
-        }
         if !self.lowering.uses.functions.contains(&function) {
             self.lowering.uses.functions.push(function);
         }
         self.lowering.uses.settings = self.lowering.uses.settings.union(function.settings);
         let collation = node.oid("funccollid")?;
         let output = self.lowering.kind(node.oid("funcresulttype")?, -1, collation)?;
-        Ok(SetCall { function, args: args.into_iter().map(|arg| arg.expr).collect(), output })
+        Ok(SetCall { function, args, output })
     }
 
     /// What the elements are of what this function gives.
@@ -57,9 +63,8 @@ impl ExprLowerer<'_, '_> {
         let input_collation = node.oid("inputcollid")?;
         self.lowering.check_collation(array.symbol, input_collation)?;
         [array, unnest].into_iter().for_each(|function| self.lowering.used(function));
-        let args = self.exprs(node.list("args")?)?;
+        let args: Vec<Expr> = self.exprs(node.list("args")?)?.into_iter().map(|arg| arg.expr).collect();
         no_sets_in(&args)?;
-        let args = args.into_iter().map(|arg| arg.expr).collect();
         let list = self.call_under(array, args, input_collation)?;
         let output = self.lowering.kind(node.oid("funcresulttype")?, -1, node.oid("funccollid")?)?;
         Ok(SetCall { function: unnest, args: vec![list], output })
@@ -73,8 +78,8 @@ impl ExprLowerer<'_, '_> {
     }
 }
 
-fn no_sets_in(args: &[Typed]) -> Result<(), LowerError> {
-    match args.iter().any(|arg| arg.expr.columns().iter().any(|c| matches!(Reference::of(*c), Reference::Set(_)))) {
+fn no_sets_in(args: &[Expr]) -> Result<(), LowerError> {
+    match args.iter().any(|arg| arg.columns().iter().any(|c| matches!(Reference::of(*c), Reference::Set(_)))) {
         true => unsupported("a set-returning function of a set-returning function"),
         false => Ok(()),
     }

@@ -7,6 +7,7 @@
 mod array;
 mod binary;
 mod canonical;
+pub(crate) mod datum;
 mod error;
 mod identity;
 mod inet;
@@ -18,6 +19,7 @@ mod range;
 pub use array::{Array, array_type, element_type};
 pub use binary::{DecodeError, EncodeError, decode_binary, encode_binary};
 pub use canonical::has_many_images;
+pub use datum::DatumError;
 pub use error::EvalError;
 pub use inet::{Inet, IpVersion};
 pub use numeric::{Numeric, NumericSpread, NumericSum, Spread};

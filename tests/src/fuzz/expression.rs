@@ -12,6 +12,10 @@ pub(super) struct Scope {
     pub relations: Vec<Relation>,
 }
 
+/// jsonpaths that find something in documents of these schemas, and some that fail.
+const PATHS: &[&str] =
+    &["$.a", "$.* ? (@ > 1)", "strict $.a[*]", "$[*].type()", "$.a == 1", "exists ($.k)", "$.a + 1", "$.**.double()"];
+
 /// Patterns, and what stands in the place of their matches.
 const REPLACED: [[&str; 2]; 4] =
     [["[ab]+|t$", "x"], ["(a)(.)?", "<\\2\\1>"], [".*?(b+)", "\\&\\1"], ["(a|b)+?", "\\1\\\\"]];
@@ -108,7 +112,12 @@ impl Scope {
                     _ if rng.random_bool(0.3) => format!("({})::text", self.simple(Kind::Mood, rng)),
                     _ => format!("({})::text", self.simple(Kind::Int4, rng)),
                 },
-                Kind::Json => match rng.random_range(0..5) {
+                Kind::Json => match rng.random_range(0..6) {
+                    5 => {
+                        let path = PATHS.choose(rng).expect("not empty");
+                        let call = ["first", "array"].choose(rng).expect("not empty");
+                        format!("jsonb_path_query_{call}({}, '{path}', silent => true)", self.simple(kind, rng))
+                    }
                     0 => format!("({} -> 'a')", self.simple(kind, rng)),
                     1 => format!(
                         "jsonb_build_object('k', {}, 'a', {})",
@@ -205,6 +214,10 @@ impl Scope {
             4 | 6 if kind == Kind::Json => format!("{column} @> {}", kind.literal(rng)),
             7 if kind == Kind::Inet => format!("{column} <<= {}", kind.literal(rng)),
             7 if kind == Kind::Json => format!("{column} ? 'a'"),
+            8 if kind == Kind::Json => {
+                let operator = ["@?", "@@"].choose(rng).expect("not empty");
+                format!("{column} {operator} '{}'", PATHS.choose(rng).expect("not empty"))
+            }
             4 if matches!(kind, Kind::Range | Kind::Inet | Kind::TimeTz) => {
                 format!("{column} BETWEEN {} AND {}", kind.literal(rng), kind.literal(rng))
             }

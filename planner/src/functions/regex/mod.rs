@@ -18,8 +18,10 @@ mod program;
 mod replacement;
 mod set;
 mod taste;
+mod xquery;
 
 pub(super) use calls::FUNCTIONS;
+pub(super) use xquery::matches_xquery;
 
 use super::letters::{Letters, numbered};
 use crate::value::EvalError;

@@ -5,7 +5,8 @@ use super::CatalogError;
 use std::collections::BTreeSet;
 use tokio_postgres::Client;
 use weir_planner::catalog::Catalog;
-use weir_planner::functions::{Letters, Told, number_of, question, takes_letters};
+use weir_planner::functions::{Letters, Told, number_of, question, takes_jsonpath, takes_letters};
+use weir_planner::lower::DEFAULT_COLLATION;
 use weir_planner::tree::References;
 
 /// The last character asked for: behind the planes of scripts and of ideographs (the server needs 0.2 s for these).
@@ -29,13 +30,13 @@ const COLLATIONS: &str = "
         WHERE c.collprovider <> 'd') own (provider, ctype, locale)
     WHERE c.oid = ANY($1)";
 
-/// Asks for the letters of the collations named, if anything named needs them.
+/// Asks for the letters of the collations that something named needs.
 pub(super) async fn require(client: &Client, catalog: &mut Catalog, named: &References) -> Result<(), CatalogError> {
-    if !needs_letters(catalog, named) {
-        return Ok(());
-    }
+    let of_arguments = named.collations.iter().copied().filter(|_| names(catalog, named, takes_letters));
+    // Patterns in a path are under this one.
+    let of_paths = names(catalog, named, takes_jsonpath).then_some(DEFAULT_COLLATION);
     let is_unknown = |oid: &u32| !catalog.letters.contains_key(oid);
-    let unknown: BTreeSet<u32> = named.collations.iter().copied().filter(is_unknown).collect();
+    let unknown: BTreeSet<u32> = of_arguments.chain(of_paths).filter(is_unknown).collect();
     if unknown.is_empty() {
         return Ok(());
     }
@@ -56,11 +57,12 @@ pub(super) async fn require(client: &Client, catalog: &mut Catalog, named: &Refe
     Ok(())
 }
 
-fn needs_letters(catalog: &Catalog, named: &References) -> bool {
+/// Something named is a function of this kind.
+fn names(catalog: &Catalog, named: &References, is_meant: impl Fn(&str) -> bool) -> bool {
     let of_operators = named.operators.iter().filter_map(|oid| Some(&catalog.operators.get(oid)?.function));
     let mut functions = named.functions.iter().chain(of_operators);
     functions.any(|oid| {
-        catalog.functions.get(oid).is_some_and(|entry| entry.language == "internal" && takes_letters(&entry.prosrc))
+        catalog.functions.get(oid).is_some_and(|entry| entry.language == "internal" && is_meant(&entry.prosrc))
     })
 }
 
