@@ -220,7 +220,7 @@ pub(super) fn may_hold_a_moment(sql: &str) -> bool {
 
 /// The tree holds a constant of a type whose input knows those words (or of a type not known not to).
 pub(super) fn has_moment_constant(tree: &Tree) -> bool {
-    const TIMELESS: [u32; 16] = [
+    const TIMELESS: [u32; 19] = [
         oid::BOOL,
         oid::BYTEA,
         oid::CHAR,
@@ -237,6 +237,9 @@ pub(super) fn has_moment_constant(tree: &Tree) -> bool {
         oid::INTERVAL,
         oid::NUMERIC,
         oid::UUID,
+        oid::JSON,
+        oid::JSONB,
+        oid::JSONPATH,
     ];
     let is_moment = |node: &Node| {
         node.label == "CONST"
