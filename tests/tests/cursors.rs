@@ -456,6 +456,10 @@ fn who_may_not_read_may_not_declare() {
 /// What the client is told where upstream's cursor cannot be moved.
 #[test]
 fn an_error_on_the_way_is_told() {
+    if by_triggers() {
+        // Every FETCH is Postgres', and takes too long.
+        return;
+    }
     let server = TestServer::start();
     let weir = TestWeir::start(&server);
     let mut setup = RawClient::superuser(&weir.address());
@@ -480,10 +484,6 @@ fn an_error_on_the_way_is_told() {
         let client = &mut pair.through;
         for sql in ["BEGIN", &format!("DECLARE c CURSOR FOR {read}"), "FETCH 3 FROM c"] {
             client.execute(sql);
-        }
-        if by_triggers() {
-            client.execute("ROLLBACK");
-            continue;
         }
         assert_eq!(client.last_route(), "memory");
         let said = send(client, "SELECT 1", sent);

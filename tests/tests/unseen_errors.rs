@@ -244,7 +244,7 @@ fn of_rows_that_a_read_need_not_look_at_are_raised_while_they_are_there() {
 
 /// Over `base`, whose row 20 fails, and `small`, which nothing matches it in. In Postgres all but the last are raised: it evaluates what is shown beside a
 /// window function for all rows, cheaper conditions first, and conditions of one table where it reads that.
-const DEFINITIONS: [(&str, &str); 20] = [
+const DEFINITIONS: [(&str, &str); 23] = [
     ("windowed", "SELECT * FROM (SELECT id, 10 / b AS k, row_number() OVER (ORDER BY id) FROM base) s WHERE id = 3"),
     ("dear_first", "SELECT id FROM base WHERE id IN (1, 2, 3, 4, 5, 6) AND 10 / b >= 0"),
     ("joined", "SELECT b.id, s.label FROM base b JOIN small s ON s.id = b.id WHERE 10 / b.b >= 0"),
@@ -282,6 +282,19 @@ const DEFINITIONS: [(&str, &str); 20] = [
     ("joined_on_it", "SELECT s.label FROM small s JOIN base b ON s.id = 10 / b.b"),
     ("in_list", "SELECT label FROM small WHERE id IN (SELECT 10 / b FROM base)"),
     ("of_window", "SELECT k FROM (SELECT id, sum(10 / b) OVER (ORDER BY id) AS k FROM base) s WHERE id = 3"),
+    (
+        "beside_sets",
+        "SELECT b.id, u.l FROM base b CROSS JOIN LATERAL unnest(ARRAY[0, b.id]) u (l) WHERE u.l = 3 AND 10 / b.b >= 0",
+    ),
+    (
+        "subquery_beside_sets",
+        "SELECT b.id, u.l FROM base b LEFT JOIN unnest(ARRAY[0, b.id]) u (l) ON true \
+         WHERE NOT (b.id >= (SELECT min(s.id) FROM small s WHERE s.id = b.id) AND 10 / b.b >= 0) AND u.l = 3",
+    ),
+    (
+        "sets_executed_apart",
+        "SELECT q.id, q.l FROM (SELECT id, b, unnest(ARRAY[0, id]) AS l FROM base) q WHERE q.l = 3 AND 10 / q.b >= 0",
+    ),
     ("cheap_first", "SELECT id FROM base WHERE 10 / b >= 0 AND id = 3"),
 ];
 

@@ -2,6 +2,7 @@
 //! equivalence. What can raise an error is evaluated where Postgres may evaluate it: an error is Postgres' to tell.
 
 mod asked;
+mod beside_sets;
 mod certainty;
 mod disjunction;
 mod eager;

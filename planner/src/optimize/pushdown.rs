@@ -7,10 +7,11 @@
 //!   another of its expressions may fail: Postgres evaluates that for all rows);
 //! - an inner join, to the side it reads; an outer join, only to the side that is never padded with NULLs;
 //! - grouping and DISTINCT, if it reads keys only and does not tell equal ones apart ([`is_safe`]);
-//! - UNION ALL, into every branch; below what repeats rows or sets functions beside them.
+//! - UNION ALL, into every branch; below what repeats rows; below set functions, if it reads nothing they return.
 //!
 //! An outer join whose padded rows a condition above rejects is an inner join.
 
+use super::beside_sets::joined_below;
 use super::disjunction::factored;
 use super::joins::{Region, is_dissolvable, rebuild};
 use super::safety::{cannot_fail, is_safe, may_move, rejects_null};
@@ -39,7 +40,8 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
                 })
             };
             let stays = computes_whole(&input) && !exprs.iter().all(cannot_fail);
-            let is_merged = !is_executed_apart(&input);
+            // What reads no column of sets is asked before these are made, in a query that Postgres executes apart, too.
+            let is_merged = !is_executed_apart(&input) || is_beside_sets(&input);
             let (below, above) = split(conjuncts, |conjunct| {
                 let below = substitute(conjunct);
                 !stays && (cannot_fail(&below) || is_merged && may_move(&below))
@@ -80,7 +82,7 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
             let (below, above) = split(conjuncts, |conjunct| {
                 !conjunct.columns().is_empty()
                     && conjunct.columns().iter().all(|column| *column < width)
-                    && cannot_fail(conjunct)
+                    && may_move(conjunct)
             });
             set.input = push(std::mem::replace(&mut set.input, empty()), below);
             plan.node = Node::ProjectSet(set);
@@ -107,11 +109,25 @@ fn computes_whole(input: &Plan) -> bool {
     }
 }
 
+fn is_beside_sets(input: &Plan) -> bool {
+    match &input.node {
+        Node::Filter { input, .. } | Node::Project { input, .. } => is_beside_sets(input),
+        Node::ProjectSet(_) => true,
+        _ => false,
+    }
+}
+
 fn split(conjuncts: Vec<Expr>, below: impl Fn(&Expr) -> bool) -> (Vec<Expr>, Vec<Expr>) {
     conjuncts.into_iter().partition(below)
 }
 
-fn push_join(mut join: Join, columns: Vec<crate::ColumnType>, conjuncts: Vec<Expr>) -> Plan {
+fn push_join(join: Join, columns: Vec<crate::ColumnType>, conjuncts: Vec<Expr>) -> Plan {
+    let mut plan = Plan { node: Node::Join(Box::new(join)), columns };
+    if !conjuncts.iter().all(cannot_fail) {
+        plan = joined_below(plan);
+    }
+    let Plan { node: Node::Join(join), columns } = plan else { return push(plan, conjuncts) };
+    let mut join = *join;
     let width = join.left.columns.len();
     join.kind = strengthened(join.kind, &conjuncts, width);
     if join.kind == JoinKind::Inner && !is_dissolvable(&join) {
