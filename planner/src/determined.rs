@@ -36,7 +36,7 @@ impl Plan {
 }
 
 /// Equal values look alike.
-fn has_one_image(kind: &ColumnType) -> bool {
+pub(crate) fn has_one_image(kind: &ColumnType) -> bool {
     let is_padded = matches!(kind.oid, oid::NUMERIC | oid::BPCHAR) && kind.typmod >= 0;
     is_padded || !has_many_images(kind.oid)
 }

@@ -244,7 +244,7 @@ fn of_rows_that_a_read_need_not_look_at_are_raised_while_they_are_there() {
 
 /// Over `base`, whose row 20 fails, and `small`, which nothing matches it in. In Postgres all but the last are raised: it evaluates what is shown beside a
 /// window function for all rows, cheaper conditions first, and conditions of one table where it reads that.
-const DEFINITIONS: [(&str, &str); 23] = [
+const DEFINITIONS: [(&str, &str); 27] = [
     ("windowed", "SELECT * FROM (SELECT id, 10 / b AS k, row_number() OVER (ORDER BY id) FROM base) s WHERE id = 3"),
     ("dear_first", "SELECT id FROM base WHERE id IN (1, 2, 3, 4, 5, 6) AND 10 / b >= 0"),
     ("joined", "SELECT b.id, s.label FROM base b JOIN small s ON s.id = b.id WHERE 10 / b.b >= 0"),
@@ -294,6 +294,23 @@ const DEFINITIONS: [(&str, &str); 23] = [
     (
         "sets_executed_apart",
         "SELECT q.id, q.l FROM (SELECT id, b, unnest(ARRAY[0, id]) AS l FROM base) q WHERE q.l = 3 AND 10 / q.b >= 0",
+    ),
+    // Dear conditions are asked after the division, wherever both are asked.
+    (
+        "dear_first_of_union",
+        "SELECT id FROM (SELECT id, b FROM base UNION ALL SELECT id, id FROM small) q WHERE id IN (1, 2, 3, 4, 5, 6) AND 10 / b >= 0",
+    ),
+    (
+        "dear_first_of_groups",
+        "SELECT id, n FROM (SELECT id, b, count(*) AS n FROM base GROUP BY id, b) q WHERE id IN (1, 2, 3, 4, 5, 6) AND 10 / b >= 0",
+    ),
+    (
+        "dear_first_of_distinct",
+        "SELECT id FROM (SELECT DISTINCT id, b FROM base) q WHERE id IN (1, 2, 3, 4, 5, 6) AND 10 / b >= 0",
+    ),
+    (
+        "dear_first_of_except",
+        "SELECT id FROM (SELECT id, b FROM base EXCEPT ALL SELECT id, 1 FROM small) q WHERE id IN (1, 2, 3, 4, 5, 6) AND 10 / b >= 0",
     ),
     ("cheap_first", "SELECT id FROM base WHERE 10 / b >= 0 AND id = 3"),
 ];

@@ -1,7 +1,7 @@
 //! Filters move towards the scans, and conditions into the joins they belong to.
 //!
-//! A condition that may fail goes where Postgres asks it: as far down the joins as its columns allow, of rows that nothing
-//! matches, too. Below what Postgres executes apart goes only what cannot fail ([`cannot_fail`]).
+//! A condition that may fail goes where Postgres asks it: as far down as its columns allow, of rows that nothing matches, too,
+//! together with those that cannot: whatever were asked of a row before it would hide its error.
 //! A condition moves below
 //! - a projection, with the projected expressions put in (where it is of window functions or of a limit, none does if
 //!   another of its expressions may fail: Postgres evaluates that for all rows);
@@ -15,10 +15,11 @@ use super::beside_sets::joined_below;
 use super::disjunction::factored;
 use super::joins::{Region, is_dissolvable, rebuild};
 use super::safety::{cannot_fail, is_safe, may_move, rejects_null};
-use super::unseen::is_executed_apart;
 use super::{empty, filter, map_inputs};
+use crate::determined::has_one_image;
 use crate::expr::Expr;
 use crate::plan::{Join, JoinKind, Node, Plan};
+use crate::types::ColumnType;
 
 pub fn push_filters(plan: Plan) -> Plan {
     push(plan, vec![])
@@ -40,12 +41,7 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
                 })
             };
             let stays = computes_whole(&input) && !exprs.iter().all(cannot_fail);
-            // What reads no column of sets is asked before these are made, in a query that Postgres executes apart, too.
-            let is_merged = !is_executed_apart(&input) || is_beside_sets(&input);
-            let (below, above) = split(conjuncts, |conjunct| {
-                let below = substitute(conjunct);
-                !stays && (cannot_fail(&below) || is_merged && may_move(&below))
-            });
+            let (below, above) = split(conjuncts, |conjunct| !stays && may_move(&substitute(conjunct)));
             let below = below.iter().map(substitute).collect();
             plan.node = Node::Project { input: Box::new(push(*input, below)), exprs };
             filter(plan, above)
@@ -58,22 +54,18 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
                     _ => None,
                 })
             };
-            let (below, above) = split(conjuncts, |conjunct| {
-                !conjunct.columns().is_empty()
-                    && conjunct.columns().iter().all(|column| *column < keys.len())
-                    && is_safe(&substitute(conjunct))
-            });
+            let (below, above) = below_grouping(conjuncts, &plan.columns[..keys.len()], &substitute);
             let below = below.iter().map(substitute).collect();
             plan.node = Node::Aggregate { input: Box::new(push(*input, below)), keys, aggregates };
             filter(plan, above)
         }
         Node::Distinct { input } => {
-            let (below, above) = split(conjuncts, is_safe);
+            let (below, above) = below_grouping(conjuncts, &plan.columns, &Expr::clone);
             plan.node = Node::Distinct { input: Box::new(push(*input, below)) };
             filter(plan, above)
         }
         Node::Repeat { input } => {
-            let (below, above) = split(conjuncts, cannot_fail);
+            let (below, above) = split(conjuncts, may_move);
             plan.node = Node::Repeat { input: Box::new(push(*input, below)) };
             filter(plan, above)
         }
@@ -89,7 +81,7 @@ pub(super) fn push(mut plan: Plan, mut conjuncts: Vec<Expr>) -> Plan {
             filter(plan, above)
         }
         Node::UnionAll { inputs } => {
-            let (below, above) = split(conjuncts, cannot_fail);
+            let (below, above) = split(conjuncts, may_move);
             let inputs = inputs.into_iter().map(|input| push(input, below.clone())).collect();
             plan.node = Node::UnionAll { inputs };
             filter(plan, above)
@@ -109,12 +101,25 @@ fn computes_whole(input: &Plan) -> bool {
     }
 }
 
-fn is_beside_sets(input: &Plan) -> bool {
-    match &input.node {
-        Node::Filter { input, .. } | Node::Project { input, .. } => is_beside_sets(input),
-        Node::ProjectSet(_) => true,
-        _ => false,
-    }
+/// The conditions that are asked of rows before equal ones are put together, and those that are asked afterwards. Below goes what
+/// reads keys only and does not tell equal ones apart. All that read keys stay together where one of them may fail: which of them
+/// is asked first says whether it does.
+fn below_grouping(
+    conjuncts: Vec<Expr>,
+    keys: &[ColumnType],
+    substitute: &dyn Fn(&Expr) -> Expr,
+) -> (Vec<Expr>, Vec<Expr>) {
+    let of_keys = |conjunct: &Expr| {
+        let columns = conjunct.columns();
+        !columns.is_empty() && columns.iter().all(|column| *column < keys.len())
+    };
+    let goes = |conjunct: &Expr| {
+        let below = substitute(conjunct);
+        let is_alike = || conjunct.columns().iter().all(|column| has_one_image(&keys[*column]));
+        is_safe(&below) || !cannot_fail(&below) && may_move(&below) && is_alike()
+    };
+    let is_torn = conjuncts.iter().any(|conjunct| of_keys(conjunct) && !cannot_fail(conjunct) && !goes(conjunct));
+    split(conjuncts, |conjunct| !is_torn && of_keys(conjunct) && goes(conjunct))
 }
 
 fn split(conjuncts: Vec<Expr>, below: impl Fn(&Expr) -> bool) -> (Vec<Expr>, Vec<Expr>) {
