@@ -223,14 +223,15 @@ async fn check(arguments: Check, stop: watch::Receiver<bool>) -> Result<(), Stri
         if let Err(reason) = check::run(&stack, &options, stop.clone()).await {
             println!("{}: FAILED\n{reason}", scenario.name);
             println!("--- end of weir's log ---\n{}", tail(&stack.weir.log()));
-            failed.push(scenario.name);
+            failed.push(format!("{}: {reason}", scenario.name));
         }
         stack.stop();
         if *stop.borrow() {
             return Err("interrupted".to_owned());
         }
     }
-    if failed.is_empty() { Ok(()) } else { Err(format!("demo-check failed: {}", failed.join(", "))) }
+    // Said once more at the end, where it is looked for.
+    if failed.is_empty() { Ok(()) } else { Err(format!("demo-check failed\n{}", failed.join("\n"))) }
 }
 
 /// The last lines of a log.

@@ -11,7 +11,7 @@ use super::{Level, Lowering, fenced, unsupported};
 use crate::expand::type_of;
 use crate::expr::Expr;
 use crate::functions::lookup;
-use crate::optimize::is_sound;
+use crate::optimize::{is_sound, is_sound_throughout};
 use crate::plan::{AggregateCall, AggregateKind, Node as PlanNode, Plan};
 use crate::query::RangeKind;
 use crate::tree::Node;
@@ -27,7 +27,10 @@ impl Lowering<'_> {
     /// The set operation as a plan; the query's own targets are Vars of its leftmost leaf.
     pub(super) fn set_operation(&mut self, root: &Node, level: &Level<'_>) -> Result<(Plan, Columns), LowerError> {
         let mut plan = self.operand(root, level)?;
-        if root.int("op")? == UNION && root.bool("all")? && !is_merged(root, level)? && !is_sound(&plan) {
+        let is_union_all = root.int("op")? == UNION && root.bool("all")?;
+        if (is_union_all && !is_merged(root, level)? && !is_sound(&plan))
+            || (!takes_conditions(root, level)? && !is_sound_throughout(&plan))
+        {
             plan = fenced(plan);
         }
         let mut leaf = root;
@@ -137,25 +140,40 @@ impl Lowering<'_> {
 /// Whether Postgres makes the leaves parts of the query around them (`is_simple_union_all` of prepjointree.c). If it does not, it
 /// computes all columns of each of their rows, needed or not.
 fn is_merged(root: &Node, level: &Level<'_>) -> Result<bool, LowerError> {
-    fn is_merged_leaf(node: &Node, types: &[i64], level: &Level<'_>) -> Result<bool, LowerError> {
-        if node.label == "SETOPERATIONSTMT" {
-            return Ok(node.int("op")? == UNION
-                && node.bool("all")?
-                && is_merged_leaf(node.child("larg")?, types, level)?
-                && is_merged_leaf(node.child("rarg")?, types, level)?);
-        }
-        let index = node.index("rtindex")?.wrapping_sub(1);
-        let Some(RangeKind::Subquery(query)) = level.query.range.get(index).map(|entry| &entry.kind) else {
-            return Ok(false);
-        };
-        let targets = query.nodes("targetList")?;
-        let mut shown = targets.iter().filter(|target| !target.bool("resjunk").unwrap_or(false));
-        // A domain is not the type below it.
-        Ok(types
-            .iter()
-            .all(|of| shown.next().and_then(|target| type_of(target.find("expr")?)).map(i64::from) == Some(*of)))
+    let is_union_all = |node: &Node| Ok(node.int("op")? == UNION && node.bool("all")?);
+    Ok(level.query.ctes.is_empty()
+        && all_of(root, &is_union_all)?
+        && leaves_show(root, root.numbers("colTypes")?, level)?)
+}
+
+/// Whether Postgres asks the conditions of the query around it below the operation (`recurse_pushdown_safe` and
+/// `compare_tlist_datatypes` of allpaths.c): below none of EXCEPT, and none on columns that a leaf has of another type. If it does
+/// not, errors of rows that the conditions leave out are raised.
+fn takes_conditions(root: &Node, level: &Level<'_>) -> Result<bool, LowerError> {
+    let is_no_except = |node: &Node| Ok(node.int("op")? != EXCEPT);
+    Ok(all_of(root, &is_no_except)? && leaves_show(root, root.numbers("colTypes")?, level)?)
+}
+
+/// Whether all operations from this one down are like that.
+fn all_of(node: &Node, is_like_that: &dyn Fn(&Node) -> Result<bool, LowerError>) -> Result<bool, LowerError> {
+    Ok(node.label != "SETOPERATIONSTMT"
+        || (is_like_that(node)?
+            && all_of(node.child("larg")?, is_like_that)?
+            && all_of(node.child("rarg")?, is_like_that)?))
+}
+
+/// Whether all leaves have columns of just these types. A domain is not the type below it.
+fn leaves_show(node: &Node, types: &[i64], level: &Level<'_>) -> Result<bool, LowerError> {
+    if node.label == "SETOPERATIONSTMT" {
+        return Ok(leaves_show(node.child("larg")?, types, level)? && leaves_show(node.child("rarg")?, types, level)?);
     }
-    Ok(level.query.ctes.is_empty() && is_merged_leaf(root, root.numbers("colTypes")?, level)?)
+    let index = node.index("rtindex")?.wrapping_sub(1);
+    let Some(RangeKind::Subquery(query)) = level.query.range.get(index).map(|entry| &entry.kind) else {
+        return Ok(false);
+    };
+    let targets = query.nodes("targetList")?;
+    let mut shown = targets.iter().filter(|target| !target.bool("resjunk").unwrap_or(false));
+    Ok(types.iter().all(|of| shown.next().and_then(|target| type_of(target.find("expr")?)).map(i64::from) == Some(*of)))
 }
 
 /// INTERSECT or EXCEPT of two bags with the same columns.

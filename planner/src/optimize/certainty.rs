@@ -92,6 +92,21 @@ pub(crate) fn is_sound(plan: &Plan) -> bool {
     (0..plan.columns.len()).all(|column| certainty.of_column(plan, column))
 }
 
+/// Nothing that the plan computes on the way to its rows is ever an error either: conditions, keys, columns that are not shown.
+pub(crate) fn is_sound_throughout(plan: &Plan) -> bool {
+    let certainty = Certainty { relations: &Sound };
+    let mut is_certain_everywhere = true;
+    plan.clone().exprs_mut(&mut |expr| is_certain_everywhere &= is_certain(expr));
+    plan.visit(&mut |plan| {
+        is_certain_everywhere &= match &plan.node {
+            Node::Aggregate { input, aggregates, .. } => aggregates.iter().all(|call| certainty.of_call(call, input)),
+            Node::Window { .. } | Node::ProjectSet(_) => false,
+            _ => true,
+        }
+    });
+    is_certain_everywhere
+}
+
 /// As [`is_sound`], of an expression over the plan's columns.
 pub(crate) fn is_sound_over(expr: &Expr, plan: &Plan) -> bool {
     Certainty { relations: &Sound }.of_expr(expr, plan)

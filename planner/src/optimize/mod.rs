@@ -22,7 +22,7 @@ mod unseen;
 
 pub use asked::as_asked;
 pub use certainty::{Relations, is_certain};
-pub(crate) use certainty::{is_sound, is_sound_over};
+pub(crate) use certainty::{is_sound, is_sound_over, is_sound_throughout};
 pub use equality::split_equalities;
 pub(crate) use facts::not_null;
 pub(crate) use fold::simplified;
