@@ -63,7 +63,7 @@ const FINANCE: [Invariant; 7] = [
     },
     Invariant {
         says: "positions of the accounts = positions valued = net positions",
-        sql: "SELECT a.n, v.n, p.n FROM (SELECT SUM(position_count) AS n FROM account_pnl) a, \
+        sql: "SELECT a.n, v.n, p.n FROM (SELECT COALESCE(SUM(position_count), 0) AS n FROM account_pnl) a, \
                    (SELECT COUNT(*) AS n FROM position_values) v, (SELECT COUNT(*) AS n FROM net_positions) p",
     },
     Invariant {
@@ -102,11 +102,11 @@ const FRAUD: [Invariant; 4] = [
     Invariant {
         says: "transactions by alert level = scored = by merchant = by category = by user",
         sql: "SELECT a.n, r.n, m.n, c.n, u.n \
-              FROM (SELECT SUM(txn_count) AS n FROM alert_summary) a, \
+              FROM (SELECT COALESCE(SUM(txn_count), 0) AS n FROM alert_summary) a, \
                    (SELECT COUNT(*) AS n FROM risk_scores) r, \
-                   (SELECT SUM(total_txns) AS n FROM top_risky_merchants) m, \
-                   (SELECT SUM(txn_count) AS n FROM category_volume) c, \
-                   (SELECT SUM(txn_count) AS n FROM user_velocity) u",
+                   (SELECT COALESCE(SUM(total_txns), 0) AS n FROM top_risky_merchants) m, \
+                   (SELECT COALESCE(SUM(txn_count), 0) AS n FROM category_volume) c, \
+                   (SELECT COALESCE(SUM(txn_count), 0) AS n FROM user_velocity) u",
     },
     Invariant {
         says: "amounts by alert level = by category = by user = by country",
