@@ -29,6 +29,8 @@ fn killed_under_load_and_restarted() {
     for round in 0..rng::rounds(3, 30) {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            // Whatever fails here, the others end.
+            let _stopped = StopOnDrop(&stop);
             // Half of the writers go past Weir: they must never notice anything.
             for at in 0..4 {
                 let address = if at % 2 == 0 { weir.address() } else { server.address() };
@@ -46,6 +48,15 @@ fn killed_under_load_and_restarted() {
             }
             std::thread::sleep(Duration::from_millis(random.random_range(100..600)));
             weir.kill();
+            // What was prepared through it holds its locks until somebody ends it: whoever waits for them, and whoever
+            // waits for those, would wait for ever.
+            let (stop_cleaning, mut cleaner) = (&stop, RawClient::superuser(&server.address()));
+            scope.spawn(move || {
+                while !stop_cleaning.load(Ordering::Relaxed) {
+                    roll_back_prepared(&mut cleaner, &format!("^w{round}-[02]-"));
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            });
             // Weir is dead: writes go on.
             let inserted = direct.execute(
                 "INSERT INTO orders (customer_id, product_id, unit_price) \
@@ -59,9 +70,8 @@ fn killed_under_load_and_restarted() {
                 "SELECT (SELECT SUM(order_count) FROM category_revenue) = (SELECT SUM(order_count) FROM product_sales)",
             );
             assert_eq!(torn.scalar(), "t", "first read after the restart");
-            stop.store(true, Ordering::Relaxed);
         });
-        roll_back_prepared(&mut direct);
+        roll_back_prepared(&mut direct, "");
         let mut through = RawClient::superuser(&weir.address());
         through.execute("SET weir.consistency = 'latest'");
         for table in ECOMMERCE.tables {
@@ -75,10 +85,19 @@ fn killed_under_load_and_restarted() {
     assert_no_foreign_slots(&mut direct);
 }
 
-/// Two-phase transactions of a writer whose connection broke.
-fn roll_back_prepared(direct: &mut RawClient) {
-    for row in direct.execute("SELECT gid FROM pg_prepared_xacts").texts() {
-        direct.execute(&format!("ROLLBACK PREPARED '{}'", row[0]));
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Two-phase transactions of writers whose connections broke, by their names.
+fn roll_back_prepared(direct: &mut RawClient, names: &str) {
+    for row in direct.execute(&format!("SELECT gid FROM pg_prepared_xacts WHERE gid ~ '{names}'")).texts() {
+        // Its backend may be ending it still, or have done so.
+        direct.query(&format!("ROLLBACK PREPARED '{}'", row[0]));
     }
 }
 

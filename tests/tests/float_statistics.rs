@@ -14,6 +14,9 @@ use weir_tests::weir::TestWeir;
 /// How long until a table is in memory again.
 const SETTLING: Duration = Duration::from_secs(20);
 
+/// A row is not known to the last digit.
+const FOR_THE_NUMBERS: [&str; 2] = ["forwarded: read not supported in memory", "forwarded: evaluation failed"];
+
 /// Definitions, and by what their rows are ordered. `{t}` are the readings.
 const VIEWS: &[(&str, &str)] = &[
     (
@@ -66,8 +69,9 @@ impl Readings {
         ));
     }
 
-    /// The same, at every moment, and from memory in the end.
-    fn settled(&mut self) {
+    /// The same, at every moment, and in the end from memory, or left to Postgres for the numbers. How many are.
+    fn settled(&mut self) -> usize {
+        let mut left = 0;
         for read in &self.reads {
             let started = Instant::now();
             loop {
@@ -77,10 +81,15 @@ impl Readings {
                 if route.starts_with("memory") {
                     break;
                 }
+                if FOR_THE_NUMBERS.contains(&route.as_str()) {
+                    left += 1;
+                    break;
+                }
                 assert!(started.elapsed() < SETTLING, "{read}: {route}");
                 std::thread::sleep(Duration::from_millis(3));
             }
         }
+        left
     }
 
     /// The same, whoever answers; how many memory has answered.
@@ -109,6 +118,7 @@ fn ordinary_numbers_are_answered_from_memory() {
     let server = TestServer::start();
     let weir = TestWeir::start(&server);
     let mut readings = Readings::start(&server, &weir);
+    let (mut left, mut all) = (0, 0);
     for _ in 0..rng::rounds(8, 200) {
         for _ in 0..random.random_range(1..12) {
             let (id, k) = (random.random_range(0..60), random.random_range(0..3));
@@ -116,8 +126,11 @@ fn ordinary_numbers_are_answered_from_memory() {
         }
         let gone = random.random_range(0..60);
         readings.pair.direct.execute(&format!("DELETE FROM reading WHERE id BETWEEN {gone} AND {gone} + 5"));
-        readings.settled();
+        left += readings.settled();
+        all += readings.reads.len();
     }
+    // A covariance of ordinary numbers may come out near nothing, too.
+    assert!(left * 50 <= all, "{left} of {all} reads were left to Postgres");
 }
 
 fn hard(random: &mut StdRng) -> String {
@@ -138,7 +151,7 @@ fn hard_numbers_are_answered_as_postgres_does_and_heal() {
     let mut readings = Readings::start(&server, &weir);
     // With every read analysed, and every table copied, what memory leaves to Postgres is left for the numbers.
     readings.write(0, 0, ordinary(&mut random));
-    readings.settled();
+    assert_eq!(readings.settled(), 0);
     let (mut from_memory, rounds) = (0, rng::rounds(10, 300));
     for _ in 0..rounds {
         for _ in 0..random.random_range(1..6) {
