@@ -37,6 +37,7 @@ mod set_operation;
 mod set_returning;
 mod sublink;
 mod ties;
+mod turns;
 mod whole_row;
 mod window;
 

@@ -5,6 +5,7 @@ use super::expr::{Columns, ExprLowerer, Typed};
 use super::order::OrderedRows;
 use super::parts::{Parts, ScalarPart, WindowPart};
 use super::set_returning::target_sets;
+use super::turns::{asked, turns};
 use super::{Level, LoweredQuery, Lowering, unsupported};
 use crate::expr::Expr;
 use crate::plan::{Node as PlanNode, Plan};
@@ -59,9 +60,11 @@ impl Lowering<'_> {
         if query.has_aggregates {
             plan = self.aggregation(plan, &mut list, level)?;
         }
-        if let Some(mut having) = list.having.take() {
-            plan = list.parts.join_scalars(plan, &mut [&mut having], self)?;
-            plan = filter(plan, having);
+        if let Some(having) = list.having.take() {
+            let mut conditions = having.into_conjuncts();
+            let turns = turns(&conditions, &list.parts);
+            plan = list.parts.join_scalars(plan, &mut conditions.iter_mut().collect::<Vec<_>>(), self)?;
+            plan = asked(plan, conditions, &turns);
         }
         let (mut windows, mut sets) = (std::mem::take(&mut list.parts.windows), std::mem::take(&mut list.parts.sets));
         let targets = list.targets.iter_mut().map(|target| &mut target.expr);

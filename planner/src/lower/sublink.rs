@@ -5,6 +5,7 @@ use super::error::LowerError;
 use super::expr::{Columns, ExprLowerer, Frame, Typed};
 use super::from::join;
 use super::select::{filter, project};
+use super::turns::{asked, hands_over_what_may_fail, turns};
 use super::{Level, Lowering, unsupported};
 use crate::expr::{BooleanTest, Expr};
 use crate::optimize::{not_null, split_equalities};
@@ -30,10 +31,14 @@ impl Lowering<'_> {
     ) -> Result<Plan, LowerError> {
         let mut conditions = Vec::new();
         let mut subqueries = Vec::new();
-        for node in conjuncts(level.query.quals) {
+        let all = conjuncts(level.query.quals);
+        for node in &all {
             match membership(node)? {
-                Some(kind) => subqueries.push(kind),
-                None => conditions.push(node),
+                Some(subquery) if all.len() > 1 && self.has_its_turn(&subquery, columns, level) => {
+                    conditions.push(*node)
+                }
+                Some(subquery) => subqueries.push(subquery),
+                None => conditions.push(*node),
             }
         }
         let mut lowerer = ExprLowerer::new(self, level.frames(columns));
@@ -42,10 +47,9 @@ impl Lowering<'_> {
             predicates.push(lowerer.expr(node)?.expr);
         }
         let mut parts = lowerer.parts;
+        let turns = turns(&predicates, &parts);
         plan = parts.join_scalars(plan, &mut predicates.iter_mut().collect::<Vec<_>>(), self)?;
-        if let Some(predicate) = Expr::conjunction(predicates) {
-            plan = filter(plan, predicate);
-        }
+        plan = asked(plan, predicates, &turns);
         for subquery in subqueries {
             plan = match self.membership_join(plan.clone(), columns, &subquery, level) {
                 Err(LowerError::Unsupported(_)) => self.membership_filter(plan, columns, &subquery, level)?,
@@ -53,6 +57,16 @@ impl Lowering<'_> {
             };
         }
         Ok(plan)
+    }
+
+    /// Postgres makes no join of it, and what it compares may fail: when it is asked matters.
+    fn has_its_turn(&mut self, subquery: &Membership<'_>, columns: &Columns, level: &Level<'_>) -> bool {
+        if subquery.partner.is_none() {
+            return false;
+        }
+        let mut lowerer = ExprLowerer::new(self, level.frames(columns));
+        let condition = lowerer.expr(subquery.condition);
+        condition.is_ok_and(|condition| hands_over_what_may_fail(&condition.expr, &lowerer.parts))
     }
 
     fn membership_join(

@@ -15,7 +15,13 @@ fn is_equality(expr: &Expr) -> bool {
 
 /// Brings conditions into that order.
 pub fn as_asked(conjuncts: &mut [Expr]) {
-    conjuncts.sort_by_cached_key(|conjunct| (cost(conjunct), is_equality(conjunct)));
+    conjuncts.sort_by_cached_key(turn);
+}
+
+/// What the order goes by. A subquery in the condition costs nothing here; in Postgres it does, if it depends on the row, and
+/// how much depends on how large it takes tables to be.
+pub fn turn(condition: &Expr) -> (usize, bool) {
+    (cost(condition), is_equality(condition))
 }
 
 /// The plan with the conditions of its filters and joins in that order, where one of them may fail.

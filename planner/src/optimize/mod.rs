@@ -20,7 +20,7 @@ mod selective;
 mod tests;
 mod unseen;
 
-pub use asked::as_asked;
+pub use asked::{as_asked, turn};
 pub use certainty::{Relations, is_certain};
 pub(crate) use certainty::{is_sound, is_sound_over, is_sound_throughout};
 pub use equality::split_equalities;
@@ -30,7 +30,7 @@ pub use fold::with_constants;
 pub use planned::computed_in_planning;
 pub(crate) use planned::failure_in_planning;
 pub use reduce::reduce;
-pub(crate) use safety::cannot_fail_itself;
+pub(crate) use safety::{cannot_fail, cannot_fail_itself};
 pub use selective::is_selective_scan;
 pub use unseen::{Dropper, is_executed_apart, raised, unseen};
 
