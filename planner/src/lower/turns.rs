@@ -43,9 +43,7 @@ pub(super) fn turns(conditions: &[Expr], parts: &Parts) -> Vec<Turn> {
         condition.columns().into_iter().filter_map(of).collect()
     };
     let subqueries: Vec<Vec<usize>> = conditions.iter().map(subqueries).collect();
-    let is_sure = |part: &usize| {
-        parts.scalars[*part].as_ref().is_some_and(|part| is_sound(&part.plan) && is_sound_throughout(&part.plan))
-    };
+    let is_sure = |part: &usize| parts.scalars[*part].as_ref().is_some_and(is_sure);
     let may_fail =
         |at: usize| !subqueries[at].is_empty() && !(cannot_fail(&conditions[at]) && subqueries[at].iter().all(is_sure));
     let key = |at: usize| (turn(&conditions[at]), at);
