@@ -44,8 +44,8 @@ pub(super) fn turns(conditions: &[Expr], parts: &Parts) -> Vec<Turn> {
     };
     let subqueries: Vec<Vec<usize>> = conditions.iter().map(subqueries).collect();
     let is_sure = |part: &usize| parts.scalars[*part].as_ref().is_some_and(is_sure);
-    let may_fail =
-        |at: usize| !subqueries[at].is_empty() && !(cannot_fail(&conditions[at]) && subqueries[at].iter().all(is_sure));
+    let is_certain = |at: usize| cannot_fail(&conditions[at]) && subqueries[at].iter().all(is_sure);
+    let may_fail = |at: usize| !subqueries[at].is_empty() && !is_certain(at);
     let key = |at: usize| (turn(&conditions[at]), at);
     let Some(first) = (0..conditions.len()).filter(|at| may_fail(*at)).map(key).min() else {
         return vec![Turn::Early; conditions.len()];
