@@ -87,6 +87,10 @@ async fn several_tables(mut rig: Rig) {
 #[tokio::test(flavor = "multi_thread")]
 async fn open_writers_are_waited_for() {
     let mut rig = Rig::start().await;
+    // A stream that is opened, or opened again, only now would itself wait for what is open below.
+    rig.sql("CREATE TABLE first (id int)").await;
+    let first = rig.watch("first").await;
+    rig.until_joined(first).await;
     rig.sql("CREATE TABLE w (id int, note text); ALTER TABLE w REPLICA IDENTITY FULL").await;
     let (open, prepared) = (rig.server.connect().await, rig.server.connect().await);
     open.batch_execute("BEGIN; INSERT INTO w VALUES (1, 'open')").await.expect("an open transaction");
